@@ -1,0 +1,32 @@
+"""What everything else speaks of: images, grids and landmarks. Needs numpy and nothing else."""
+
+from LandmarkDetectorLib.core.errors import (
+    BundleError,
+    Cancelled,
+    DatasetError,
+    DeviceError,
+    ImageError,
+    LandmarkDetectorError,
+    LandmarkError,
+    LandmarkFileError,
+    RecipeError,
+)
+from LandmarkDetectorLib.core.grid import Grid
+from LandmarkDetectorLib.core.image import Image
+from LandmarkDetectorLib.core.landmarks import Landmark, LandmarkSet
+
+__all__ = [
+    "BundleError",
+    "Cancelled",
+    "DatasetError",
+    "DeviceError",
+    "Grid",
+    "Image",
+    "ImageError",
+    "Landmark",
+    "LandmarkDetectorError",
+    "LandmarkError",
+    "LandmarkFileError",
+    "LandmarkSet",
+    "RecipeError",
+]
