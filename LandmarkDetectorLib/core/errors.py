@@ -41,3 +41,7 @@ class DeviceError(LandmarkDetectorError):
 
 class Cancelled(LandmarkDetectorError):
     """The person asked to stop; nothing was written."""
+
+
+class LandmarkDetectorWarning(UserWarning):
+    """Something was mended or assumed on the way; the faces show it to the person."""
