@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +11,9 @@ from torch import Tensor
 
 from LandmarkDetectorLib.core import LandmarkDetectorError
 from LandmarkDetectorLib.heatmaps.layout import check_heatmaps, coordinates_of
+
+CHUNK_VOXELS = 1 << 20
+"""On the CPU as many maps are searched at once as fit this; more leaves the cache and costs fresh memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,58 +58,113 @@ def find_peaks(heatmaps: Tensor, count: int, radius: int = 1, threshold: float |
     batch, landmarks = heatmaps.shape[:2]
     flat = heatmaps.flatten(2)
     with torch.no_grad():
-        maps = heatmaps.detach()
-        maps = torch.where(maps.isnan(), -torch.inf, maps)
-        is_peak = _first_of_each_peak(maps, radius)
-        if threshold is not None:
-            is_peak &= maps >= threshold
-        row, place = is_peak.reshape(batch * landmarks, -1).nonzero(as_tuple=True)
-        values = maps.reshape(batch * landmarks, -1)[row, place]
-        # Two stable sorts: by value within the order of the array, then by map.
-        order = values.sort(descending=True, stable=True).indices
-        order = order[row[order].sort(stable=True).indices]
-        row, place = row[order], place[order]
-        first = torch.searchsorted(row, torch.arange(batch * landmarks, device=row.device))
-        rank = torch.arange(len(row), device=row.device) - first[row]
-        row, place, rank = row[rank < count], place[rank < count], rank[rank < count]
-        chosen = torch.full((batch * landmarks, count), -1, dtype=torch.long, device=row.device)
-        chosen[row, rank] = place
-        chosen = chosen.reshape(batch, landmarks, count)
+        maps = heatmaps.detach().reshape(batch * landmarks, *shape)
+        step = maps.shape[0] if maps.is_cuda else max(1, CHUNK_VOXELS // maps[:1].numel())
+        parts = [_peaks_of_maps(part, count, radius, threshold) for part in maps.split(max(step, 1))]
+        chosen = torch.cat(parts).reshape(batch, landmarks, count)
         positions = coordinates_of(chosen, shape).to(torch.float32)
         positions[chosen < 0] = torch.nan
     values = flat.gather(2, chosen.clamp(min=0)).masked_fill(chosen < 0, -torch.inf)
     return Peaks(positions, values)
 
 
-def _first_of_each_peak(maps: Tensor, radius: int) -> Tensor:
-    """Mask (B, K, [Z, ]Y, X) with the first voxel of every peak; ``maps`` holds no NaN."""
-    dims = tuple(range(2, maps.ndim))
-    floor = torch.where(maps.isinf(), torch.inf, maps).amin(dims, keepdim=True)
-    is_peak = (maps == _window_max(maps, radius)) & (maps > floor) & (maps > -torch.inf)
-    # A plateau with one voxel beside something higher is a shoulder, not a peak: the news spreads from voxel to voxel.
+def _peaks_of_maps(maps: Tensor, count: int, radius: int, threshold: float | None) -> Tensor:
+    """Places (N, count) in the flattened maps (N, [Z, ]Y, X) of their highest peaks; -1 where there are no more."""
+    maps = torch.where(maps.isnan(), -torch.inf, maps)
+    dims = tuple(range(1, maps.ndim))
+    floor = maps.masked_fill(maps == -torch.inf, torch.inf).amin(dims, keepdim=True)
+    around = _neighbour_max(maps)
+    highest = (maps >= around) & (maps > floor)
+    if threshold is not None:
+        highest &= maps >= threshold
+    if radius > 1:
+        highest &= maps >= _window_max(maps, radius)
+    row, place = highest.flatten(1).nonzero(as_tuple=True)
+    values = maps.flatten(1)[row, place]
+    tied = values == around.flatten(1)[row, place]
+    keep = ~tied
+    keep[tied] = _first_of_plateaus(maps, row[tied], place[tied], values[tied])
+    return _select(row[keep], place[keep], values[keep], maps.shape, count, radius)
+
+
+def _first_of_plateaus(maps: Tensor, row: Tensor, place: Tensor, values: Tensor) -> Tensor:
+    """Which of these voxels, in the order of the array, each equal to a neighbour, stand for a plateau that is a peak.
+
+    A plateau is found by handing the lowest number from voxel to voxel. It is no peak when one of its voxels is not
+    among those given, since that one has something higher beside it.
+    """
+    size = len(row)
+    numbers = torch.arange(size, device=row.device)
+    if size == 0:
+        return numbers.bool()
+    shape = maps.shape[1:]
+    at = coordinates_of(place, shape)
+    extent = torch.tensor(shape[::-1], device=row.device)
+    stride = torch.cumprod(torch.tensor([1, *shape[:0:-1]], device=row.device), 0)
+    voxels, flat = maps[0].numel(), maps.flatten()
+    keys = row * voxels + place
+    links, shoulder = [], torch.zeros(size, dtype=torch.bool, device=row.device)
+    for offset in itertools.product((-1, 0, 1), repeat=len(shape)):
+        if not any(offset):
+            continue
+        step = torch.tensor(offset, device=row.device)
+        inside = ((at + step >= 0) & (at + step < extent)).all(-1)
+        key = torch.where(inside, keys + (step * stride).sum(), keys)
+        equal = flat[key] == values
+        slot = torch.searchsorted(keys, key).clamp(max=size - 1)
+        known = keys[slot] == key
+        shoulder |= equal & ~known
+        links.append(torch.where(equal & known, slot, numbers))
+    neighbours, label = torch.stack(links, -1), numbers
     while True:
-        rest = maps.masked_fill(is_peak, -torch.inf)
-        shoulder = is_peak & (_window_max(rest, 1) == maps)
-        if not shoulder.any():
+        lower = torch.minimum(label, label[neighbours].amin(-1))
+        lower = lower[lower]
+        if torch.equal(lower, label):
             break
-        is_peak &= ~shoulder
-    # Peaks within the radius of each other are equal; all take the number of the first. Numbers fall along the array,
-    # so that the first has the highest.
-    voxels = maps[0, 0].numel()
-    falling = torch.arange(voxels, 0, -1, dtype=torch.int32, device=maps.device).reshape(maps.shape[2:])
-    number = torch.where(is_peak, falling, 0)
-    spread = number
-    while True:
-        wider = torch.where(is_peak, _window_max(spread, radius), 0)
-        if torch.equal(wider, spread):
-            break
-        spread = wider
-    return is_peak & (spread == number)
+        label = lower
+    is_shoulder = torch.zeros_like(shoulder)
+    is_shoulder[label[shoulder]] = True
+    return (label == numbers) & ~is_shoulder
+
+
+def _select(row: Tensor, place: Tensor, values: Tensor, shape: Sequence[int], count: int, radius: int) -> Tensor:
+    """Places (N, count) of the highest per row, none within ``radius`` of a higher or earlier one; -1 for none."""
+    rows = torch.arange(shape[0], device=row.device)
+    first = torch.searchsorted(row, rows)
+    rank = torch.arange(len(row), device=row.device) - first[row]
+    width = int(rank.max()) + 1 if len(row) else 1
+    table = torch.full((shape[0], width), -1, dtype=torch.long, device=row.device)
+    table[row, rank] = place
+    height = torch.full((shape[0], width), -torch.inf, dtype=values.dtype, device=row.device)
+    height[row, rank] = values
+    at = coordinates_of(table, shape[1:])
+    chosen = torch.full((shape[0], count), -1, dtype=torch.long, device=row.device)
+    for number in range(min(count, width)):
+        best = height.argmax(-1)
+        found = height[rows, best] > -torch.inf
+        chosen[:, number] = torch.where(found, table[rows, best], -1)
+        near = ((at - at[rows, best][:, None]).abs() <= radius).all(-1)
+        height.masked_fill_(near, -torch.inf)
+    return chosen
+
+
+def _neighbour_max(maps: Tensor) -> Tensor:
+    """The maximum over the 3**D - 1 neighbours of each voxel of maps (N, [Z, ]Y, X), without the voxel itself."""
+    around, line = torch.full_like(maps, -torch.inf), maps
+    for dim in range(maps.ndim - 1, 0, -1):
+        size = maps.shape[dim]
+        if size > 1:
+            low, high = around.narrow(dim, 0, size - 1), around.narrow(dim, 1, size - 1)
+            torch.maximum(low, line.narrow(dim, 1, size - 1), out=low)
+            torch.maximum(high, line.narrow(dim, 0, size - 1), out=high)
+        if dim > 1:
+            line = torch.maximum(around, maps)  # all of the neighbourhood so far, the voxel included
+    return around
 
 
 def _window_max(maps: Tensor, radius: int) -> Tensor:
     """The maximum over the cube of ``2 * radius + 1`` voxels around each voxel, cut at the borders."""
-    for dim in range(2, maps.ndim):
+    for dim in range(1, maps.ndim):
         size, source = maps.shape[dim], maps
         maps = source.clone()
         for step in range(1, min(radius, size - 1) + 1):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from LandmarkDetectorLib.core import LandmarkDetectorError
 from LandmarkDetectorLib.heatmaps import find_peaks
@@ -108,6 +110,36 @@ def test_noise_agrees_with_a_plain_search():
                         plain.add((x, y))
             found = peaks.positions[b, k][peaks.values[b, k].isfinite()]
             assert {(int(x), int(y)) for x, y in found} == plain
+
+
+@pytest.mark.parametrize("shape", [(17, 19), (9, 10, 11)])
+@pytest.mark.parametrize("levels", [3, 6, 20])
+def test_ties_agree_with_labelled_plateaus(shape, levels):
+    maps = torch.randint(levels, (3, *shape), generator=torch.Generator().manual_seed(levels)).float()
+    around = np.ones((3,) * len(shape))
+    peaks = find_peaks(maps[None], count=maps[0].numel() // 2)
+    for m, places, values in zip(maps.numpy(), peaks.positions[0], peaks.values[0], strict=True):
+        expected = set()
+        for level in range(1, levels):
+            plateaus, number = ndimage.label(m == level, around)
+            for plateau in range(1, number + 1):
+                inside = plateaus == plateau
+                if not (m[ndimage.binary_dilation(inside, around)] > level).any():
+                    first = np.argwhere(inside)[0]
+                    expected.add((*first[::-1].tolist(), float(level)))
+        found = values.isfinite()
+        rows = torch.cat([places[found], values[found, None]], 1).tolist()
+        assert len(rows) == len(expected)
+        assert {tuple(r) for r in rows} == expected
+
+
+def test_equal_peaks_within_the_radius_give_the_first():
+    maps = torch.zeros(1, 1, 20, 20)
+    maps[0, 0, 10, 5] = maps[0, 0, 10, 8] = 1.0
+    assert find_peaks(maps, 2, radius=2).positions[0, 0].tolist() == [[5, 10], [8, 10]]
+    peaks = find_peaks(maps, 2, radius=3)
+    assert peaks.positions[0, 0, 0].tolist() == [5, 10]
+    assert peaks.positions[0, 0, 1].isnan().all()
 
 
 def test_the_values_carry_the_gradient():
