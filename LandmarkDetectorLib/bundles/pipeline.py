@@ -1,0 +1,179 @@
+"""The numbers of a detector: what it looks at in which order, and what it knows of the shape.
+
+They stand in a bundle's ``configs/inference.json`` under ``landmark_detector``, as plain JSON, and are checked here. Training
+writes them, inference reads them; nothing in them is ever executed.
+
+Lengths are in *view units*: the world's unit, or, with ``view_unit: image``, the longest side of the image (for pictures
+whose physical scale differs from one to the next or is not known).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from LandmarkDetectorLib.core import BundleError
+from LandmarkDetectorLib.models.shape_prior import ShapePrior
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NetworkSettings(_Strict):
+    """A network of the registry and its arguments, but for those that the pipeline knows (dimension, channels, landmarks)."""
+
+    name: str
+    arguments: dict[str, Any] = {}
+
+
+class IntensitySettings(_Strict):
+    """See :class:`LandmarkDetectorLib.datasets.intensity.Intensity`."""
+
+    window: tuple[float, float] | None = None
+    quantiles: tuple[float, float] | None = None
+
+
+class WholeStage(_Strict):
+    """The coarse pass over the whole image in any pose: every landmark's peaks, from which the pose is found.
+
+    ``tolerance`` is the distance at which a peak still supports a pose; ``support`` the share of the peaks' probability that
+    a pose needs, below which further views are taken (up to ``views``) and at last nothing is found.
+    """
+
+    spacing: float = Field(gt=0)
+    network: NetworkSettings
+    peaks: int = Field(4, ge=1)
+    tolerance: float = Field(gt=0)
+    support: float = Field(0.35, gt=0, lt=1)
+    enough: float = Field(0.7, gt=0, lt=1)
+    views: int = Field(6, ge=1)
+
+
+class FrameStage(_Strict):
+    """The box around the mean shape in the pose-normalised frame, all landmarks at once."""
+
+    spacing: float = Field(gt=0)
+    margin: float = Field(gt=0)
+    network: NetworkSettings
+    window: float = Field(gt=0)
+    passes: int = Field(1, ge=1)
+
+
+class PatchStage(_Strict):
+    """A patch around each landmark in the pose-normalised frame, one conditioned network for all."""
+
+    spacing: float = Field(gt=0)
+    size: int = Field(ge=8)
+    network: NetworkSettings
+    window: float = Field(gt=0)
+    passes: int = Field(1, ge=1)
+
+
+class PriorSettings(_Strict):
+    """A :class:`~LandmarkDetectorLib.models.shape_prior.ShapePrior` in view units."""
+
+    mean: list[list[float]]
+    factors: list[list[float]]
+    noise: list[float]
+    scales: tuple[float, float]
+
+
+class Order(_Strict):
+    """Of two landmarks that nothing but their place tells apart, ``first`` has the smaller world coordinate along ``axis``."""
+
+    first: str
+    second: str
+    axis: Literal["x", "y", "z"]
+
+
+class Calibration(_Strict):
+    """How much to believe, read off cases that did not train.
+
+    ``covariance``: factor on the maps' covariances (a map is too sure of itself); ``trust``: factor on the prior's
+    covariance; ``presence``: probability below which a landmark is not found; ``surprise``: squared Mahalanobis distance
+    from where the other landmarks put it, above which a landmark is not believed; ``tolerance``: the distance within which
+    ``confidence`` says the landmark lies.
+    """
+
+    covariance: float = Field(1.0, gt=0)
+    trust: float = Field(1.0, gt=0)
+    presence: float = Field(0.5, ge=0, le=1)
+    surprise: float = Field(40.0, gt=0)
+    tolerance: float = Field(gt=0)
+
+
+class Pipeline(_Strict):
+    """All of it."""
+
+    format: Literal[1] = 1
+    dimension: Literal[2, 3]
+    channels: int = Field(1, ge=1)
+    labels: list[str] = Field(min_length=1)
+    view_unit: Literal["world", "image"] = "world"
+    intensity: IntensitySettings
+    prior: PriorSettings
+    mirror: dict[str, str] = {}
+    order: list[Order] = []
+    auxiliary: dict[str, dict[str, float]] = {}
+    coarse: WholeStage
+    frame: FrameStage | None = None
+    patch: PatchStage | None = None
+    calibration: Calibration
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Pipeline:
+        count, d = len(self.labels), self.dimension
+        if len(set(self.labels)) != count:
+            raise ValueError("labels must differ")
+        mean = np.asarray(self.prior.mean)
+        if mean.shape != (count, d):
+            raise ValueError(f"the prior's mean has shape {mean.shape}, not ({count}, {d})")
+        factors = np.asarray(self.prior.factors)
+        if factors.shape[:1] != (count * d,) or factors.ndim != 2 or len(self.prior.noise) != count * d:
+            raise ValueError("the prior's factors and noise do not fit its mean")
+        if not all(np.isfinite(np.asarray(v)).all() for v in (mean, factors, self.prior.noise)):
+            raise ValueError("the prior holds values that are not finite")
+        named = {o.first for o in self.order} | {o.second for o in self.order} | set(self.mirror) | set(self.mirror.values())
+        named |= {label for weights in self.auxiliary.values() for label in weights}
+        if named - set(self.labels):
+            raise ValueError(f"{sorted(named - set(self.labels))[0]!r} is not one of the labels")
+        return self
+
+    @property
+    def design(self) -> np.ndarray:
+        """(M, K): the landmarks that the networks see, the annotated ones first, as sums of the annotated ones."""
+        return design_matrix(self.labels, self.auxiliary)
+
+    def shape_prior(self, unit: float = 1.0) -> ShapePrior:
+        """The prior in world units, where a view unit is so many of them."""
+        prior = self.prior
+        factors = np.asarray(prior.factors).reshape(len(prior.noise), -1)
+        return ShapePrior(unit * np.asarray(prior.mean), unit * factors, unit * np.asarray(prior.noise), prior.scales)
+
+
+def design_matrix(labels: list[str], auxiliary: dict[str, dict[str, float]]) -> np.ndarray:
+    """(K + A, K) rows of weights; an auxiliary landmark is a weighted sum of annotated ones with weights that sum to 1."""
+    rows = [np.eye(len(labels))]
+    for name, weights in auxiliary.items():
+        row = np.array([[weights.get(label, 0.0) for label in labels]])
+        if abs(row.sum() - 1) > 1e-6:
+            raise BundleError(f"The weights of the auxiliary landmark {name!r} sum to {row.sum():g}; they must sum to 1.")
+        rows.append(row)
+    return np.concatenate(rows)
+
+
+def read_pipeline(settings: Any, name: str) -> Pipeline:
+    """Check settings read from a bundle.
+
+    Raises:
+        BundleError: what does not fit, in one sentence.
+    """
+    try:
+        return Pipeline.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "landmark_detector"
+        raise BundleError(f"Bundle {name}: {place} in configs/inference.json is wrong ({first['msg']}).") from error

@@ -1,0 +1,116 @@
+"""A folder of annotated images, as ``dataset.json`` lists it.
+
+```json
+{"name": "...", "landmark_labels": ["1", "2"], "units": "mm",
+ "training": [{"image": "images/a.nii.gz", "landmarks": "landmarks/a.mrk.json", "subject": "a", "family": "f"},
+              {"image": "images/b.png", "points": [[x, y], null], "spacing_mm": [0.1, 0.1], "subject": "b"}]}
+```
+
+``points`` are voxel indices of a picture (0 at the first pixel's centre). ``family`` groups subjects that must stand on
+one side of a split; without it the subject does. ``origin`` says how the annotation came about.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from LandmarkDetectorLib.core import DatasetError, Image, LandmarkSet
+from LandmarkDetectorLib.io import load_image, load_landmarks
+
+
+@dataclass(frozen=True)
+class Case:
+    """One annotated image on disk; it is read when asked for."""
+
+    subject: str
+    image_path: Path
+    landmarks: LandmarkSet
+    family: str
+    origin: str = "native"
+    spacing: tuple[float, ...] | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def image(self) -> Image:
+        """Read the image.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+        return load_image(self.image_path, spacing=self.spacing)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Annotated images that share one list of labels."""
+
+    name: str
+    labels: tuple[str, ...]
+    cases: tuple[Case, ...]
+
+    def select(self, subjects: Iterable[str]) -> Dataset:
+        """The cases of these subjects, in the order of the data set.
+
+        Raises:
+            DatasetError: a subject that is not here.
+        """
+        wanted = set(subjects)
+        unknown = wanted - {case.subject for case in self.cases}
+        if unknown:
+            raise DatasetError(f"{self.name}: no case of subject {sorted(unknown)[0]!r}; take names from dataset.json.")
+        return Dataset(self.name, self.labels, tuple(case for case in self.cases if case.subject in wanted))
+
+
+def read_dataset(folder: str | Path) -> Dataset:
+    """Read ``dataset.json`` in a folder; images stay on disk, landmarks are read and paired by label.
+
+    Raises:
+        DatasetError: the list is missing, is not JSON, or an entry lacks something.
+        LandmarkFileError: a file of landmarks cannot be read.
+    """
+    folder = Path(folder)
+    listing = folder / "dataset.json"
+    if not listing.is_file():
+        raise DatasetError(f"{folder.name}: there is no dataset.json; give a folder that holds one.")
+    try:
+        content = json.loads(listing.read_text(encoding="utf-8"))
+        labels = tuple(str(label) for label in content["landmark_labels"])
+        entries = list(content["training"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DatasetError(f"{folder.name}/dataset.json: {error!r}; it needs landmark_labels and training.") from error
+    cases = []
+    for number, entry in enumerate(entries):
+        try:
+            cases.append(_case(folder, labels, entry))
+        except (KeyError, TypeError, ValueError) as error:
+            raise DatasetError(f"{folder.name}/dataset.json: entry {number} is not usable ({error!r}).") from error
+    return Dataset(str(content.get("name", folder.name)), labels, tuple(cases))
+
+
+def _case(folder: Path, labels: tuple[str, ...], entry: dict[str, Any]) -> Case:
+    subject = str(entry["subject"])
+    path = folder / entry["image"]
+    if not path.exists():
+        raise DatasetError(f"{folder.name}: the image of subject {subject} is not there.")
+    spacing = tuple(float(s) for s in entry["spacing_mm"]) if entry.get("spacing_mm") else None
+    if "landmarks" in entry:
+        marks = load_landmarks(folder / entry["landmarks"]).reordered(labels)
+    else:
+        points = np.array([[np.nan, np.nan] if p is None else p for p in entry["points"]], dtype=np.float64)
+        positions = points * np.asarray(spacing if spacing else (1.0, 1.0))
+        marks = LandmarkSet.from_positions(labels, positions, "mm" if spacing else "px", subject)
+    known = {"image", "landmarks", "points", "spacing_mm", "subject", "family", "origin"}
+    return Case(
+        subject=subject,
+        image_path=path,
+        landmarks=marks,
+        family=str(entry.get("family", subject)),
+        origin=str(entry.get("origin", "native")),
+        spacing=spacing,
+        extra={k: v for k, v in entry.items() if k not in known},
+    )

@@ -1,0 +1,119 @@
+"""A U-Net for heatmaps in two or three dimensions, plain or conditioned on the landmark.
+
+U-Net: Ronneberger et al. 2015, arXiv:1505.04597, with group normalisation (Wu & He 2018) and skips that add rather than
+concatenate, which halves the cost at full resolution. Conditioning scales and shifts the features of every block by the
+landmark (FiLM, Perez et al. 2018, arXiv:1709.07871), and reads the map with a vector of the landmark's own: one network serves
+any number of landmarks, one patch each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from LandmarkDetectorLib.models.registry import register_model
+
+
+class HeatmapOutput(NamedTuple):
+    """Logits of the maps (B, K, [Z, ]Y, X) or (B, 1, [Z, ]Y, X) when conditioned, and of each landmark's presence (B, K | 1)."""
+
+    heatmaps: Tensor
+    presence: Tensor
+
+
+@register_model("unet")
+class UNet(nn.Module):
+    """U-Net.
+
+    Args:
+        dimension: 2 or 3.
+        in_channels: channels of the image.
+        landmarks: number of landmarks K.
+        widths: features at each resolution, the finest first; each halves the resolution of the one before.
+        conditional: one map for the landmark that is asked for, instead of one map for each.
+        groups: groups of the normalisation.
+
+    Shapes:
+        images (B, C, [Z, ]Y, X), sides divisible by 2^(len(widths)-1); landmark (B,) of integers when conditional.
+    """
+
+    def __init__(
+        self,
+        dimension: int,
+        in_channels: int,
+        landmarks: int,
+        widths: Sequence[int] = (16, 32, 64, 96),
+        conditional: bool = False,
+        groups: int = 4,
+    ) -> None:
+        super().__init__()
+        self.dimension, self.conditional, self.landmarks = dimension, conditional, landmarks
+        self.factor = 2 ** (len(widths) - 1)
+        conv = (nn.Conv2d, nn.Conv3d)[dimension - 2]
+        embedding = 32 if conditional else 0
+        self.embedding = nn.Embedding(landmarks, embedding) if conditional else None
+        self.down = nn.ModuleList()
+        self.up = nn.ModuleList()
+        self.reduce = nn.ModuleList()
+        channels = in_channels
+        for width in widths:
+            self.down.append(nn.ModuleList([_Block(conv, channels, width, groups, embedding), _Block(conv, width, width, groups, embedding)]))
+            channels = width
+        for wide, width in zip(widths[:0:-1], widths[-2::-1], strict=True):
+            self.reduce.append(conv(wide, width, 1))
+            self.up.append(_Block(conv, width, width, groups, embedding))
+        self.presence = nn.Linear(widths[-1], landmarks)
+        self.head = conv(widths[0], landmarks, 1)
+        self.pool = (F.max_pool2d, F.max_pool3d)[dimension - 2]
+
+    def features(self, images: Tensor, landmark: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The full-resolution features (B, widths[0], [Z, ]Y, X) before the head, and the pooled deepest ones (B, widths[-1])."""
+        style = self.embedding(landmark) if self.embedding is not None else None
+        skips: list[Tensor] = []
+        x = images
+        for level, blocks in enumerate(self.down):
+            if level:
+                x = self.pool(x, 2)
+            for block in blocks:
+                x = block(x, style)
+            skips.append(x)
+        deepest = x.flatten(2).float().mean(-1)
+        skips.pop()
+        for reduce, block in zip(self.reduce, self.up, strict=True):
+            x = F.interpolate(reduce(x), scale_factor=2.0, mode="nearest")
+            x = block(x + skips.pop(), style)
+        return x, deepest
+
+    def forward(self, images: Tensor, landmark: Tensor | None = None) -> HeatmapOutput:
+        """Logits of heatmaps and presence."""
+        features, deepest = self.features(images, landmark)
+        presence = self.presence(deepest)
+        if not self.conditional:
+            return HeatmapOutput(self.head(features).float(), presence)
+        weight = self.head.weight.flatten(1)[landmark].to(features.dtype)
+        maps = torch.einsum("bc...,bc->b...", features, weight)[:, None].float()
+        bias = self.head.bias[landmark].view(-1, *[1] * (self.dimension + 1))
+        return HeatmapOutput(maps + bias, presence.gather(1, landmark[:, None]))
+
+
+class _Block(nn.Module):
+    """Convolution, group normalisation, FiLM where conditioned, leaky ReLU; a residual where the widths agree."""
+
+    def __init__(self, conv: type[nn.Module], channels: int, width: int, groups: int, embedding: int) -> None:
+        super().__init__()
+        self.conv = conv(channels, width, 3, padding=1, bias=False)
+        self.norm = nn.GroupNorm(groups, width)
+        self.film = nn.Linear(embedding, 2 * width) if embedding else None
+        self.residual = channels == width
+
+    def forward(self, x: Tensor, style: Tensor | None) -> Tensor:
+        y = self.norm(self.conv(x))
+        if self.film is not None:
+            scale, shift = self.film(style).view(*y.shape[:1], -1, *[1] * (y.ndim - 2)).chunk(2, 1)
+            y = torch.addcmul(y + shift, y, scale)
+        y = F.leaky_relu(y, 0.1)
+        return x + y if self.residual else y
