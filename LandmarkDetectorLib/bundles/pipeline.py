@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from LandmarkDetectorLib.core import BundleError
+from LandmarkDetectorLib.core import BundleError, Grid
 from LandmarkDetectorLib.models.shape_prior import ShapePrior
 
 
@@ -152,6 +152,19 @@ class Pipeline(_Strict):
         prior = self.prior
         factors = np.asarray(prior.factors).reshape(len(prior.noise), -1)
         return ShapePrior(unit * np.asarray(prior.mean), unit * factors, unit * np.asarray(prior.noise), prior.scales)
+
+    def unit(self, grid: Grid) -> float:
+        """World units of one view unit, for an image on this grid."""
+        return 1.0 if self.view_unit == "world" else float(grid.extent.max())
+
+    def ordered(self, positions: np.ndarray) -> np.ndarray:
+        """Positions (K, d) with the landmarks that only their place tells apart in the order of the rules."""
+        result = np.array(positions)
+        for rule in self.order:
+            rows, axis = [self.labels.index(rule.first), self.labels.index(rule.second)], "xyz".index(rule.axis)
+            if result[rows[0], axis] > result[rows[1], axis]:
+                result[rows] = result[rows[::-1]]
+        return result
 
 
 def design_matrix(labels: list[str], auxiliary: dict[str, dict[str, float]]) -> np.ndarray:

@@ -56,3 +56,12 @@ def fit_similarity(source, target, weights=None, *, scaling: bool = True, reflec
     matrix[..., :d, d] = mean_t - np.einsum("...ij,...j->...i", matrix[..., :d, :d], mean_s)
     matrix[..., d, d] = 1
     return matrix
+
+
+def weighted_sums(design: np.ndarray, positions) -> np.ndarray:
+    """Positions (M, d) that are sums, by weights (M, K), of positions (K, d); NaN only where a position that counts is NaN."""
+    positions = np.asarray(positions, dtype=np.float64)
+    unknown = ~np.isfinite(positions).all(1)
+    sums = design @ np.where(unknown[:, None], 0.0, positions)
+    sums[((design != 0) & unknown).any(1)] = np.nan
+    return sums

@@ -1,7 +1,7 @@
 """A U-Net for heatmaps in two or three dimensions, plain or conditioned on the landmark.
 
 U-Net: Ronneberger et al. 2015, arXiv:1505.04597, with group normalisation (Wu & He 2018) and skips that add rather than
-concatenate, which halves the cost at full resolution. Conditioning scales and shifts the features of every block by the
+concatenate, which halves the cost at full resolution. Conditioning scales and shifts the features of every level but the finest by the
 landmark (FiLM, Perez et al. 2018, arXiv:1709.07871), and reads the map with a vector of the landmark's own: one network serves
 any number of landmarks, one patch each.
 """
@@ -54,18 +54,21 @@ class UNet(nn.Module):
         self.dimension, self.conditional, self.landmarks = dimension, conditional, landmarks
         self.factor = 2 ** (len(widths) - 1)
         conv = (nn.Conv2d, nn.Conv3d)[dimension - 2]
-        embedding = 32 if conditional else 0
-        self.embedding = nn.Embedding(landmarks, embedding) if conditional else None
+        style = 32 if conditional else 0
+        self.embedding = nn.Embedding(landmarks, style) if conditional else None
         self.down = nn.ModuleList()
         self.up = nn.ModuleList()
         self.reduce = nn.ModuleList()
         channels = in_channels
-        for width in widths:
-            self.down.append(nn.ModuleList([_Block(conv, channels, width, groups, embedding), _Block(conv, width, width, groups, embedding)]))
+        # The finest level looks the same for every landmark: its filters find edges, and conditioning it costs most.
+        for level, width in enumerate(widths):
+            style_here = style if level else 0
+            first, second = _Block(conv, channels, width, groups, style_here), _Block(conv, width, width, groups, style_here)
+            self.down.append(nn.ModuleList([first, second]))
             channels = width
-        for wide, width in zip(widths[:0:-1], widths[-2::-1], strict=True):
-            self.reduce.append(conv(wide, width, 1))
-            self.up.append(_Block(conv, width, width, groups, embedding))
+        for level in range(len(widths) - 2, -1, -1):
+            self.reduce.append(conv(widths[level + 1], widths[level], 1))
+            self.up.append(_Block(conv, widths[level], widths[level], groups, style if level else 0))
         self.presence = nn.Linear(widths[-1], landmarks)
         self.head = conv(widths[0], landmarks, 1)
         self.pool = (F.max_pool2d, F.max_pool3d)[dimension - 2]
@@ -103,11 +106,11 @@ class UNet(nn.Module):
 class _Block(nn.Module):
     """Convolution, group normalisation, FiLM where conditioned, leaky ReLU; a residual where the widths agree."""
 
-    def __init__(self, conv: type[nn.Module], channels: int, width: int, groups: int, embedding: int) -> None:
+    def __init__(self, conv: type[nn.Module], channels: int, width: int, groups: int, style: int) -> None:
         super().__init__()
         self.conv = conv(channels, width, 3, padding=1, bias=False)
         self.norm = nn.GroupNorm(groups, width)
-        self.film = nn.Linear(embedding, 2 * width) if embedding else None
+        self.film = nn.Linear(style, 2 * width) if style else None
         self.residual = channels == width
 
     def forward(self, x: Tensor, style: Tensor | None) -> Tensor:

@@ -1,0 +1,72 @@
+"""Random variation of a training sample: of its frame (before sampling) and of its values (after).
+
+All draws come from one generator that is seeded by the step, so a run that was interrupted goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+
+from LandmarkDetectorLib.training.recipe import Augmentation
+
+
+def random_rotation(rng: np.random.Generator, dimension: int) -> np.ndarray:
+    """A rotation drawn uniformly from all."""
+    if dimension == 3:
+        return Rotation.random(random_state=rng).as_matrix()
+    return _turn(rng.uniform(-np.pi, np.pi))
+
+
+def random_affine(rng: np.random.Generator, dimension: int, how: Augmentation, unit: float) -> np.ndarray:
+    """A random (d+1, d+1) affine about the origin: rotation, scale, shear, shift."""
+    if how.rotation == "full":
+        rotation = random_rotation(rng, dimension)
+    elif dimension == 3:
+        rotation = Rotation.from_rotvec(rng.normal(0, np.radians(how.rotation) / np.sqrt(3), 3)).as_matrix()
+    else:
+        rotation = _turn(rng.normal(0, np.radians(how.rotation)))
+    stretch = np.eye(dimension) * np.exp(rng.normal(0, how.scale))
+    bend = rng.normal(0, how.shear, (dimension, dimension))
+    matrix = np.eye(dimension + 1)
+    matrix[:-1, :-1] = rotation @ stretch @ (np.eye(dimension) + (bend + bend.T) / 2)
+    matrix[:-1, -1] = rng.normal(0, how.shift * unit, dimension)
+    return matrix
+
+
+def vary_values(images: Tensor, rng: np.random.Generator, how: Augmentation) -> Tensor:
+    """Gain, gamma and noise, drawn for each image (B, C, ...) apart; what is 0 (not scanned) stays 0."""
+    view = (-1, *[1] * (images.ndim - 1))
+    gain = torch.from_numpy(np.exp(rng.normal(0, how.gain, len(images)))).float().view(view)
+    gamma = torch.from_numpy(np.exp(rng.normal(0, how.gamma, len(images)))).float().view(view)
+    images = images.clamp_min(0).pow(gamma) * gain
+    if how.noise:
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        level = torch.from_numpy(np.abs(rng.normal(0, how.noise, len(images)))).float().view(view)
+        images = torch.addcmul(images, torch.randn(images.shape, generator=generator), level * (images > 0))
+    return images
+
+
+def random_half_space(rng: np.random.Generator, shape: tuple[int, ...], keep: float = 0.5) -> tuple[np.ndarray, float]:
+    """A plane, as (normal in x, y[, z] index, offset): what lies beyond was not scanned. At least about ``keep`` remains."""
+    normal = rng.normal(size=len(shape))
+    normal /= np.linalg.norm(normal)
+    size = np.asarray(shape[::-1], dtype=float)
+    reach = np.abs(normal) @ size / 2
+    return normal, float(normal @ ((size - 1) / 2) + rng.uniform(2 * keep - 1, 1) * reach)
+
+
+def cut_image(image: Tensor, normal: np.ndarray, offset: float) -> None:
+    """Zero one image (C, [Z, ]Y, X) beyond a plane, in place."""
+    distance = torch.full((1,) * (image.ndim - 1), -offset)
+    for axis, n in enumerate(normal):
+        shape = [1] * (image.ndim - 1)
+        shape[-1 - axis] = image.shape[-1 - axis]
+        distance = distance + float(n) * torch.arange(image.shape[-1 - axis], dtype=torch.float32).view(shape)
+    image.mul_(distance <= 0)
+
+
+def _turn(angle: float) -> np.ndarray:
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])

@@ -1,0 +1,151 @@
+"""The recipe: one YAML file that says how a bundle is made from a data set.
+
+It is read strictly: a word that is not known is an error, not a wish. Lengths are in view units, as in
+:mod:`LandmarkDetectorLib.bundles.pipeline`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from LandmarkDetectorLib.bundles.pipeline import Calibration, FrameStage, IntensitySettings, Order, PatchStage, WholeStage
+from LandmarkDetectorLib.core import RecipeError
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Augmentation(_Strict):
+    """How a training sample is varied; each number is the standard deviation of a normal draw unless said otherwise.
+
+    ``rotation`` in degrees (``full``: uniformly over all rotations), ``scale`` and ``shear`` relative, ``shift`` in view units,
+    ``centre`` in view units (patches: of the patch around the landmark), ``gain``, ``gamma`` and ``noise`` of the values,
+    ``mirror``, ``cut`` and ``absent`` probabilities: of a mirror image, of a half-space beyond which nothing was scanned, of a
+    patch that does not hold its landmark.
+    """
+
+    rotation: float | Literal["full"] = 0.0
+    scale: float = 0.0
+    shear: float = 0.0
+    shift: float = 0.0
+    centre: float = 0.0
+    gain: float = 0.1
+    gamma: float = 0.1
+    noise: float = 0.02
+    mirror: float = Field(0.5, ge=0, le=1)
+    cut: float = Field(0.1, ge=0, le=1)
+    absent: float = Field(0.0, ge=0, le=1)
+
+
+class StageTraining(_Strict):
+    """How one stage is trained.
+
+    ``size``: samples a side of what the coarse network sees; ``sigma``: of the target Gaussians, in samples; ``distance``:
+    weight of the distance loss beside the cross-entropy; ``presence``: weight of the presence loss; ``steps`` of ``batch``
+    samples (``cases`` specimens, each with batch/cases patches, for the patch stage); ``patience``: validations without gain
+    after which the stage stops early (never, by default).
+    """
+
+    sigma: float = Field(gt=0)
+    steps: int = Field(ge=1)
+    batch: int = Field(ge=1)
+    cases: int = Field(4, ge=1)
+    size: int | None = None
+    rate: float = Field(2e-3, gt=0)
+    decay: float = Field(1e-2, ge=0)
+    warmup: float = Field(0.05, ge=0, lt=1)
+    distance: float = Field(0.0, ge=0)
+    presence: float = Field(0.0, ge=0)
+    average: float = Field(0.998, gt=0, lt=1)
+    validate_every: int = Field(200, ge=1)
+    patience: int | None = None
+    augmentation: Augmentation = Augmentation()
+
+
+class Validation(_Strict):
+    """``folds``: families held out together; ``origins``: only annotations of these origins are judged."""
+
+    folds: list[list[str]] = []
+    fold_count: int | None = None
+    origins: list[str] = ["native"]
+
+
+class CardText(_Strict):
+    """What the card says that data and training do not know."""
+
+    title: str
+    description: str
+    modality: str
+    intended_use: str
+    licence: str
+    licence_file: str
+    credit: str
+    training_data: dict[str, Any]
+    definitions: dict[str, str] = {}
+    names: dict[str, str] = {}
+    limits: list[str] = []
+    not_tested_on: list[str] = []
+    results: str | None = None
+
+
+class Recipe(_Strict):
+    """The whole recipe."""
+
+    name: str
+    version: str = "0.1.0"
+    seed: int = 0
+    dimension: Literal[2, 3]
+    channels: int = Field(1, ge=1)
+    unit: Literal["mm", "px"] = "mm"
+    view_unit: Literal["world", "image"] = "world"
+    intensity: IntensitySettings
+    mirror: list[list[str]] = []
+    order: list[Order] = []
+    auxiliary: dict[str, dict[str, float]] = {}
+    samples: list[str] = []
+    validation: Validation = Validation()
+    coarse: WholeStage
+    coarse_training: StageTraining
+    frame: FrameStage | None = None
+    frame_training: StageTraining | None = None
+    patch: PatchStage | None = None
+    patch_training: StageTraining | None = None
+    prior_modes: int = Field(12, ge=0)
+    calibration: Calibration
+    card: CardText
+
+    def mirror_map(self) -> dict[str, str]:
+        """Each label's partner; a pair is written once, a landmark of the midline alone."""
+        partners: dict[str, str] = {}
+        for group in self.mirror:
+            if len(group) not in (1, 2):
+                raise RecipeError(f"mirror: {group} is neither a pair nor one landmark of the midline.")
+            partners[group[0]], partners[group[-1]] = group[-1], group[0]
+        return partners
+
+
+def read_recipe(path: str | Path) -> Recipe:
+    """Read a recipe.
+
+    Raises:
+        RecipeError: the file is missing, is not YAML, or says what the schema does not know.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise RecipeError(f"There is no recipe {path.name!r}; give the path of a YAML file.")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        recipe = Recipe.model_validate(content)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{path.name} is not YAML: {' '.join(str(error).split())}.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise RecipeError(f"{path.name}: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
+    if (recipe.frame is None) != (recipe.frame_training is None) or (recipe.patch is None) != (recipe.patch_training is None):
+        raise RecipeError(f"{path.name}: a stage needs both its settings and its training, or neither.")
+    return recipe

@@ -1,0 +1,202 @@
+"""What each stage is shown in training: the whole in any pose, the pose-normalised box, patches around landmarks.
+
+A sampler makes a batch from a random generator and nothing else, so that step n is the same in every run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from LandmarkDetectorLib.bundles.pipeline import Pipeline
+from LandmarkDetectorLib.core.similarity import apply, fit_similarity, weighted_sums
+from LandmarkDetectorLib.datasets.frames import canonical_box, patch_boxes
+from LandmarkDetectorLib.datasets.sampling import sample
+from LandmarkDetectorLib.models.shape_prior import mirror_matrix
+from LandmarkDetectorLib.training.augment import (
+    cut_image,
+    random_affine,
+    random_half_space,
+    random_rotation,
+    vary_values,
+)
+from LandmarkDetectorLib.training.recipe import StageTraining
+from LandmarkDetectorLib.training.specimens import Specimen, shape_symmetries
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Images (B, C, [Z, ]Y, X); landmarks (B, M, d) in x, y[, z] sample index; known and present (B, M) bool; which (B,) or None.
+
+    ``known``: annotated, so that the presence counts; ``present``: its place is within what was scanned.
+    """
+
+    images: Tensor
+    landmarks: Tensor
+    known: Tensor
+    present: Tensor
+    which: Tensor | None = None
+
+
+class Sampler:
+    """What the three samplers share: mirror images, symmetries, auxiliary landmarks."""
+
+    def __init__(self, specimens: Sequence[Specimen], pipeline: Pipeline, training: StageTraining) -> None:
+        self.specimens, self.pipeline, self.training = list(specimens), pipeline, training
+        self.how = training.augmentation
+        self.dimension = pipeline.dimension
+        labels = pipeline.labels
+        self.partners = [labels.index(pipeline.mirror[lb]) if lb in pipeline.mirror else None for lb in labels]
+        self.can_mirror = any(p is not None for p in self.partners)
+        mean = np.asarray(pipeline.prior.mean)
+        self.reflection = mirror_matrix(mean, self.partners) if self.can_mirror else None
+        self.symmetries = shape_symmetries(mean, labels, pipeline.order)
+        self.design = pipeline.design
+
+    def pick(self, rng: np.random.Generator, count: int) -> list[Specimen]:
+        """Specimens drawn without repetition as far as they reach."""
+        order = [int(i) for _ in range(-(-count // len(self.specimens))) for i in rng.permutation(len(self.specimens))]
+        return [self.specimens[i] for i in order[:count]]
+
+    def mirrored(self, positions: np.ndarray) -> np.ndarray:
+        """Each landmark's partner in its place, NaN where it has none."""
+        return np.array([np.full(self.dimension, np.nan) if p is None else positions[p] for p in self.partners])
+
+    def posed(self, specimen: Specimen, rng: np.random.Generator, vary: bool) -> tuple[np.ndarray, np.ndarray]:
+        """A pose (canonical frame to world) near the true one, and the landmarks (K, d) as they are called in it."""
+        positions, pose = specimen.positions, specimen.pose
+        if not vary:
+            return pose, positions
+        permutation = self.symmetries[int(rng.integers(len(self.symmetries)))]
+        if permutation is not self.symmetries[0]:
+            positions = positions[permutation]
+            pose = fit_similarity(self.pipeline.shape_prior(specimen.unit).mean, positions)
+        if self.reflection is not None and rng.random() < self.how.mirror:
+            reflection = self.reflection.copy()
+            reflection[:-1, -1] *= specimen.unit
+            pose, positions = pose @ reflection, self.mirrored(positions)
+        return pose @ random_affine(rng, self.dimension, self.how, specimen.unit), positions
+
+    def located(self, positions: np.ndarray, frame: np.ndarray) -> np.ndarray:
+        """Landmarks, the auxiliary ones added, in the index of a frame: (M, d)."""
+        return apply(np.linalg.inv(frame), weighted_sums(self.design, positions))
+
+    def finish(self, images: Tensor, landmarks: np.ndarray, seen: np.ndarray, rng: np.random.Generator, vary: bool, which=None) -> Batch:
+        """Vary the values, cut some images, and say which landmarks are known and present."""
+        shape = tuple(images.shape[2:])
+        size = np.asarray(shape[::-1])
+        known = np.isfinite(landmarks).all(-1)
+        present = known & seen & ((landmarks > -0.5) & (landmarks < size - 0.5)).all(-1)
+        if vary:
+            images = vary_values(images, rng, self.how)
+            for number in np.flatnonzero(rng.random(len(images)) < self.how.cut):
+                normal, offset = random_half_space(rng, shape)
+                cut_image(images[number], normal, offset)
+                # A landmark just beyond the cut cannot be told from one just before it.
+                side = landmarks[number] @ normal - offset
+                present[number] &= side < 0
+                known[number] &= (side < 0) | (side > 2)
+        return Batch(
+            images,
+            torch.from_numpy(landmarks).float(),
+            torch.from_numpy(known),
+            torch.from_numpy(present),
+            which,
+        )
+
+
+class WholeSampler(Sampler):
+    """The coarse view, turned in every way."""
+
+    def batch(self, rng: np.random.Generator, vary: bool = True) -> Batch:
+        """One batch."""
+        size = self.training.size or 32
+        shape = (size,) * self.dimension
+        images, landmarks, seen = [], [], []
+        for specimen in self.pick(rng, self.training.batch):
+            spacing = self.pipeline.coarse.spacing * specimen.unit
+            positions, scanned = specimen.positions, specimen.seen
+            turn = np.eye(self.dimension + 1)
+            turn[:-1, :-1] = random_rotation(rng, self.dimension)
+            frame = turn @ random_affine(rng, self.dimension, self.how.model_copy(update={"rotation": 0.0}), specimen.unit)
+            if vary and self.can_mirror and rng.random() < self.how.mirror:
+                frame[:-1, 0] *= -1
+                positions, scanned = self.mirrored(positions), self._mirrored_seen(scanned)
+            frame[:-1, :-1] *= spacing
+            middle = np.nanmean(specimen.positions, axis=0) + rng.normal(0, 3 * spacing, self.dimension)
+            frame[:-1, -1] += middle - frame[:-1, :-1] @ np.full(self.dimension, (size - 1) / 2)
+            inside = apply(np.linalg.inv(frame), positions)
+            inside = self.pipeline.ordered(inside)
+            images.append(sample(specimen.pyramid, frame[None], shape))
+            landmarks.append(weighted_sums(self.design, inside))
+            seen.append(_extended(scanned, self.design))
+        return self.finish(torch.cat(images), np.array(landmarks), np.array(seen), rng, vary)
+
+    def _mirrored_seen(self, seen: np.ndarray) -> np.ndarray:
+        return np.array([p is not None and bool(seen[p]) for p in self.partners])
+
+
+class FrameSampler(Sampler):
+    """The box around the mean shape, in a pose that is nearly right."""
+
+    def __init__(self, specimens: Sequence[Specimen], pipeline: Pipeline, training: StageTraining, multiple: int) -> None:
+        super().__init__(specimens, pipeline, training)
+        assert pipeline.frame is not None
+        self.box = canonical_box(np.asarray(pipeline.prior.mean), pipeline.frame.spacing, pipeline.frame.margin, multiple)
+
+    def batch(self, rng: np.random.Generator, vary: bool = True, specimens: Sequence[Specimen] | None = None) -> Batch:
+        """One batch, of given specimens if so asked."""
+        images, landmarks, seen = [], [], []
+        for specimen in specimens or self.pick(rng, self.training.batch):
+            pose, positions = self.posed(specimen, rng, vary)
+            box = self.box.matrix.copy()
+            box[:-1] *= specimen.unit
+            frame = pose @ box
+            images.append(sample(specimen.pyramid, frame[None], self.box.shape))
+            landmarks.append(self.located(positions, frame))
+            seen.append(specimen.pyramid.grid.contains(weighted_sums(self.design, positions)))
+        return self.finish(torch.cat(images), np.array(landmarks), np.array(seen), rng, vary)
+
+
+class PatchSampler(Sampler):
+    """Patches around landmarks, in a pose and with a centre that are nearly right."""
+
+    def batch(self, rng: np.random.Generator, vary: bool = True, specimens: Sequence[Specimen] | None = None) -> Batch:
+        """One batch: some landmarks of some specimens, or every landmark of given specimens."""
+        assert self.pipeline.patch is not None
+        size, spacing = self.pipeline.patch.size, self.pipeline.patch.spacing
+        shape = (size,) * self.dimension
+        each = len(self.design) if specimens else max(1, self.training.batch // self.training.cases)
+        images, landmarks, seen, which = [], [], [], []
+        for specimen in specimens or self.pick(rng, self.training.cases):
+            pose, positions = self.posed(specimen, rng, vary)
+            world = weighted_sums(self.design, positions)
+            inside = apply(np.linalg.inv(pose), world)
+            usable = np.flatnonzero(np.isfinite(inside).all(1))
+            marks = usable if specimens else rng.choice(usable, each, replace=len(usable) < each)
+            spread = np.full((len(marks), 1), self.how.centre * specimen.unit)
+            if vary and self.how.absent:
+                spread[rng.random(len(marks)) < self.how.absent] = size * spacing * specimen.unit
+            centres = inside[marks] + rng.normal(0, 1, (len(marks), self.dimension)) * spread
+            frames = pose @ patch_boxes(centres, spacing * specimen.unit, size)
+            images.append(sample(specimen.pyramid, frames, shape))
+            landmarks.append(apply(np.linalg.inv(frames), world[marks][:, None]))
+            seen.append(specimen.pyramid.grid.contains(world[marks])[:, None])
+            which.append(marks)
+        return self.finish(
+            torch.cat(images),
+            np.concatenate(landmarks),
+            np.concatenate(seen),
+            rng,
+            vary,
+            torch.from_numpy(np.concatenate(which)),
+        )
+
+
+def _extended(seen: np.ndarray, design: np.ndarray) -> np.ndarray:
+    """An auxiliary landmark counts as seen where all that it is made of are."""
+    return ((design != 0) & ~seen).sum(1) == 0
