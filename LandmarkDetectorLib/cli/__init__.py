@@ -1,0 +1,14 @@
+"""The command line: thin commands over the same calls that a program makes.
+
+One file a command. What all of them share: how a command ends (:mod:`endings`), what it says while it runs
+(:mod:`console`), and which files it will write (:mod:`outputs`).
+"""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Entry of the script ``landmark-detector``; ends the process with 0, 2 (a sentence says why) or 130 (Ctrl-C)."""
+    from LandmarkDetectorLib.cli.app import app
+
+    app(prog_name="landmark-detector")

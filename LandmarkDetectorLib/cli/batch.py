@@ -1,0 +1,140 @@
+"""Detection on image after image: what ``detect`` and ``demo`` share."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from LandmarkDetectorLib import __version__
+from LandmarkDetectorLib.cli.console import Steps, messages, print_json, results, say
+from LandmarkDetectorLib.cli.endings import REFUSED
+from LandmarkDetectorLib.cli.outputs import Job
+from LandmarkDetectorLib.cli.tables import landmark_record, landmark_table
+from LandmarkDetectorLib.core.errors import Cancelled, LandmarkDetectorError
+
+if TYPE_CHECKING:
+    from LandmarkDetectorLib.bundles import Bundle
+    from LandmarkDetectorLib.core import Image
+    from LandmarkDetectorLib.inference import Detection
+
+
+def detect_all(
+    jobs: Sequence[Job],
+    bundle: str,
+    *,
+    device: str = "auto",
+    spacing: float | tuple[float, ...] | None = None,
+    as_json: bool = False,
+) -> None:
+    """Detect, write and print each job; what one image lacks does not stop the others.
+
+    Raises:
+        LandmarkDetectorError: the bundle or the device is not to be had, or the only image failed.
+        typer.Exit: with 2, when some of several images failed.
+    """
+    from LandmarkDetectorLib.bundles import load_bundle
+
+    with messages.status("Loading the bundle"):
+        loaded = load_bundle(bundle)
+        from LandmarkDetectorLib.inference import Detector
+
+        detector = Detector(loaded, device=device)
+    records: list[dict[str, Any]] = []
+    for number, job in enumerate(jobs, start=1):
+        title = job.image.name if len(jobs) == 1 else f"{number}/{len(jobs)} {job.image.name}"
+        try:
+            records.append(_detect_one(job, detector, loaded, title, spacing=spacing, table=not as_json))
+        except (Cancelled, KeyboardInterrupt):
+            raise Cancelled(_what_was_written(records)) from None
+        except (LandmarkDetectorError, OSError, MemoryError) as error:
+            if len(jobs) == 1:
+                raise
+            sentence = str(error) or "The memory does not suffice; take a smaller image."
+            say(f"Error: {sentence}" if job.image.name in sentence else f"Error: {job.image.name}: {sentence}")
+            records.append({"image": str(job.image), "error": sentence})
+    if as_json:
+        about = {"name": loaded.name, "version": loaded.version, "fingerprint": loaded.fingerprint}
+        print_json({"landmark-detector": __version__, "bundle": about, "images": records})
+    failed = sum("error" in record for record in records)
+    if failed:
+        say(f"{failed} of {len(jobs)} images failed, see above; the files of the others are written.")
+        raise typer.Exit(REFUSED)
+
+
+def _detect_one(
+    job: Job, detector: Any, bundle: Bundle, title: str, *, spacing: float | tuple[float, ...] | None, table: bool
+) -> dict[str, Any]:
+    from LandmarkDetectorLib.io import load_image
+
+    began = time.monotonic()
+    with Steps(title) as steps:
+        steps("reading", 0.0)
+        image = load_image(job.image, spacing=spacing)
+        read = time.monotonic() - began
+        detection = detector.detect(image, progress=steps)
+        timing = {"reading": read, **detection.timing}
+        write_files(job, image, detection, bundle, timing)
+    for notice in detection.notices:
+        say(f"Note: {notice}")
+    if table:
+        results.print(landmark_table(detection.landmarks, job.image.name))
+        spent = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in timing.items())
+        say(f"Time: {spent}; peak memory {peak_memory() / 2**20:.0f} MB.")
+        say(f"Written: {', '.join(str(file) for file in job.files)}")
+    return {
+        "image": str(job.image),
+        "coordinates": "LPS",
+        "unit": detection.landmarks.unit,
+        "landmarks": [landmark_record(mark) for mark in detection.landmarks],
+        "files": [str(file) for file in job.files],
+        "timing": timing,
+        "notices": list(detection.notices),
+    }
+
+
+def write_files(job: Job, image: Image, detection: Detection, bundle: Bundle, timing: dict[str, float]) -> None:
+    """Write the files of a job: all of them, or none that was not there before.
+
+    Raises:
+        LandmarkFileError: a folder that cannot be written, a full disk.
+    """
+    from LandmarkDetectorLib.io import save_landmarks
+    from LandmarkDetectorLib.io.atomic import atomic_write
+
+    fresh = [file for file in job.files if not file.exists()]
+    try:
+        for file in job.files:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if file.suffix.lower() != ".html":
+                save_landmarks(detection.landmarks, file)
+                continue
+            from LandmarkDetectorLib.evaluation import render_report
+
+            card = {**bundle.card.model_dump(mode="json"), "fingerprint": bundle.fingerprint}
+            page = render_report(image, detection.landmarks, card=card, timing=timing, notices=detection.notices)
+            with atomic_write(file, "w", encoding="utf-8") as stream:
+                stream.write(page)
+    except BaseException:
+        for file in fresh:
+            file.unlink(missing_ok=True)
+        raise
+
+
+def peak_memory() -> int:
+    """The most memory that this process has held so far, in bytes."""
+    import psutil
+
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _what_was_written(records: list[dict[str, Any]]) -> str:
+    done = sum("files" in record for record in records)
+    return f"Cancelled; the files of {done} images are written." if done else "Cancelled; nothing was written."

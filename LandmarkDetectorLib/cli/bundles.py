@@ -1,0 +1,141 @@
+"""``landmark-detector bundles``: which models are here, what they are for, and how they come and go."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich import box
+from rich.markdown import Markdown
+from rich.table import Table
+from rich.text import Text
+
+from LandmarkDetectorLib.cli.console import print_json, results, say
+from LandmarkDetectorLib.cli.options import JsonOption
+from LandmarkDetectorLib.core.errors import BundleError, Cancelled
+
+if TYPE_CHECKING:
+    from LandmarkDetectorLib.bundles import Bundle
+
+bundles = typer.Typer(help="List, show, verify, import and remove bundles.", no_args_is_help=True)
+
+WEB = ("https://", "http://")
+
+Named = Annotated[str, typer.Argument(help="Name of a bundle, or the folder of one.", metavar="NAME|PATH")]
+
+
+@bundles.command("list")
+def list_(as_json: JsonOption = False) -> None:
+    """The bundles that can be used, shipped and imported."""
+    from LandmarkDetectorLib.bundles import list_bundles
+
+    found = list_bundles()
+    if as_json:
+        print_json([_summary(bundle) for bundle in found])
+        return
+    if not found:
+        say("There are no bundles here; import one, or train one.")
+        return
+    table = Table(box=box.SIMPLE)
+    for name in ("bundle", "version", "finds", "in", "licence"):
+        table.add_column(name, overflow="fold")
+    for bundle in found:
+        card = bundle.card
+        finds = f"{len(bundle.labels)} landmarks, {card.dimension}D {card.modality}"
+        table.add_row(*(Text(words) for words in (bundle.name, bundle.version, card.title, finds, card.licence)))
+    results.print(table)
+
+
+@bundles.command()
+def show(bundle: Named, as_json: JsonOption = False) -> None:
+    """The card of a bundle: what it is for, its errors, its limits, its data."""
+    from LandmarkDetectorLib.bundles import load_bundle
+    from LandmarkDetectorLib.bundles.card import card_markdown
+
+    loaded = load_bundle(bundle)
+    if as_json:
+        print_json({**_summary(loaded), "card": loaded.card.model_dump(mode="json")})
+        return
+    words = card_markdown(loaded.card)
+    if results.is_terminal:
+        results.print(Markdown(words))
+    else:
+        print(words)
+
+
+@bundles.command()
+def verify(bundle: Named, as_json: JsonOption = False) -> None:
+    """Check every file of a bundle, to the last weight."""
+    from LandmarkDetectorLib.bundles import verify_bundle
+
+    checks = verify_bundle(bundle)
+    if as_json:
+        print_json({"bundle": bundle, "sound": True, "checks": checks})
+        return
+    for check in checks:
+        results.print(check, markup=False, soft_wrap=True)
+
+
+@bundles.command("import")
+def import_(
+    source: Annotated[
+        str, typer.Argument(help="A folder, a .zip or .tar.gz, or an https address.", metavar="PATH|URL")
+    ],
+    sha256: Annotated[
+        str | None, typer.Option(help="What the archive must be; needed with an address.", metavar="HEX")
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a bundle of the same name.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy a bundle into your own folder of bundles, if everything about it is sound."""
+    from LandmarkDetectorLib.bundles import fetch_bundle, import_bundle
+
+    if source.lower().startswith(WEB):
+        if sha256 is None:
+            raise BundleError(
+                f"{source}: an address needs --sha256 HEX from somebody whom you trust, to know what comes."
+            )
+        imported = fetch_bundle(source, sha256, replace=replace)
+    else:
+        imported = import_bundle(source, sha256=sha256, replace=replace)
+    if as_json:
+        print_json(_summary(imported))
+    else:
+        say(f"Imported {imported.name} {imported.version}; use it with --bundle {imported.name}.")
+
+
+@bundles.command()
+def remove(
+    name: Annotated[str, typer.Argument(help="Name of a bundle that you imported.", metavar="NAME")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove a bundle that you imported; a terminal is asked first."""
+    from LandmarkDetectorLib.bundles import find_bundle, remove_bundle
+
+    folder = find_bundle(name)
+    asked = not yes and sys.stdin is not None and sys.stdin.isatty()
+    if asked and not typer.confirm(f"Remove {folder}?", err=True):
+        raise Cancelled("Cancelled; nothing was removed.")
+    remove_bundle(name)
+    if as_json:
+        print_json({"removed": name})
+    else:
+        say(f"Removed {name}.")
+
+
+def _summary(bundle: Bundle) -> dict[str, Any]:
+    card = bundle.card
+    return {
+        "name": bundle.name,
+        "version": bundle.version,
+        "title": card.title,
+        "modality": card.modality,
+        "dimension": card.dimension,
+        "unit": card.unit,
+        "landmarks": bundle.labels,
+        "licence": card.licence,
+        "fingerprint": bundle.fingerprint,
+        "folder": str(bundle.folder),
+    }

@@ -1,0 +1,62 @@
+"""``landmark-detector detect``: images in, files of landmarks out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from LandmarkDetectorLib.cli.batch import detect_all
+from LandmarkDetectorLib.cli.options import BundleOption, Device, DeviceOption, JsonOption
+from LandmarkDetectorLib.cli.outputs import check_report_can_be_written, plan
+from LandmarkDetectorLib.core.errors import ImageError
+
+
+def detect(
+    images: Annotated[list[Path], typer.Argument(help="Image files, or folders with a DICOM series.", metavar="IMAGE")],
+    bundle: BundleOption,
+    output: Annotated[
+        Path,
+        typer.Option(
+            help="For one image a .mrk.json, .fcsv, .csv or .html file; else a folder, which gets "
+            "NAME.mrk.json, NAME.csv and NAME.html of each image.",
+            metavar="FILE|DIR",
+        ),
+    ],
+    device: DeviceOption = Device.auto,
+    spacing: Annotated[
+        str | None,
+        typer.Option(help="Size of a pixel of an image whose file does not say it, x[,y[,z]].", metavar="MM[,MM[,MM]]"),
+    ] = None,
+    as_json: JsonOption = False,
+    report: Annotated[bool, typer.Option(help="Write an HTML page of each image into the folder.")] = True,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")] = False,
+) -> None:
+    """Find the landmarks of one or several images.
+
+    One image that cannot be read does not stop the others; the exit code is 2 then.
+    """
+    jobs = plan(images, output, report=report, overwrite=overwrite)
+    if any(file.suffix.lower() == ".html" for job in jobs for file in job.files):
+        check_report_can_be_written()
+    detect_all(jobs, bundle, device=device.value, spacing=parse_spacing(spacing), as_json=as_json)
+
+
+def parse_spacing(text: str | None) -> float | tuple[float, ...] | None:
+    """Millimetres of a pixel: one number for all axes, or one for each of x, y[, z].
+
+    Raises:
+        ImageError: these are not one to three positive numbers.
+    """
+    if text is None:
+        return None
+    try:
+        steps = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        steps = ()
+    if not 1 <= len(steps) <= 3 or not all(0 < step < float("inf") for step in steps):
+        raise ImageError(
+            f"--spacing {text} is not one to three positive numbers; write millimetres such as 0.3 or 0.3,0.3."
+        )
+    return steps[0] if len(steps) == 1 else steps

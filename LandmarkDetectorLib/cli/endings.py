@@ -1,0 +1,109 @@
+"""How a command ends: well, with one sentence and exit code 2, or cancelled with 130. Never with a traceback."""
+
+from __future__ import annotations
+
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from LandmarkDetectorLib.cli.console import say
+from LandmarkDetectorLib.core.errors import Cancelled, LandmarkDetectorError, LandmarkDetectorWarning
+
+REFUSED = 2
+"""What was asked for cannot be done; a sentence on stderr says why and what to do."""
+DEFECT = 1
+"""A fault of this program."""
+CANCELLED = 130
+"""Ctrl-C, as shells count it: 128 and the number of the signal."""
+
+
+class Endings(TyperGroup):
+    """The root group: every error of a command below comes through here."""
+
+    debug = False
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Take ``--debug`` out of the line, wherever it stands, and parse the rest."""
+        self.debug = "--debug" in args
+        try:
+            return super().make_context(info_name, [word for word in args if word != "--debug"], parent, **extra)
+        except Exception as error:
+            raise _misuse(error) or error from None
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command and turn whatever ends it into a sentence and an exit code."""
+        with _spoken_warnings(everything=self.debug):
+            try:
+                return super().invoke(ctx)
+            except (typer.Exit, typer.Abort):
+                raise
+            except (KeyboardInterrupt, Cancelled) as error:
+                self._explain(error)
+                say(str(error) or "Cancelled; nothing was written.")
+                raise typer.Exit(CANCELLED) from None
+            except LandmarkDetectorError as error:
+                self._explain(error)
+                say(f"Error: {error}")
+                raise typer.Exit(REFUSED) from None
+            except MemoryError as error:
+                self._explain(error)
+                say("Error: The memory does not suffice; close other programs or take a smaller image.")
+                raise typer.Exit(REFUSED) from None
+            except OSError as error:
+                self._explain(error)
+                where = f" ({error.filename})" if error.filename else ""
+                say(f"Error: The system refused: {error.strerror or error}{where}; mend that and try again.")
+                raise typer.Exit(REFUSED) from None
+            except Exception as error:
+                misuse = _misuse(error)
+                if misuse is not None:
+                    raise misuse from None
+                self._explain(error)
+                say(f"Error: This is a defect of landmark-detector ({type(error).__name__}: {_line(error)}); ", end="")
+                say("run it again with --debug and report what it prints.")
+                raise typer.Exit(DEFECT) from None
+
+    def _explain(self, error: BaseException) -> None:
+        if self.debug:
+            say("".join(traceback.format_exception(error)).rstrip())
+
+
+def _misuse(error: Exception) -> typer.Exit | None:
+    """Where the line itself was wrong (click's usage errors, or typer's own copy of them): say so in one sentence."""
+    message = getattr(error, "format_message", None)
+    if message is None:
+        return None
+    if message():  # empty where the help has been printed instead
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "landmark-detector"
+        words = ' '.join(message().replace('Value error, ', '').split())
+        say(f"Error: {words.rstrip('.')}; see {command} --help.")
+    return typer.Exit(getattr(error, "exit_code", REFUSED))
+
+
+def _line(error: BaseException) -> str:
+    return (str(error).splitlines() or [""])[0]
+
+
+@contextmanager
+def _spoken_warnings(everything: bool) -> Iterator[None]:
+    """Show our warnings as one line each, each once, and those of other libraries only in a search for defects."""
+    said: set[str] = set()
+
+    def show(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
+        sentence = f"Warning: {message}"
+        if sentence not in said and (everything or issubclass(category, LandmarkDetectorWarning)):
+            said.add(sentence)
+            say(sentence)
+
+    with warnings.catch_warnings():
+        if not everything:
+            warnings.simplefilter("ignore")
+        warnings.simplefilter("always", LandmarkDetectorWarning)
+        warnings.showwarning = show
+        yield

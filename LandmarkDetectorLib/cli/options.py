@@ -1,0 +1,28 @@
+"""Options that several commands share, spelt once."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Device(str, Enum):
+    """Where the networks run; ``auto`` is CUDA where there is one."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+DeviceOption = Annotated[Device, typer.Option(help="Where the networks run; auto takes CUDA where there is one.")]
+BundleOption = Annotated[
+    str, typer.Option(help="Name of an installed bundle, or the folder of one.", metavar="NAME|PATH")
+]
+DataOption = Annotated[
+    Path,
+    typer.Option(help="Folder with images, landmarks and dataset.json.", exists=True, file_okay=False, metavar="DIR"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]

@@ -1,0 +1,101 @@
+"""Which files a detection will write: settled before anything is read, so that nothing is lost or half done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from LandmarkDetectorLib.core.errors import ImageError, LandmarkDetectorError, LandmarkFileError
+
+SUFFIXES = (".mrk.json", ".fcsv", ".csv", ".html")
+PACKED = (".gz", ".bz2")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image and the files that its landmarks go to."""
+
+    image: Path
+    files: tuple[Path, ...]
+
+
+def stem(image: Path) -> str:
+    """The name of an image without what tells its format: ``skull`` of ``skull.nii.gz``; a folder's name as it is."""
+    image = image.resolve()
+    if image.is_dir():
+        return image.name
+    unpacked = Path(image.stem) if image.suffix.lower() in PACKED else image
+    return unpacked.stem
+
+
+def plan(images: Sequence[Path], output: Path, *, report: bool = True, overwrite: bool = False) -> list[Job]:
+    """The jobs of one call; nothing is written here.
+
+    Args:
+        images: files or folders with a DICOM series.
+        output: a file for a single image, its suffix deciding the format (one of :data:`SUFFIXES`); else a folder,
+            which gets NAME.mrk.json, NAME.csv and NAME.html of each image.
+        report: whether a folder gets the pages as well.
+        overwrite: whether files that are there may be replaced; a person may have corrected them.
+
+    Raises:
+        LandmarkFileError: a suffix without a format, one file for several images, two images of the same name, or a
+            file that is there already.
+    """
+    if names_a_file(output):
+        if len(images) > 1:
+            raise LandmarkFileError(f"{output} is one file for {len(images)} images; give a folder as --output.")
+        jobs = [Job(images[0], (output,))]
+    else:
+        suffixes = (".mrk.json", ".csv", ".html") if report else (".mrk.json", ".csv")
+        _check_names(images)
+        jobs = [Job(image, tuple(output / f"{stem(image)}{suffix}" for suffix in suffixes)) for image in images]
+    present = [file for job in jobs for file in job.files if file.exists()]
+    if present and not overwrite:
+        others = f" and {len(present) - 1} more" if len(present) > 1 else ""
+        raise LandmarkFileError(
+            f"{present[0]}{others} would be replaced, and somebody may have corrected it; "
+            "add --overwrite or give another --output."
+        )
+    return jobs
+
+
+def names_a_file(output: Path) -> bool:
+    """Whether ``--output`` means a file rather than a folder.
+
+    Raises:
+        LandmarkFileError: it means a file of a format that landmarks are not written in.
+    """
+    if output.is_dir():
+        return False
+    if output.name.lower().endswith(SUFFIXES):
+        return True
+    if output.exists() or output.suffix.lower() in (".json", ".txt", ".xml", ".xlsx", ".htm", ".pdf"):
+        raise LandmarkFileError(
+            f"{output}: landmarks are written as {', '.join(SUFFIXES)}; choose one of these suffixes."
+        )
+    return False
+
+
+def _check_names(images: Sequence[Path]) -> None:
+    seen: dict[str, Path] = {}
+    for image in images:
+        name = stem(image).casefold()  # on most desktops A.csv and a.csv are one file
+        if name in seen:
+            raise ImageError(
+                f"{seen[name]} and {image} would both be written as {stem(image)}; rename one or detect them apart."
+            )
+        seen[name] = image
+
+
+def check_report_can_be_written() -> None:
+    """Raise LandmarkDetectorError now, not after the detection, where the extra ``report`` is not installed."""
+    from importlib.util import find_spec
+
+    missing = [name for name in ("matplotlib", "jinja2") if find_spec(name) is None]
+    if missing:
+        raise LandmarkDetectorError(
+            f"The HTML report needs {' and '.join(missing)}: run `pip install landmark-detector[report]` "
+            "or add --no-report."
+        )

@@ -1,0 +1,41 @@
+"""``landmark-detector train``: a recipe and data in, a bundle out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from LandmarkDetectorLib.cli.console import Steps, print_json, results
+from LandmarkDetectorLib.cli.options import DataOption, Device, DeviceOption, JsonOption
+
+
+def train(
+    recipe: Annotated[
+        Path, typer.Argument(help="The recipe, a YAML file.", metavar="RECIPE", exists=True, dir_okay=False)
+    ],
+    data: DataOption,
+    output: Annotated[
+        Path, typer.Option(help="Folder for the run: checkpoints, curves, the bundle.", metavar="DIR", file_okay=False)
+    ],
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
+    device: DeviceOption = Device.auto,
+    fold: Annotated[int | None, typer.Option(help="Hold this fold out and train on the others.", min=0)] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train the bundle that a recipe describes."""
+    from LandmarkDetectorLib.training import train as run
+
+    with Steps() as steps:
+        bundle = run(recipe, data, output, fold=fold, resume=resume, device=device.value, progress=steps)
+    about = {
+        "name": bundle.name,
+        "version": bundle.version,
+        "fingerprint": bundle.fingerprint,
+        "folder": str(bundle.folder),
+    }
+    if as_json:
+        print_json(about)
+    else:
+        results.print(f"Bundle {bundle.name} {bundle.version}: {bundle.folder}", markup=False, soft_wrap=True)

@@ -1,0 +1,61 @@
+"""What all tests share: which of them run, and an environment in which none of them touches the person's own files."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+os.environ.setdefault("MPLBACKEND", "Agg")  # before anybody imports matplotlib: no window is opened
+
+import hypothesis  # noqa: E402
+import pytest  # noqa: E402
+
+# A loaded machine is no reason to fail; an example that failed once is worth printing.
+hypothesis.settings.register_profile("house", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("house")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("LandmarkDetector")
+    group.addoption("--slow", action="store_true", help="also run the tests marked slow")
+    group.addoption("--data", type=Path, metavar="FOLDER", help="also run the tests marked data, on the sets in FOLDER")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip, and say so, what takes long or needs what is not here."""
+    for item in items:
+        if "slow" in item.keywords and not config.getoption("--slow"):
+            item.add_marker(pytest.mark.skip(reason="slow: runs with --slow"))
+        if "data" in item.keywords and config.getoption("--data") is None:
+            item.add_marker(pytest.mark.skip(reason="needs the data sets: runs with --data FOLDER"))
+        if "gpu" in item.keywords and not _has_cuda():
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+def _has_cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+@pytest.fixture
+def data_root(request: pytest.FixtureRequest) -> Path:
+    """The folder given by ``--data``; for tests marked ``data``."""
+    folder: Path | None = request.config.getoption("--data")
+    assert folder is not None, "a test that asks for data_root must be marked data"
+    assert folder.is_dir(), f"--data {folder} is not a folder"
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _own_bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or writes the bundles of the person at this machine, nor those of another test."""
+    before = os.environ.get("LANDMARK_DETECTOR_BUNDLES")
+    os.environ["LANDMARK_DETECTOR_BUNDLES"] = str(tmp_path_factory.getbasetemp() / f"bundles-{uuid.uuid4().hex}")
+    yield
+    if before is None:
+        del os.environ["LANDMARK_DETECTOR_BUNDLES"]
+    else:
+        os.environ["LANDMARK_DETECTOR_BUNDLES"] = before
