@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -71,3 +73,15 @@ def test_positions_of_different_shapes_are_refused():
         head_biometry(np.zeros((3, 2)), np.zeros((3, 2)), np.zeros((3, 2)), np.zeros((2, 2)))
     with pytest.raises(LandmarkError, match="do not fit"):
         biometry_errors(HeadBiometry(*[np.zeros(2)] * 3), HeadBiometry(*[np.zeros(3)] * 3))
+
+
+@pytest.mark.data
+def test_the_annotated_landmarks_give_the_circumference_of_the_sonographer_within_a_millimetre(data_root):
+    cases = json.loads((data_root / "fetal_head_us" / "dataset.json").read_text(encoding="utf-8"))["training"]
+    ends = np.array([case["points"] for case in cases]) * np.array([case["spacing_mm"] for case in cases])[:, None]
+    head = head_biometry(*ends.transpose(1, 0, 2))
+    known = np.array([case["head_circumference_mm"] for case in cases], dtype=float)
+    difference = biometry_errors(head, HeadBiometry(head.bpd, head.ofd, known))["hc"]
+    print(f"circumference of the annotated landmarks against the sonographer's: {difference}")
+    assert difference.n == len(cases)
+    assert difference.mean_absolute < 1.0
