@@ -49,7 +49,7 @@ COMPLAINTS = (  # what pip says, and what it means
         "This folder cannot be written: move the project to a folder of your own and start again.",
     ),
     (
-        r"name resolution|getaddrinfo|nodename nor servname|Network is unreachable|NewConnectionError|ConnectTimeout"
+        r"name resolution|getaddrinfo|nodename nor servname|Network is unreachable|NewConnectionError|timed out"
         r"|Max retries exceeded|Connection refused|Cannot connect to proxy",
         "There is no network: the first start downloads the Python packages; connect this machine and start again.",
     ),
@@ -275,7 +275,8 @@ def command_line(python: Path, arguments: list[str]) -> list[str]:
     """What a start runs in the end."""
     if arguments[:1] == ["test"]:
         return [str(python), "-m", "pytest", *arguments[1:]]
-    return [str(python), "-m", "LandmarkDetectorLib.cli", *(arguments or ["demo"])]
+    # -I: neither a folder of the person's nor PYTHONPATH stands before the packages of .venv
+    return [str(python), "-I", "-m", "LandmarkDetectorLib.cli", *(arguments or ["demo"])]
 
 
 def main(arguments: list[str]) -> int:
