@@ -91,6 +91,11 @@ class UNet(nn.Module):
             x = block(x + skips.pop(), style)
         return x, deepest
 
+    def head_maps(self, features: Tensor, part: slice) -> Tensor:
+        """Logits (B, k, [Z, ]Y, X) of some landmarks' maps from features."""
+        weight, bias = self.head.weight[part].to(features.dtype), self.head.bias[part].to(features.dtype)
+        return (F.conv2d, F.conv3d)[self.dimension - 2](features, weight, bias)
+
     def forward(self, images: Tensor, landmark: Tensor | None = None) -> HeatmapOutput:
         """Logits of heatmaps and presence."""
         features, deepest = self.features(images, landmark)

@@ -1,0 +1,213 @@
+"""The detector: an image in, landmarks out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import chi2
+
+from LandmarkDetectorLib.bundles import Bundle, load_bundle
+from LandmarkDetectorLib.bundles.pipeline import Pipeline, read_pipeline
+from LandmarkDetectorLib.core import Cancelled, Grid, Image, ImageError, Landmark, LandmarkSet
+from LandmarkDetectorLib.core.similarity import apply
+from LandmarkDetectorLib.datasets.intensity import Intensity
+from LandmarkDetectorLib.datasets.sampling import Pyramid
+from LandmarkDetectorLib.inference.coarse import coarse_pose
+from LandmarkDetectorLib.inference.memory import MemoryPlan, first_plan, run_within_memory
+from LandmarkDetectorLib.inference.networks import Networks
+from LandmarkDetectorLib.inference.refine import Measurement, Refiner
+from LandmarkDetectorLib.inference.stopwatch import Stopwatch
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """Landmarks, the seconds that each part took, and what a person should be told."""
+
+    landmarks: LandmarkSet
+    timing: dict[str, float] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
+
+
+class Detector:
+    """A bundle made ready; call :meth:`detect` as often as you like.
+
+    Args:
+        bundle: a bundle, or its name or folder.
+        device: ``auto`` (CUDA where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        BundleError: the bundle is not there, was altered, or does not fit this version.
+        DeviceError: the device is not there.
+    """
+
+    def __init__(self, bundle: Bundle | str | Path, device: str = "auto") -> None:
+        self.bundle = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
+        self.pipeline = read_pipeline(self.bundle.settings, self.bundle.name)
+        self.plan = first_plan(device, self.pipeline.dimension)
+        self.networks = Networks(self.pipeline, self.bundle.state_dict())
+
+    def detect(
+        self, image: Image, progress: Progress | None = None, cancelled: Callable[[], bool] | None = None
+    ) -> Detection:
+        """Find the landmarks of one image.
+
+        Args:
+            image: 2D or 3D, as the bundle asks; a volume of one slice serves a 2D bundle.
+            progress: called with a stage's name and the fraction of the whole that is done.
+            cancelled: asked between the steps; when it says yes, :class:`Cancelled` is raised.
+
+        Returns:
+            Every landmark of the bundle, in its order, in LPS world coordinates of the image's unit; ``missing`` where it
+            was not found.
+
+        Raises:
+            ImageError: the image is not of the bundle's dimension or channels.
+            DeviceError: memory does not suffice for even the smallest step.
+            Cancelled: on request.
+        """
+        watch, notices = Stopwatch(), []
+        flat, lift = _as_dimension(image, self.pipeline, self.bundle.name)
+
+        def step(stage: str, fraction: float) -> None:
+            if cancelled is not None and cancelled():
+                raise Cancelled(f"{image.name}: detection was cancelled; nothing was written.")
+            if progress is not None:
+                progress(stage, fraction)
+
+        with watch("other"):
+            found, plan = run_within_memory(self.plan, lambda plan: self._find(flat, plan, watch, step, notices), notices.append)
+            self.plan = plan
+            landmarks = [lift(mark) for mark in found]
+        if flat.grid.unit == "px":
+            notices.append(f"{image.name} has no physical scale: positions are in pixels.")
+        info: dict[str, Any] = {"bundle": self.bundle.name, "version": self.bundle.version, "fingerprint": self.bundle.fingerprint}
+        step("done", 1.0)
+        return Detection(LandmarkSet(tuple(landmarks), flat.grid.unit, image.name, info), watch.seconds, notices)
+
+    def _find(self, image: Image, plan: MemoryPlan, watch: Stopwatch, step: Progress, notices: list[str]) -> list[Landmark]:
+        pipeline = self.pipeline
+        self.networks.to(plan.device)
+        unit = pipeline.unit(image.grid)
+        prior = pipeline.shape_prior(unit)
+        step("coarse", 0.0)
+        with watch("sampling"):
+            pyramid = Pyramid(image, Intensity(pipeline.intensity.window, pipeline.intensity.quantiles))
+        found = coarse_pose(pyramid, pipeline, prior, self.networks, plan, watch, lambda f: step("coarse", 0.2 * f))
+        if found is None:
+            notices.append(f"{image.name}: nothing was found that looks like what the bundle was trained on.")
+            return [Landmark(label, status="missing") for label in pipeline.labels]
+        refiner = Refiner(pyramid, pipeline, prior, self.networks, watch)
+        pose, centres = found.pose, prior.mean
+        covariances = np.zeros((len(centres), prior.dimension, prior.dimension))
+        measured: list[Measurement] = []
+        if pipeline.frame is not None:
+            for _ in range(pipeline.frame.passes):
+                step("frame", 0.2)
+                seen = refiner.look_at_frame(pose, plan)
+                with watch("shape"):
+                    centres, covariances = refiner.join(seen, refiner.believe(seen))
+                    change = refiner.turned(pose, centres)
+                    pose, centres = pose @ change, apply(np.linalg.inv(change), centres)
+            measured = [_moved(seen, change)]
+        if pipeline.patch is not None:
+            measured = []
+            for number in range(pipeline.patch.passes):
+                base, share = 0.4 + 0.6 * number / pipeline.patch.passes, 0.6 / pipeline.patch.passes
+                seen = refiner.look_at_patches(
+                    pose, pipeline.design @ centres, plan, lambda f, base=base, share=share: step("patches", base + share * f)
+                )
+                measured.append(seen)
+                with watch("shape"):
+                    centres, covariances = refiner.join(seen, refiner.believe(seen))
+        with watch("shape"):
+            return self._landmarks(refiner, _mean(measured), pose, image.grid)
+
+    def _landmarks(self, refiner: Refiner, measured: Measurement, pose: np.ndarray, grid: Grid) -> list[Landmark]:
+        pipeline, rule = self.pipeline, self.pipeline.calibration
+        good = refiner.believe(measured)
+        positions, covariances = refiner.join(measured, good)
+        linear = pose[:-1, :-1]
+        world = pipeline.ordered(apply(pose, positions))
+        swap = [int(np.argmin(np.linalg.norm(apply(pose, positions) - w, axis=1))) for w in world]
+        spread = np.array([linear @ c @ linear.T for c in covariances])[swap]
+        support = self._support(good)[swap]
+        presence = measured.presence[: len(positions)][swap]
+        inside = grid.contains(world)
+        d, tolerance = pipeline.dimension, rule.tolerance * refiner.unit
+        marks = []
+        for k, label in enumerate(pipeline.labels):
+            if not (support[k] and inside[k]):
+                marks.append(Landmark(label, status="missing"))
+                continue
+            variance = np.trace(spread[k]) / d
+            confidence = float(presence[k] * chi2.cdf(tolerance**2 / max(variance, 1e-12), d))
+            marks.append(Landmark(label, world[k], "defined", confidence, spread[k]))
+        return marks
+
+    def _support(self, good: np.ndarray) -> np.ndarray:
+        """Whether enough of what an annotated landmark (K,) is measured by is believed.
+
+        Its own map must be; where auxiliary landmarks stand for the same shape, they may stand in for it.
+        """
+        count = len(self.pipeline.labels)
+        if not self.pipeline.auxiliary:
+            return good[:count]
+        return np.full(count, good.mean() >= 0.5)
+
+
+def detect(image: Image, bundle: Bundle | str | Path, device: str = "auto") -> LandmarkSet:
+    """Find the landmarks of one image by a bundle; for many images keep a :class:`Detector`.
+
+    Raises:
+        LandmarkDetectorError: as :class:`Detector` and :meth:`Detector.detect` say.
+    """
+    return Detector(bundle, device).detect(image).landmarks
+
+
+def _moved(measured: Measurement, change: np.ndarray) -> Measurement:
+    """A measurement in the canonical frame after the frame has changed."""
+    back = np.linalg.inv(change)
+    turn = back[:-1, :-1]
+    return replace(
+        measured, positions=apply(back, measured.positions), covariances=turn @ measured.covariances @ turn.T
+    )
+
+
+def _mean(measured: list[Measurement]) -> Measurement:
+    """The mean of several looks at the same landmarks."""
+    return Measurement(
+        np.mean([m.positions for m in measured], axis=0),
+        np.mean([m.covariances for m in measured], axis=0),
+        np.mean([m.presence for m in measured], axis=0),
+    )
+
+
+def _as_dimension(image: Image, pipeline: Pipeline, name: str) -> tuple[Image, Callable[[Landmark], Landmark]]:
+    """The image as the bundle wants it, and how its landmarks get back into the image's world."""
+    if image.channels != pipeline.channels:
+        raise ImageError(
+            f"{image.name} has {image.channels} channels and the bundle {name} wants {pipeline.channels}; convert the image."
+        )
+    if image.dimension == pipeline.dimension:
+        return image, lambda mark: mark
+    if image.dimension == 3 and image.grid.size[2] == 1:
+        grid = image.grid
+        plane = Grid(grid.size[:2], grid.spacing[:2], (0.0, 0.0), np.eye(2), grid.unit)
+        axes = grid.direction[:, :2]
+
+        def lift(mark: Landmark) -> Landmark:
+            if mark.position is None:
+                return mark
+            covariance = None if mark.covariance is None else axes @ mark.covariance @ axes.T
+            return replace(mark, position=axes @ mark.position + np.asarray(grid.origin), covariance=covariance)
+
+        return Image(image.array[:, 0], plane, image.name), lift
+    raise ImageError(
+        f"{image.name} is {image.dimension}D and the bundle {name} is for {pipeline.dimension}D images; choose another bundle."
+    )

@@ -1,0 +1,108 @@
+"""From a recipe and a data set to a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from LandmarkDetectorLib.bundles.networks import build_network
+from LandmarkDetectorLib.bundles.pipeline import Pipeline, PriorSettings
+from LandmarkDetectorLib.datasets.cases import Case, Dataset
+from LandmarkDetectorLib.models import ShapePrior, learn_shape_prior
+from LandmarkDetectorLib.training.recipe import Recipe, StageTraining
+from LandmarkDetectorLib.training.samplers import Batch, FrameSampler, PatchSampler, Sampler, WholeSampler
+from LandmarkDetectorLib.training.specimens import Specimen, load_specimens
+from LandmarkDetectorLib.training.split import Split
+from LandmarkDetectorLib.training.stage import StageRun, train_stage
+
+STAGES = ("coarse", "frame", "patch")
+
+
+def learn_pipeline(recipe: Recipe, dataset: Dataset, cases: Sequence[Case]) -> Pipeline:
+    """The settings of a detector, with a prior learnt from the landmarks of these cases."""
+    draft = _pipeline(recipe, dataset, None)
+    shapes = []
+    for case in cases:
+        unit = 1.0 if recipe.view_unit == "world" else draft.unit(case.image().grid)
+        shapes.append(draft.ordered(case.landmarks.positions) / unit)
+    return _pipeline(recipe, dataset, learn_shape_prior(np.array(shapes), modes=recipe.prior_modes))
+
+
+def _pipeline(recipe: Recipe, dataset: Dataset, prior: ShapePrior | None) -> Pipeline:
+    count, d = len(dataset.labels), recipe.dimension
+    prior = prior or ShapePrior(np.zeros((count, d)), np.zeros((count * d, 0)), np.ones(count * d), (1.0, 1.0))
+    return Pipeline(
+        dimension=recipe.dimension,
+        channels=recipe.channels,
+        labels=list(dataset.labels),
+        view_unit=recipe.view_unit,
+        intensity=recipe.intensity,
+        prior=PriorSettings(
+            mean=prior.mean.tolist(), factors=prior.factors.tolist(), noise=prior.noise.tolist(), scales=prior.scales
+        ),
+        mirror=recipe.mirror_map(),
+        order=recipe.order,
+        auxiliary=recipe.auxiliary,
+        coarse=recipe.coarse,
+        frame=recipe.frame,
+        patch=recipe.patch,
+        calibration=recipe.calibration,
+    )
+
+
+def train_networks(
+    recipe: Recipe,
+    pipeline: Pipeline,
+    split: Split,
+    folder: Path,
+    *,
+    device: torch.device,
+    resume: bool = False,
+    stages: Sequence[str] = STAGES,
+    progress: Callable[[str, float], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> dict[str, Tensor]:
+    """Train every stage and return one state dict, keys prefixed by the stage's name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    specimens = load_specimens(split.training, pipeline)
+    held_out = load_specimens(split.held_out, pipeline)
+    state: dict[str, Tensor] = {}
+    for name in stages:
+        settings, training = getattr(recipe, name), getattr(recipe, f"{name}_training")
+        if settings is None:
+            continue
+        torch.manual_seed(recipe.seed)
+        network = build_network(pipeline, settings.network)
+        sampler = _sampler(name, specimens, pipeline, training, network)
+        run = StageRun(name, recipe.seed, device, folder, resume, progress, cancelled)
+        weights = train_stage(network, sampler, _validation(name, held_out, pipeline, training, network), training, run)
+        state |= {f"{name}.{key}": value for key, value in weights.items()}
+    return state
+
+
+def _sampler(name: str, specimens: list[Specimen], pipeline: Pipeline, training: StageTraining, network: nn.Module) -> Sampler:
+    if name == "coarse":
+        return WholeSampler(specimens, pipeline, training)
+    if name == "frame":
+        return FrameSampler(specimens, pipeline, training, network.factor)
+    return PatchSampler(specimens, pipeline, training)
+
+
+def _validation(name: str, specimens: list[Specimen], pipeline: Pipeline, training: StageTraining, network: nn.Module) -> list[Batch]:
+    """Fixed batches of the held-out specimens: posed as in training, their values as they are."""
+    still = {"gain": 0.0, "gamma": 0.0, "noise": 0.0, "cut": 0.0, "absent": 0.0, "mirror": 0.0}
+    training = training.model_copy(update={"augmentation": training.augmentation.model_copy(update=still), "batch": 1})
+    batches = []
+    for number, specimen in enumerate(specimens[:VALIDATED]):
+        sampler = _sampler(name, [specimen], pipeline, training, network)
+        rng = np.random.default_rng([7, number])
+        batches.append(sampler.batch(rng) if name == "coarse" else sampler.batch(rng, specimens=[specimen]))  # type: ignore[call-arg]
+    return batches
+
+
+VALIDATED = 24
+"""How many held-out cases are looked at while a stage trains; all of them are judged at the end."""
