@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from LandmarkDetectorLib.core.errors import ImageError, LandmarkDetectorError, LandmarkFileError
+from LandmarkDetectorLib.io.names import stem_of
 
 SUFFIXES = (".mrk.json", ".fcsv", ".csv", ".html")
-PACKED = (".gz", ".bz2")
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,7 @@ class Job:
 def stem(image: Path) -> str:
     """The name of an image without what tells its format: ``skull`` of ``skull.nii.gz``; a folder's name as it is."""
     image = image.resolve()
-    if image.is_dir():
-        return image.name
-    unpacked = Path(image.stem) if image.suffix.lower() in PACKED else image
-    return unpacked.stem
+    return stem_of(image, "" if image.is_dir() else None)
 
 
 def plan(images: Sequence[Path], output: Path, *, report: bool = True, overwrite: bool = False) -> list[Job]:
