@@ -65,6 +65,13 @@ class Dataset:
             raise DatasetError(f"{self.name}: no case of subject {sorted(unknown)[0]!r}; take names from dataset.json.")
         return Dataset(self.name, self.labels, tuple(case for case in self.cases if case.subject in wanted))
 
+    def of_origins(self, origins: Iterable[str] | None) -> Dataset:
+        """The cases whose annotation came about in one of these ways; all of them with ``None``."""
+        if origins is None:
+            return self
+        wanted = set(origins)
+        return Dataset(self.name, self.labels, tuple(case for case in self.cases if case.origin in wanted))
+
 
 def read_dataset(folder: str | Path) -> Dataset:
     """Read ``dataset.json`` in a folder; images stay on disk, landmarks are read and paired by label.

@@ -20,19 +20,21 @@ class WindowMoments(NamedTuple):
     covariance: Tensor
 
 
-def window_moments(probability: Tensor, centres: Tensor, radius: int) -> WindowMoments:
+def window_moments(maps: Tensor, centres: Tensor, radius: int, log_sum: Tensor | None = None) -> WindowMoments:
     """Moments of maps in cubic windows of 2·radius+1 voxels a side.
 
     Args:
-        probability: (B, K, [Z, ]Y, X), non-negative; the windows reach beyond the border, where there is nothing.
+        maps: (B, K, [Z, ]Y, X) of non-negative values, or of logits when ``log_sum`` is given. Windows may reach beyond the
+            border, where there is nothing.
         centres: (B, K, P, D) x, y[, z], rounded to the nearest voxel; NaN gives zero mass and NaN moments.
         radius: in voxels.
+        log_sum: (B, K) log-sum-exp of each map: the values are then exp(maps - log_sum), computed in the windows alone.
     """
-    shape = probability.shape[2:]
+    shape = maps.shape[2:]
     d = len(shape)
-    steps = torch.arange(-radius, radius + 1, device=probability.device)
+    steps = torch.arange(-radius, radius + 1, device=maps.device)
     middle = centres.nan_to_num().round().long()
-    flat = torch.zeros((*middle.shape[:-1], *[1] * d), dtype=torch.long, device=probability.device)
+    flat = torch.zeros((*middle.shape[:-1], *[1] * d), dtype=torch.long, device=maps.device)
     inside = torch.isfinite(centres).all(-1).view(*middle.shape[:-1], *[1] * d)
     for axis in range(d):  # x, y[, z]; the window's own axes run [z, ]y, x
         view = [1] * d
@@ -44,7 +46,10 @@ def window_moments(probability: Tensor, centres: Tensor, radius: int) -> WindowM
             stride *= n
         flat = flat + index.clamp(0, shape[-1 - axis] - 1) * stride
     batch, count, peaks = middle.shape[:3]
-    values = probability.flatten(2).gather(2, flat.view(batch, count, -1)).view(flat.shape) * inside
+    values = maps.flatten(2).gather(2, flat.view(batch, count, -1))
+    if log_sum is not None:
+        values = (values - log_sum[..., None]).exp()
+    values = values.view(flat.shape) * inside
     mass = values.flatten(3).sum(-1)
     share = values.flatten(3) / mass.clamp_min(torch.finfo(mass.dtype).tiny)[..., None]
     grids = torch.meshgrid(*[steps.to(share.dtype)] * d, indexing="ij")

@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 
 from LandmarkDetectorLib.core import DeviceError
+from LandmarkDetectorLib.models.device import choose_device
 
 Result = TypeVar("Result")
 
@@ -46,27 +47,6 @@ def first_plan(device: str | torch.device, dimension: int) -> MemoryPlan:
         DeviceError: the device is not there.
     """
     return replace(_largest(dimension), device=choose_device(device))
-
-
-def choose_device(device: str | torch.device) -> torch.device:
-    """The device of this name; ``auto`` is CUDA where there is one.
-
-    Raises:
-        DeviceError: it is not there.
-    """
-    if str(device) == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-    except RuntimeError as error:
-        raise DeviceError(f"There is no device {str(device)!r}; use auto, cpu or cuda.") from error
-    if chosen.type not in ("cpu", "cuda"):
-        raise DeviceError(f"The device {str(device)!r} is not supported; use auto, cpu or cuda.")
-    if chosen.type == "cuda" and not torch.cuda.is_available():
-        raise DeviceError("This machine has no usable CUDA device; use --device cpu, or auto.")
-    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
-        raise DeviceError(f"There is no {chosen}; this machine has {torch.cuda.device_count()} CUDA device(s).")
-    return chosen
 
 
 def run_within_memory(plan: MemoryPlan, work: Callable[[MemoryPlan], Result], notice: Callable[[str], None]) -> tuple[Result, MemoryPlan]:

@@ -17,8 +17,7 @@ from LandmarkDetectorLib.bundles.pipeline import Pipeline
 from LandmarkDetectorLib.core.similarity import fit_similarity, scale_of
 from LandmarkDetectorLib.datasets.frames import canonical_box, patch_boxes
 from LandmarkDetectorLib.datasets.sampling import Pyramid, sample
-from LandmarkDetectorLib.heatmaps import find_peaks
-from LandmarkDetectorLib.heatmaps.expectation import spatial_softmax
+from LandmarkDetectorLib.heatmaps.layout import coordinates_of
 from LandmarkDetectorLib.heatmaps.window import window_moments
 from LandmarkDetectorLib.inference.memory import MemoryPlan
 from LandmarkDetectorLib.inference.networks import Networks
@@ -137,11 +136,12 @@ class Refiner:
 
 def _read(maps: Tensor, radius: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean (M, d) and covariance (M, d, d), in samples, of the window around the highest peak of maps (1, M, [Z, ]Y, X)."""
-    probability = spatial_softmax(maps)
-    peak = find_peaks(probability, 1)
+    flat = maps.flatten(2)
+    log_sum = flat.logsumexp(-1)
+    peak = coordinates_of(flat.argmax(-1), maps.shape[2:])[:, :, None].to(maps.dtype)
     # The window is centred on its own mean once, so that a ragged peak does not pull it to one side.
-    first = window_moments(probability, peak.positions, radius)
-    moments = window_moments(probability, first.mean, radius)
+    first = window_moments(maps, peak, radius, log_sum)
+    moments = window_moments(maps, first.mean, radius, log_sum)
     mean, covariance = moments.mean[0, :, 0].double().cpu().numpy(), moments.covariance[0, :, 0].double().cpu().numpy()
     floor = 1 / 12 * np.eye(mean.shape[-1])  # a voxel's own width
     return mean, np.nan_to_num(covariance) + 0.1 * floor

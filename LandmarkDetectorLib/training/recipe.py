@@ -129,6 +129,26 @@ class Recipe(_Strict):
         return partners
 
 
+RECIPES = Path(__file__).parent / "recipes"
+"""The recipes that come with the library."""
+
+
+def find_recipe(name: str | Path) -> Path:
+    """The path of a recipe, given as a path or by the name of one that comes with the library.
+
+    Raises:
+        RecipeError: there is neither.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    shipped = RECIPES / f"{name}.yaml"
+    if path.name == str(name) and shipped.is_file():
+        return shipped
+    known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.yaml")))
+    raise RecipeError(f"There is no recipe {path.name!r}; give a YAML file, or one of {known}.")
+
+
 def read_recipe(path: str | Path) -> Recipe:
     """Read a recipe.
 

@@ -25,7 +25,7 @@ from torch.optim.swa_utils import AveragedModel
 from LandmarkDetectorLib.core import Cancelled
 from LandmarkDetectorLib.heatmaps.generate import gaussian_heatmaps
 from LandmarkDetectorLib.heatmaps.expectation import spatial_expectation, spatial_softmax
-from LandmarkDetectorLib.losses import expected_distance, spatial_cross_entropy
+from LandmarkDetectorLib.losses import radial_distance, spatial_cross_entropy
 from LandmarkDetectorLib.training.recipe import StageTraining
 from LandmarkDetectorLib.training.samplers import Batch, Sampler
 
@@ -122,7 +122,8 @@ class _Stage:
         entropy = spatial_cross_entropy(output.heatmaps, targets, valid)
         distance = entropy.new_zeros(())
         if training.distance:
-            distance = expected_distance(output.heatmaps, landmarks, valid)
+            mean = spatial_expectation(spatial_softmax(output.heatmaps)).mean
+            distance = radial_distance(mean, landmarks, valid)
         known = batch.known.to(device)
         presence = F.binary_cross_entropy_with_logits(output.presence, valid.float(), reduction="none")
         presence = (presence * known).sum() / known.sum().clamp_min(1)

@@ -9,17 +9,64 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from LandmarkDetectorLib.bundles import Bundle
 from LandmarkDetectorLib.bundles.networks import build_network
 from LandmarkDetectorLib.bundles.pipeline import Pipeline, PriorSettings
-from LandmarkDetectorLib.datasets.cases import Case, Dataset
+from LandmarkDetectorLib.core import RecipeError
+from LandmarkDetectorLib.datasets.cases import Case, Dataset, read_dataset
 from LandmarkDetectorLib.models import ShapePrior, learn_shape_prior
-from LandmarkDetectorLib.training.recipe import Recipe, StageTraining
+from LandmarkDetectorLib.models.device import choose_device
+from LandmarkDetectorLib.training.publish import publish
+from LandmarkDetectorLib.training.recipe import Recipe, StageTraining, find_recipe, read_recipe
 from LandmarkDetectorLib.training.samplers import Batch, FrameSampler, PatchSampler, Sampler, WholeSampler
 from LandmarkDetectorLib.training.specimens import Specimen, load_specimens
-from LandmarkDetectorLib.training.split import Split
+from LandmarkDetectorLib.training.split import Split, split_cases
 from LandmarkDetectorLib.training.stage import StageRun, train_stage
 
 STAGES = ("coarse", "frame", "patch")
+
+
+def train(
+    recipe: Path | str,
+    data: Path | str,
+    output: Path | str,
+    *,
+    fold: int | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    progress: Callable[[str, float], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Bundle:
+    """Train a bundle.
+
+    Args:
+        recipe: a YAML file, or the name of a recipe that comes with the library.
+        data: a folder with a ``dataset.json``.
+        output: a folder for checkpoints, curves and the bundle, which is written to ``output/NAME``.
+        fold: hold out this fold of the recipe's cross-validation; by default everything but the samples trains.
+        resume: go on from the checkpoints in ``output``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        progress: called with a stage's name and the fraction of it that is done.
+        cancelled: asked after every step; when it says yes, a checkpoint is written and :class:`Cancelled` raised.
+
+    Raises:
+        LandmarkDetectorError: recipe, data or device are not usable, or ``output`` holds another run and ``resume`` is off.
+    """
+    path = find_recipe(recipe)
+    content = read_recipe(path)
+    output, data = Path(output), Path(data)
+    if not resume and any(output.glob("*.checkpoint.pt")):
+        raise RecipeError(f"{output.name} holds a run already; add --resume to go on with it, or choose another folder.")
+    chosen = choose_device(device)
+    dataset = read_dataset(data)
+    if dataset.cases and dataset.cases[0].landmarks.dimension not in (content.dimension, None):
+        raise RecipeError(f"{path.name} is for {content.dimension}D images and {dataset.name} is not; choose another recipe.")
+    split = split_cases(content, dataset, fold)
+    pipeline = learn_pipeline(content, dataset, split.training)
+    state = train_networks(
+        content, pipeline, split, output, device=chosen, resume=resume, progress=progress, cancelled=cancelled
+    )
+    return publish(content, path, pipeline, state, split, data, output, fold)
 
 
 def learn_pipeline(recipe: Recipe, dataset: Dataset, cases: Sequence[Case]) -> Pipeline:

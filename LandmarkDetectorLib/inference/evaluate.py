@@ -1,0 +1,164 @@
+"""Judge a bundle on annotated images."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from LandmarkDetectorLib.bundles import Bundle, load_bundle
+from LandmarkDetectorLib.core import DatasetError, LandmarkSet
+from LandmarkDetectorLib.datasets.cases import Case, Dataset, read_dataset
+from LandmarkDetectorLib.evaluation import biometry_errors, false_finds, head_biometry, radial_errors, summarise
+from LandmarkDetectorLib.inference.detector import Detection, Detector
+
+HEAD = ("OFD left", "OFD right", "BPD upper", "BPD lower")
+"""A bundle that finds these four is judged by the head's measurements too."""
+
+
+def evaluate_bundle(
+    bundle: Bundle | str | Path,
+    data: Path | str,
+    *,
+    subjects: str = "held-out",
+    device: str = "auto",
+    progress: Callable[[str, float], None] | None = None,
+) -> dict[str, Any]:
+    """Detect on a data set's images and compare with its landmarks.
+
+    Args:
+        bundle: a bundle, its name or its folder.
+        data: a folder with a ``dataset.json``.
+        subjects: ``held-out`` (those that the bundle says did not train and may be judged), ``all`` (also those that trained:
+            the figures are then too good), or the path of a text file with one subject a line.
+        device: as for :class:`Detector`.
+        progress: called with a subject's number and the fraction done.
+
+    Returns:
+        JSON-ready figures: ``summary`` (see :class:`LandmarkDetectorLib.evaluation.Summary`), ``cases`` (errors of each),
+        ``seconds`` (warm, a volume; by part), ``peak_memory_mb`` and, for fetal heads, ``biometry``.
+
+    Raises:
+        LandmarkDetectorError: bundle, data or subjects are not usable.
+    """
+    detector = Detector(bundle if isinstance(bundle, Bundle) else load_bundle(bundle), device)
+    dataset = read_dataset(data)
+    cases = _chosen(detector.bundle, dataset, subjects).cases
+    detections, seconds = [], []
+    for number, case in enumerate(cases):
+        image = case.image()
+        if number == 0:
+            detector.detect(image)  # the first call pays for what later ones find ready
+        start = time.perf_counter()
+        detections.append(detector.detect(image))
+        seconds.append(time.perf_counter() - start)
+        if progress is not None:
+            progress(f"image {number + 1} of {len(cases)}", (number + 1) / len(cases))
+    return judge(detector.pipeline.labels, cases, [d.landmarks for d in detections]) | {
+        "bundle": detector.bundle.name,
+        "version": detector.bundle.version,
+        "fingerprint": detector.bundle.fingerprint,
+        "dataset": dataset.name,
+        "subjects": subjects if subjects in ("held-out", "all") else Path(subjects).name,
+        "device": str(detector.plan.device),
+        "seconds": _seconds(seconds, detections),
+        "peak_memory_mb": round(_peak_memory() / 2**20),
+    }
+
+
+def judge(labels: list[str], cases: tuple[Case, ...], found: list[LandmarkSet]) -> dict[str, Any]:
+    """``summary``, ``cases`` and, where the landmarks are those of a head, ``biometry``, of landmarks against annotations."""
+    truths = [case.landmarks.reordered(labels) for case in cases]
+    errors = np.array([radial_errors(f, t) for f, t in zip(found, truths, strict=True)])
+    false = np.array([false_finds(f, t) for f, t in zip(found, truths, strict=True)])
+    unit = found[0].unit
+    families = [case.subject for case in cases]
+    result: dict[str, Any] = {
+        "summary": summarise(errors, labels, unit, false_finds=false, cases=families).to_json(),
+        "cases": [
+            {"subject": c.subject, "errors": {lb: _number(e) for lb, e in zip(labels, row, strict=True)}}
+            for c, row in zip(cases, errors, strict=True)
+        ],
+    }
+    if set(HEAD) <= set(labels) and unit == "mm":
+        result["biometry"] = _biometry(labels, cases, found, truths)
+    return result
+
+
+def _biometry(labels: list[str], cases: tuple[Case, ...], found: list[LandmarkSet], truths: list[LandmarkSet]) -> dict[str, Any]:
+    rows = [labels.index(name) for name in HEAD]
+
+    def measured(sets: list[LandmarkSet]):
+        ends = np.array([s.positions[rows] if s.dimension == 2 else np.full((4, 2), np.nan) for s in sets])
+        return head_biometry(*np.moveaxis(ends, 1, 0))
+
+    mine, theirs = measured(found), measured(truths)
+    result = {name: _difference(d) for name, d in biometry_errors(mine, theirs).items()}
+    drawn = [case.extra.get("head_circumference_mm") for case in cases]
+    if all(value is not None for value in drawn):
+        ellipse = np.array(drawn, dtype=float)
+        result["hc_against_drawn_ellipse"] = _difference(biometry_errors(mine, type(mine)(mine.bpd, mine.ofd, ellipse))["hc"])
+        result["hc_of_annotation_against_drawn_ellipse"] = _difference(
+            biometry_errors(theirs, type(theirs)(theirs.bpd, theirs.ofd, ellipse))["hc"]
+        )
+    return result
+
+
+def _difference(difference: Any) -> dict[str, float]:
+    return {
+        "mean_absolute": difference.mean_absolute,
+        "bias": difference.bias,
+        "n": difference.n,
+        "not_computed": difference.not_computed,
+    }
+
+
+def _chosen(bundle: Bundle, dataset: Dataset, subjects: str) -> Dataset:
+    if subjects == "all":
+        return dataset
+    if subjects == "held-out":
+        split = json.loads(bundle.read("docs/split.json"))
+        return dataset.select(split["held_out"]).of_origins(split.get("origins"))
+    path = Path(subjects)
+    if not path.is_file():
+        raise DatasetError(f"--subjects: {subjects!r} is neither held-out, all nor a file of subjects, one a line.")
+    return dataset.select(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+
+
+def _seconds(seconds: list[float], detections: list[Detection]) -> dict[str, Any]:
+    parts: dict[str, float] = {}
+    for detection in detections:
+        for name, value in detection.timing.items():
+            parts[name] = parts.get(name, 0.0) + value / len(detections)
+    networks = parts.get("networks", 0.0)
+    other = sum(parts.values()) - networks
+    return {
+        "median": float(np.median(seconds)),
+        "max": float(np.max(seconds)),
+        "parts": {name: round(value, 4) for name, value in sorted(parts.items())},
+        "other_over_networks": other / networks if networks else None,
+    }
+
+
+def _peak_memory() -> int:
+    """Peak resident memory of this process in bytes."""
+    info = psutil.Process().memory_info()
+    if hasattr(info, "peak_wset"):  # Windows
+        return int(info.peak_wset)
+    import resource
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak if sys.platform == "darwin" else peak * 1024)
+
+
+def _number(value: float) -> float | str | None:
+    """JSON has no infinity: a landmark that was not found says so."""
+    if np.isinf(value):
+        return "missed"
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,109 @@
+"""Cross-validate a recipe: train each fold, judge it on the families it held out, put the figures together.
+
+    python benchmarks/cross_validate.py mouse-skull-ct --data DIR --output runs/mouse --results FILE.json
+
+A fold whose bundle is there already is not trained again; an interrupted one goes on from its checkpoint. The results file is
+what a recipe names under ``card: results``, and what the card of the shipped bundle quotes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from machine import provenance
+
+from LandmarkDetectorLib.datasets import read_dataset
+from LandmarkDetectorLib.evaluation import summarise
+from LandmarkDetectorLib.inference.evaluate import evaluate_bundle
+from LandmarkDetectorLib.training import read_recipe, train
+from LandmarkDetectorLib.training.recipe import find_recipe
+from LandmarkDetectorLib.training.split import fold_families
+
+
+def main() -> None:
+    """Run it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--results", type=Path, required=True)
+    parser.add_argument("--folds", type=int, nargs="*")
+    parser.add_argument("--device", default="auto")
+    options = parser.parse_args()
+    recipe = read_recipe(find_recipe(options.recipe))
+    count = len(fold_families(recipe, read_dataset(options.data)))
+    folds = [run_fold(options, fold, recipe.name) for fold in (options.folds or range(count))]
+    results = gather(folds, count)
+    options.results.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(results["card"], indent=1))
+
+
+def run_fold(options: argparse.Namespace, fold: int, name: str) -> dict:
+    """Figures of one fold; trained first where it is not there."""
+    folder = options.output / f"fold-{fold}"
+    started = time.monotonic()
+    if not (folder / name / "manifest.json").exists():
+        train(options.recipe, options.data, folder, fold=fold, resume=True, device=options.device, progress=_print(fold))
+        (folder / "seconds.json").write_text(json.dumps(time.monotonic() - started))
+    figures = evaluate_bundle(folder / name, options.data, device=options.device)
+    print(f"fold {fold}: mean {figures['summary']['mean']:.4f}, p95 {figures['summary']['p95']:.4f}", flush=True)
+    seconds = folder / "seconds.json"
+    return figures | {"fold": fold, "training_seconds": json.loads(seconds.read_text()) if seconds.exists() else None}
+
+
+def gather(folds: list[dict], count: int) -> dict:
+    """One summary over the cases of all folds, and what a card quotes of it."""
+    labels = list(folds[0]["cases"][0]["errors"])
+    value = {None: np.nan, "missed": np.inf}
+    cases = [case for fold in folds for case in fold["cases"]]
+    errors = np.array([[value.get(case["errors"][lb], case["errors"][lb]) for lb in labels] for case in cases], dtype=float)
+    unit = folds[0]["summary"]["unit"]
+    summary = summarise(errors, labels, unit, cases=[case["subject"] for case in cases]).to_json()
+    seconds = float(np.median([fold["seconds"]["median"] for fold in folds]))
+    extra = {"missed": float(summary["missed"]), "cases": float(len(cases))}
+    for name in ("bpd", "ofd", "hc", "hc_against_drawn_ellipse"):
+        rows = [fold["biometry"][name] for fold in folds if "biometry" in fold]
+        if rows:
+            weights = [row["n"] for row in rows]
+            extra[f"{name}_mean_absolute_mm"] = float(np.average([row["mean_absolute"] for row in rows], weights=weights))
+    which = "all folds" if len(folds) == count else f"folds {', '.join(str(fold['fold']) for fold in folds)} of {count}"
+    per_landmark = {
+        label: {"mean": row["mean"], "p95": row["p95"], "n": row["n"]} for label, row in summary["per_landmark"].items()
+    }
+    return {
+        "card": {
+            "errors": {
+                "protocol": f"Cross-validation by family, {which}: {len(cases)} images that did not train, judged by their annotation.",
+                "mean": summary["mean"],
+                "median": summary["median"],
+                "p95": summary["p95"],
+                "per_landmark": per_landmark,
+                "unit": unit,
+                "extra": extra,
+            },
+            "figures": {"seconds an image, warm": round(seconds, 3), "measured on": provenance()["machine"]},
+        },
+        "summary": summary,
+        "provenance": provenance(),
+        "folds": folds,
+    }
+
+
+def _print(fold: int):
+    last = [0.0]
+
+    def progress(stage: str, fraction: float) -> None:
+        if time.monotonic() - last[0] > 60 or fraction == 1:
+            last[0] = time.monotonic()
+            print(f"fold {fold}: {stage} {100 * fraction:.0f} %", file=sys.stderr, flush=True)
+
+    return progress
+
+
+if __name__ == "__main__":
+    main()
