@@ -1,0 +1,114 @@
+"""Files that are written whole or not at all.
+
+The bytes go to a neighbour of the file, which takes the file's name only when everything stands on the disk. A full
+disk, a cancelled run or a power cut leaves the old file as it was. The neighbour's name says nothing of the file's own,
+since file names may carry a patient's.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from LandmarkDetectorLib.core import LandmarkFileError
+
+_BINARY = getattr(os, "O_BINARY", 0)
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike[str], mode: str = "wb", **open_args: Any) -> Iterator[IO[Any]]:
+    """Open a file for writing that replaces ``path`` when the block ends well, and vanishes when it does not.
+
+    Args:
+        path: the file to be written; its folder must exist. A symbolic link is followed.
+        mode: ``"wb"`` or ``"w"``, as for :func:`open`.
+        open_args: passed on to :func:`open`, such as ``encoding`` and ``newline``.
+
+    Yields:
+        The open file.
+
+    Raises:
+        LandmarkFileError: the disk is full, the folder is missing or read-only, or the file is held by a program.
+        ValueError: a mode that reads or appends.
+    """
+    if mode not in ("wb", "w"):
+        raise ValueError(f"atomic_write writes whole files, with mode 'w' or 'wb', not {mode!r}")
+    with atomic_path(path) as neighbour, open(neighbour, mode, **open_args) as stream:
+        yield stream
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str], suffix: str = ".tmp") -> Iterator[Path]:
+    """The path of an empty neighbour, for libraries that open files themselves; it replaces ``path`` in the end.
+
+    Args:
+        path: the file to be written; its folder must exist. A symbolic link is followed.
+        suffix: how the neighbour's name ends, for libraries that choose a format by it.
+
+    Yields:
+        The path to write to.
+
+    Raises:
+        LandmarkFileError: as for :func:`atomic_write`.
+    """
+    target = Path(path)
+    neighbour: Path | None = None
+    try:
+        with suppress(RuntimeError):  # a loop of links: opening it below says so as an OSError
+            target = target.resolve()
+        neighbour = _create_neighbour(target, suffix)
+        yield neighbour
+        _settle(neighbour, target)
+    except OSError as error:
+        if error.filename is not None and not _concerns(error.filename, target, neighbour):
+            raise  # about another file, which the block was reading
+        cause = error.strerror or type(error).__name__
+        raise LandmarkFileError(
+            f"{target.name}: it cannot be written ({cause}); choose a folder that exists, is writable and has space."
+        ) from error
+    except ValueError as error:
+        if "\0" not in os.fspath(path):
+            raise
+        raise LandmarkFileError("The file name holds a null character; choose another name.") from error
+    finally:
+        if neighbour is not None:
+            with suppress(FileNotFoundError):
+                neighbour.unlink()
+
+
+def _create_neighbour(target: Path, suffix: str) -> Path:
+    # os.open rather than tempfile: the file gets the permissions that the person's umask gives to any new file.
+    neighbour = target.with_name(f".writing-{secrets.token_hex(8)}{suffix}")
+    os.close(os.open(neighbour, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY, 0o666))
+    return neighbour
+
+
+def _settle(neighbour: Path, target: Path) -> None:
+    descriptor = os.open(neighbour, os.O_RDWR | _BINARY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    if target.is_file():
+        if not os.access(target, os.W_OK):  # a rename would pass over the protection that somebody set
+            raise PermissionError(errno.EACCES, "the file is write-protected")
+        with suppress(OSError):  # file systems without modes refuse, and lose nothing by it
+            os.chmod(neighbour, stat.S_IMODE(target.stat().st_mode))
+    os.replace(neighbour, target)
+    if os.name == "posix":
+        with suppress(OSError):  # the file stands; network file systems cannot all vouch for the name as well
+            folder = os.open(target.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+
+def _concerns(filename: Any, *paths: Path | None) -> bool:
+    return any(path is not None and os.fspath(filename) == os.fspath(path) for path in paths)

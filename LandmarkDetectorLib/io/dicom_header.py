@@ -1,0 +1,205 @@
+"""The few DICOM tags that say how an image's numbers are coded and where they lie."""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset
+
+from LandmarkDetectorLib.core import ImageError
+from LandmarkDetectorLib.io.names import looks_like, shown
+
+_TAGS = [
+    *("SOPClassUID", "SeriesInstanceUID", "SeriesNumber", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel"),
+    *("BitsAllocated", "BitsStored", "PixelRepresentation", "PhotometricInterpretation", "ModalityLUTSequence"),
+    *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "ImagerPixelSpacing", "SliceThickness"),
+    *("SpacingBetweenSlices", "RescaleSlope", "RescaleIntercept"),
+    *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
+]
+_DIRECTORY = "1.2.840.10008.1.3.10"
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """One frame of one file: where it lies in the patient, and how its numbers are coded.
+
+    Args:
+        path, frame: the file, and the frame's number in it from 0.
+        columns, rows, samples: its size; samples are 1 for gray and 3 for colour.
+        bits_allocated, bits_stored, signed, photometric, compressed: the coding.
+        slope, intercept: from stored to real values.
+        position: centre of the first pixel (3,), LPS mm, or ``None``.
+        orientation: directions of increasing column and row (2, 3), or ``None``.
+        spacing: distance between columns and between rows, x before y, or ``None``.
+        at_detector: whether the spacing is that of a projection's detector.
+        thickness: distance to a next slice, if the file says, for a slice that has none.
+    """
+
+    path: Path
+    frame: int
+    columns: int
+    rows: int
+    samples: int
+    bits_allocated: int
+    bits_stored: int
+    signed: bool
+    photometric: str
+    compressed: bool
+    slope: float
+    intercept: float
+    position: np.ndarray | None
+    orientation: np.ndarray | None
+    spacing: tuple[float, float] | None
+    at_detector: bool
+    thickness: float | None
+
+    @property
+    def stored_range(self) -> tuple[int, int]:
+        """The lowest and highest value that the stored bits can hold."""
+        half = 1 << (self.bits_stored - 1)
+        return (-half, half - 1) if self.signed else (0, 2 * half - 1)
+
+
+@contextmanager
+def discreet() -> Iterator[None]:
+    """Keep pydicom's warnings to itself: they repeat the values of tags, a patient's name among them."""
+    logger = logging.getLogger("pydicom")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether the file bears DICOM's mark."""
+    with open(path, "rb") as stream:
+        return looks_like(stream.read(132)) == "DICOM"
+
+
+def header_of(path: Path) -> Dataset | None:
+    """The tags that matter, or ``None`` where the file is DICOM but no image (a report, a directory).
+
+    Raises:
+        ImageError: it is not a DICOM file, or damaged.
+    """
+    name = shown(path)
+    if not is_dicom(path):
+        raise ImageError(f"{name}: it is not a DICOM file, or lacks the mark of one; export it again.")
+    try:
+        with discreet():
+            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS))
+            stored_class = header.file_meta.get("MediaStorageSOPClassUID") or header.get("SOPClassUID")
+            has_image = "Rows" in header and "Columns" in header
+            kind = stored_class.name if stored_class is not None else "Image"
+    except Exception as error:  # what a damaged file makes pydicom raise is not a closed list
+        raise ImageError(f"{name}: its DICOM header is damaged ({type(error).__name__}); export it again.") from None
+    if not has_image and "Image" in kind and stored_class != _DIRECTORY:
+        raise ImageError(f"{name}: its DICOM header is cut short before the image's size; copy it again.")
+    return header if has_image else None
+
+
+def planes_of(header: Dataset, path: Path) -> list[Plane]:
+    """The frames of a file, in its own order.
+
+    Raises:
+        ImageError: a tag that is needed is missing or is not a number.
+    """
+    name = shown(path)
+    try:
+        with discreet():
+            if "ModalityLUTSequence" in header:
+                raise ImageError(f"{name}: its values are coded by a Modality LUT; export it with plain values.")
+            frames = max(int(header.get("NumberOfFrames") or 1), 1)
+            if frames > path.stat().st_size:  # each takes a byte at the least
+                raise ValueError("more frames than bytes")
+            return [_plane(header, path, frame, frames) for frame in range(frames)]
+    except ImageError:
+        raise
+    except Exception as error:  # as above
+        raise ImageError(
+            f"{name}: the tags of its geometry or number coding are missing or damaged ({type(error).__name__}); "
+            "export it again."
+        ) from None
+
+
+def _plane(header: Dataset, path: Path, frame: int, frames: int) -> Plane:
+    # An enhanced file keeps these in groups, for all frames or for each; other files of several frames do not say.
+    plain = header if "SharedFunctionalGroupsSequence" not in header and frames == 1 else Dataset()
+    position = _group(header, frame, "PlanePositionSequence", plain).get("ImagePositionPatient")
+    orientation = _group(header, frame, "PlaneOrientationSequence", plain).get("ImageOrientationPatient")
+    measures = _group(header, frame, "PixelMeasuresSequence", header)
+    rescale = _group(header, frame, "PixelValueTransformationSequence", header)
+    spacing = measures.get("PixelSpacing")
+    at_detector = spacing is None and header.get("ImagerPixelSpacing") is not None
+    if at_detector:
+        spacing = header.get("ImagerPixelSpacing")
+    bits = int(header.BitsAllocated)
+    bits_stored = int(header.get("BitsStored") or bits)
+    columns, rows = int(header.Columns), int(header.Rows)
+    slope, intercept = _number(rescale.get("RescaleSlope"), 1.0), _number(rescale.get("RescaleIntercept"), 0.0)
+    coded = bits in (1, 8, 16, 32, 64) and 1 <= bits_stored <= bits
+    if not (columns > 0 and rows > 0 and coded and math.isfinite(slope) and math.isfinite(intercept)):
+        raise ValueError("no image of this size and coding")
+    return Plane(
+        path=path,
+        frame=frame,
+        columns=columns,
+        rows=rows,
+        samples=int(header.get("SamplesPerPixel") or 1),
+        bits_allocated=bits,
+        bits_stored=bits_stored,
+        signed=bool(header.get("PixelRepresentation") or 0),
+        photometric=str(header.PhotometricInterpretation),
+        compressed=header.file_meta.TransferSyntaxUID.is_compressed,
+        slope=slope,
+        intercept=intercept,
+        position=_vector(position, 3),
+        orientation=None if orientation is None else _vector(orientation, 6).reshape(2, 3),  # type: ignore[union-attr]
+        spacing=None if spacing is None else (float(spacing[1]), float(spacing[0])),  # DICOM puts rows before columns
+        at_detector=at_detector,
+        thickness=_thickness(measures),
+    )
+
+
+def _group(header: Dataset, frame: int, sequence: str, default: Dataset) -> Dataset:
+    """The item of a functional group that holds for a frame: its own, else the shared one, else ``default``."""
+    per_frame = header.get("PerFrameFunctionalGroupsSequence") or []
+    shared = header.get("SharedFunctionalGroupsSequence") or []
+    for group in (*per_frame[frame : frame + 1], *shared[:1]):
+        if group.get(sequence):
+            return group[sequence].value[0]
+    return default
+
+
+def _number(value: Any, default: float) -> float:
+    return default if value is None or value == "" else float(value)
+
+
+def _vector(values: Any, length: int) -> np.ndarray | None:
+    if values is None or values == "":
+        return None
+    vector = np.array([float(value) for value in values])
+    if vector.size != length or not np.all(np.isfinite(vector)):
+        raise ValueError("not a vector of finite numbers")
+    return vector
+
+
+def _thickness(measures: Dataset) -> float | None:
+    for tag in ("SpacingBetweenSlices", "SliceThickness"):
+        value = abs(_number(measures.get(tag), 0.0))
+        if value > 0 and math.isfinite(value):
+            return value
+    return None

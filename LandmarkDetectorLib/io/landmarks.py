@@ -1,0 +1,67 @@
+"""Files into landmarks, and landmarks into files; the suffix chooses the format."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from LandmarkDetectorLib.core import LandmarkFileError, LandmarkSet
+from LandmarkDetectorLib.io.fcsv import read_fcsv, write_fcsv
+from LandmarkDetectorLib.io.markups import read_markups, write_markups
+from LandmarkDetectorLib.io.names import shown, suffix_of
+from LandmarkDetectorLib.io.tables import read_table, write_table
+
+_Function = TypeVar("_Function")
+
+
+class _Writer(Protocol):
+    def __call__(self, landmarks: LandmarkSet, path: Path, *, coordinate_system: str = "LPS") -> None: ...
+
+
+_READERS = {".mrk.json": read_markups, ".json": read_markups, ".fcsv": read_fcsv, ".csv": read_table}
+_WRITERS: dict[str, _Writer] = {
+    ".mrk.json": write_markups,
+    ".json": write_markups,
+    ".fcsv": write_fcsv,
+    ".csv": write_table,
+}
+
+
+def load_landmarks(path: str | os.PathLike[str]) -> LandmarkSet:
+    """Read landmarks: Slicer markups (.mrk.json, .json), .fcsv, our .csv, or Slicer's control point table (.csv).
+
+    Args:
+        path: the file; labels may stand in it twice, and are refused only where landmarks are paired.
+
+    Returns:
+        The landmarks in LPS, in mm or px as the file says. What else a markups file holds is kept in
+        ``info["markups"]`` and written back by :func:`save_landmarks`.
+
+    Raises:
+        LandmarkFileError: the file is missing, of an unknown format, damaged, or says something impossible.
+    """
+    path = Path(path)
+    return _chosen(_READERS, path)(path)
+
+
+def save_landmarks(landmarks: LandmarkSet, path: str | os.PathLike[str], *, coordinate_system: str = "LPS") -> None:
+    """Write landmarks, whole or not at all; .mrk.json keeps everything, .csv all but ``info``, .fcsv positions in mm.
+
+    Args:
+        landmarks: in LPS, as everywhere.
+        path: ends in .mrk.json, .json, .fcsv or .csv.
+        coordinate_system: ``"LPS"`` or ``"RAS"``, that of the positions in the file.
+
+    Raises:
+        LandmarkFileError: the format is unknown or cannot hold the set, or the file cannot be written.
+    """
+    path = Path(path)
+    _chosen(_WRITERS, path)(landmarks, path, coordinate_system=coordinate_system)
+
+
+def _chosen(known: dict[str, _Function], path: Path) -> _Function:
+    suffix = suffix_of(path)
+    if suffix not in known:
+        raise LandmarkFileError(f"{shown(path)}: files of landmarks end in {', '.join(known)}; choose one of these.")
+    return known[suffix]

@@ -1,0 +1,152 @@
+"""What ITK does not check in a NIfTI file: whether all of it is there, and whether its orientation was meant.
+
+ITK fills what a truncated file lacks with zeros, and takes the qform where the sform is sheared, both in silence.
+Header offsets are those of NIfTI-1, https://nifti.nimh.nih.gov/nifti-1
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from LandmarkDetectorLib.core import Grid, ImageError
+from LandmarkDetectorLib.io.limits import DEFLATE_LIMIT, check_promise
+from LandmarkDetectorLib.io.names import looks_like, shown, suffix_of
+from LandmarkDetectorLib.io.notices import notice
+
+_LPS = np.array([-1.0, -1.0, 1.0])  # NIfTI's world is RAS
+
+
+@dataclass(frozen=True)
+class NiftiHeader:
+    """The part of a NIfTI-1 or Analyze header that says what must be there and where it lies.
+
+    Args:
+        size: number of voxels along each axis, time and vector axes included.
+        voxel_bytes: bytes a voxel, as stored.
+        data_offset: where the voxels begin in the file that holds them.
+        voxel_size: distances between voxels along x, y, z, as written.
+        qform_code: 0 where no rigid orientation is given.
+        sform: the (3, 4) affine from index to RAS, or ``None`` where none is given.
+        analyze: whether it is Analyze 7.5, which has no orientation that can be relied upon.
+    """
+
+    size: tuple[int, ...]
+    voxel_bytes: float
+    data_offset: int
+    voxel_size: tuple[float, ...]
+    qform_code: int
+    sform: np.ndarray | None
+    analyze: bool
+
+    @property
+    def needed(self) -> int:
+        """Bytes that the file of the voxels must have at least."""
+        return self.data_offset + math.ceil(math.prod(self.size) * self.voxel_bytes)
+
+
+def read_header(path: Path) -> NiftiHeader:
+    """The header of a ``.nii``, ``.nii.gz`` or ``.hdr`` file.
+
+    Raises:
+        ImageError: the file is too short, is not NIfTI, or describes no image.
+    """
+    name = shown(path)
+    raw = _first_bytes(path)
+    orders = [order for order in "<>" if len(raw) >= 348 and struct.unpack_from(f"{order}i", raw)[0] == 348]
+    if not orders:
+        if raw[4:7] in (b"n+2", b"ni2"):
+            raise ImageError(f"{name}: it is NIfTI-2, which ITK does not read; convert it to NIfTI-1 or NRRD.")
+        content = looks_like(raw)
+        found = f" (its content looks like {content})" if content else ""
+        raise ImageError(f"{name}: it is not NIfTI{found}; check that it is whole and has the right suffix.")
+    order = orders[0]
+    dim = struct.unpack_from(f"{order}8h", raw, 40)
+    bits = struct.unpack_from(f"{order}h", raw, 72)[0]
+    pixdim = struct.unpack_from(f"{order}8f", raw, 76)
+    offset = struct.unpack_from(f"{order}f", raw, 108)[0]
+    qform_code, sform_code = struct.unpack_from(f"{order}2h", raw, 252)
+    sform = np.array(struct.unpack_from(f"{order}12f", raw, 280)).reshape(3, 4) if sform_code > 0 else None
+    analyze = raw[344:347] not in (b"n+1", b"ni1")
+    if not 1 <= dim[0] <= 7 or any(n < 1 for n in dim[1 : dim[0] + 1]) or bits < 1:
+        raise ImageError(f"{name}: its header gives the size {dim[1:4]} and describes no image; mend the header.")
+    if not math.isfinite(offset) or not 0 <= offset < 2**31:
+        raise ImageError(f"{name}: its header says that the voxels begin at {offset:g}; mend the header.")
+    voxel_size = tuple(pixdim[1 : 1 + min(dim[0], 3)])
+    if not all(math.isfinite(step) and step != 0 for step in voxel_size):
+        raise ImageError(f"{name}: its header gives the voxel size {voxel_size}; mend the header.")
+    return NiftiHeader(
+        tuple(dim[1 : dim[0] + 1]), bits / 8, int(offset), voxel_size, 0 if analyze else qform_code, sform, analyze
+    )
+
+
+def check_complete(path: Path, header: NiftiHeader) -> None:
+    """Refuse a file that holds fewer bytes than its header promises, or a gzip stream that is cut or damaged.
+
+    A compressed file is read through once for it, without keeping what is read.
+
+    Raises:
+        ImageError: with the file's name and what is missing.
+    """
+    name = shown(path)
+    if suffix_of(path) in (".hdr", ".img"):
+        data = path.with_suffix(".img")
+        if not data.is_file():
+            raise ImageError(f"{name}: its voxels stand in {shown(data)}, which is missing; put both into one folder.")
+        check_promise(shown(data), (header.needed,), 1, data.stat().st_size)
+        return
+    stored = path.stat().st_size
+    if not _is_gzip(path):
+        check_promise(name, header.size, math.ceil(header.voxel_bytes), stored)
+        if stored < header.needed:
+            raise ImageError(f"{name}: it is truncated, with {stored} of {header.needed} bytes; copy it again.")
+        return
+    check_promise(name, header.size, math.ceil(header.voxel_bytes), stored, DEFLATE_LIMIT)
+    held = 0
+    try:
+        with gzip.open(path) as stream:
+            while block := stream.read(1 << 20):
+                held += len(block)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        cause = "cut short" if isinstance(error, EOFError) else "damaged"
+        raise ImageError(f"{name}: its gzip stream is {cause}; copy the file again from its source.") from None
+    if held < header.needed:
+        raise ImageError(f"{name}: it is truncated, with {held} of {header.needed} bytes; copy it again.")
+
+
+def check_orientation(header: NiftiHeader, grid: Grid, name: str) -> None:
+    """Say aloud where an orientation was assumed, or where the file's two orientations contradict each other."""
+    if header.qform_code <= 0 and header.sform is None:
+        kind = "Analyze 7.5, which gives no orientation" if header.analyze else "NIfTI without an orientation"
+        notice(f"{name}: it is {kind}; its axes are taken for left, posterior, superior.")
+    elif header.sform is not None and grid.dimension == 3:
+        corner = np.maximum(np.array(grid.size) - 1, 1)
+        corners = np.array(np.meshgrid(*((0, n) for n in corner), indexing="ij")).reshape(3, -1).T
+        meant = (corners @ header.sform[:, :3].T + header.sform[:, 3]) * _LPS
+        apart = float(np.abs(meant - grid.to_world(corners)).max())
+        if not apart <= 0.01 * min(grid.spacing):
+            notice(f"{name}: its sform and qform place the voxels up to {apart:.3g} mm apart; the qform was used.")
+
+
+def _first_bytes(path: Path) -> bytes:
+    with open(path, "rb") as stream:
+        if not _is_gzip(path):
+            return stream.read(352)
+        start = stream.read(1 << 16)
+    if suffix_of(path) != ".nii.gz":
+        return start[:352]  # looks_like() will call it by its name
+    try:
+        return zlib.decompressobj(wbits=31).decompress(start, 352)
+    except zlib.error:
+        raise ImageError(f"{shown(path)}: its gzip stream is damaged; copy the file again from its source.") from None
+
+
+def _is_gzip(path: Path) -> bool:
+    with open(path, "rb") as stream:
+        return stream.read(2) == b"\x1f\x8b"

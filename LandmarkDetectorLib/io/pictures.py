@@ -1,0 +1,148 @@
+"""Pictures: PNG, JPEG, BMP and TIFF, read by SimpleITK.
+
+A picture's resolution says how large it should print, and 72 or 96 dpi mostly that nobody asked. So no picture has a
+physical scale here: its unit is ``px`` until somebody gives the spacing in mm. Pixels stand as they are stored; an EXIF
+note that a viewer should turn the picture is not followed, as it is not in 3D Slicer.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from LandmarkDetectorLib.core import Grid, Image, ImageError
+from LandmarkDetectorLib.io import itk
+from LandmarkDetectorLib.io.limits import check_promise
+from LandmarkDetectorLib.io.names import shown, suffix_of
+from LandmarkDetectorLib.io.notices import notice
+from LandmarkDetectorLib.io.volumes import write_itk
+
+_FORMATS = {
+    ".png": ("PNGImageIO", "PNG"),
+    ".jpg": ("JPEGImageIO", "JPEG"),
+    ".jpeg": ("JPEGImageIO", "JPEG"),
+    ".bmp": ("BMPImageIO", "BMP"),
+    ".tif": ("TIFFImageIO", "TIFF"),
+    ".tiff": ("TIFFImageIO", "TIFF"),
+}
+_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+
+
+def read_picture(path: Path) -> tuple[np.ndarray, Grid]:
+    """Pixels (1 or 3, Y, X) in their own number type, and a grid in px whose first pixel is at the origin.
+
+    Raises:
+        ImageError: the file is not of its suffix's format, is incomplete, or holds several pages.
+    """
+    name = shown(path)
+    image_io, kind = _FORMATS[suffix_of(path)]
+    if image_io == "PNGImageIO" and _is_gray_with_alpha(path):
+        array = _gray_of_gray_with_alpha(path, name)
+        return array, Grid.regular(array.shape[:0:-1], 1.0, "px")
+    reader = itk.open_reader(path, image_io, kind)
+    size = reader.GetSize()
+    if len(size) > 2 and any(n > 1 for n in size[2:]):
+        raise ImageError(f"{name}: it holds {size[2]} pages; save one page, or the stack as NRRD with its voxel size.")
+    check_promise(name, size, itk.voxel_bytes(reader), None)
+    incomplete = {"JPEGImageIO": _jpeg_lacks_end, "BMPImageIO": _bmp_is_short}.get(image_io)
+    if incomplete is not None and incomplete(path):
+        raise ImageError(f"{name}: it is truncated; copy it again from its source.")
+    array = itk.array_of(itk.read(reader, path))
+    array = array.reshape(array.shape[0], size[1], size[0])
+    if len(array) == 4:
+        notice(f"{name}: its fourth channel, transparency, was left out.")
+        array = array[:3]
+    if len(array) == 3 and image_io == "BMPImageIO" and _bmp_has_palette(path) and _is_gray(array):
+        array = array[:1]
+    return array, Grid.regular(tuple(size[:2]), 1.0, "px")
+
+
+def write_picture(image: Image, path: Path) -> None:
+    """Write a PNG, whole or not at all.
+
+    Raises:
+        ImageError: an image that is not 2D, gray or RGB, of 8 or 16 bit.
+        LandmarkFileError: the file cannot be written.
+    """
+    name = shown(path)
+    if image.dimension != 2 or image.channels not in (1, 3) or image.array.dtype not in (np.uint8, np.uint16):
+        raise ImageError(
+            f"{name}: PNG holds 2D images, gray or RGB, of 8 or 16 bit, not {image.channels} channels of "
+            f"{image.dimension}D {image.array.dtype}; save it as .nii.gz, .nrrd or .npz."
+        )
+    if not image.grid.same_as(Grid.regular(image.grid.size, 1.0, "px")):
+        notice(f"{name}: PNG keeps no physical scale; give spacing={image.grid.spacing} when you load it again.")
+    vector = image.channels > 1
+    pixels = np.moveaxis(image.array, 0, -1) if vector else image.array[0]
+    write_itk(sitk.GetImageFromArray(pixels, isVector=vector), path, ".png")
+
+
+def _is_gray_with_alpha(path: Path) -> bool:
+    with open(path, "rb") as stream:
+        return stream.read(26)[25:] == b"\x04"  # colour type 4 of the IHDR chunk
+
+
+def _gray_of_gray_with_alpha(path: Path, name: str) -> np.ndarray:
+    """The gray channel (1, Y, X) of the one kind of PNG that SimpleITK does not read, by Pillow."""
+    with open(path, "rb") as stream:
+        depth = stream.read(25)[24]
+    try:
+        from PIL import Image as Pillow
+
+        if depth != 8:
+            raise ImportError("Pillow would cut 16 bits down to 8")
+        with Pillow.open(path) as picture:
+            pixels = np.asarray(picture)
+    except ImportError:
+        raise ImageError(f"{name}: it is gray with transparency, which is not read; save it as plain gray.") from None
+    except (OSError, SyntaxError, ValueError):
+        raise ImageError(f"{name}: it is truncated or damaged; copy it again from its source.") from None
+    notice(f"{name}: its second channel, transparency, was left out.")
+    return np.ascontiguousarray(pixels[None, ..., 0])
+
+
+def _jpeg_lacks_end(path: Path) -> bool:
+    """Whether the stream stops before its end marker; libjpeg would paint what is missing gray.
+
+    Walks the segments, so that the end marker of an embedded thumbnail is not taken for the picture's.
+    """
+    data = path.read_bytes()
+    at = 2
+    while found := _MARKER.search(data, at):
+        marker = data[found.start() + 1]
+        if marker == 0xD9:
+            return False
+        if marker == 0x01 or found.end() + 2 > len(data):
+            at = found.end()
+        else:
+            at = found.end() + struct.unpack_from(">H", data, found.end())[0]
+    return True
+
+
+def _bmp_header(path: Path) -> tuple[int, int, int, int, int]:
+    """Where the pixels begin, width, height, bits a pixel, compression; of a BITMAPINFOHEADER or later."""
+    with open(path, "rb") as stream:
+        start = stream.read(34)
+    if len(start) < 34 or struct.unpack_from("<I", start, 14)[0] < 40:
+        return 0, 0, 0, 24, -1
+    offset = struct.unpack_from("<I", start, 10)[0]
+    width, height, _, bits, compression = struct.unpack_from("<iiHHI", start, 18)
+    return offset, width, abs(height), bits, compression
+
+
+def _bmp_is_short(path: Path) -> bool:
+    offset, width, height, bits, compression = _bmp_header(path)
+    row = (width * bits + 31) // 32 * 4
+    return compression in (0, 3) and path.stat().st_size < offset + row * height
+
+
+def _bmp_has_palette(path: Path) -> bool:
+    return _bmp_header(path)[3] <= 8
+
+
+def _is_gray(array: np.ndarray) -> bool:
+    return bool(np.array_equal(array[0], array[1]) and np.array_equal(array[0], array[2]))
