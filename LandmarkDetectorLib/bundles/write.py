@@ -1,0 +1,113 @@
+"""Writing a bundle."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from LandmarkDetectorLib.bundles.bundle import CARD, CONFIG, LICENCE, METADATA, README, SAMPLES, Bundle, read_bundle
+from LandmarkDetectorLib.bundles.card import Card, card_bytes, card_markdown
+from LandmarkDetectorLib.bundles.config import make_config
+from LandmarkDetectorLib.bundles.manifest import (
+    MANIFEST,
+    MAX_FILE_BYTES,
+    build_manifest,
+    manifest_bytes,
+    read_manifest,
+)
+from LandmarkDetectorLib.bundles.metadata import make_metadata
+from LandmarkDetectorLib.bundles.names import safe_relative
+from LandmarkDetectorLib.bundles.staging import (
+    disk_errors,
+    put_in_place,
+    restore_replaced,
+    staging_folder,
+    write_file,
+)
+from LandmarkDetectorLib.bundles.strict_json import to_bytes
+from LandmarkDetectorLib.bundles.weights import STATE_DICT, save_weights
+from LandmarkDetectorLib.core.errors import BundleError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def write_bundle(
+    folder: Path | str,
+    *,
+    card: Card,
+    settings: Mapping[str, Any],
+    state_dict: Mapping[str, Tensor],
+    licence_text: str,
+    metadata_overrides: Mapping[str, Any] | None = None,
+    files: Mapping[str, Path | bytes] | None = None,
+    samples: Mapping[str, Path | bytes] | None = None,
+    replace: bool = False,
+) -> Bundle:
+    """Write a bundle; it appears whole or not at all. Imports torch.
+
+    Args:
+        folder: the folder to make; its parents are made too.
+        card: the card, from which ``docs/README.md`` and the metadata follow.
+        settings: the pipeline's numbers, plain JSON values.
+        state_dict: the weights.
+        licence_text: the full text of the weights' licence, for ``LICENSE``.
+        metadata_overrides: top-level keys of ``metadata.json`` to add or to put in the place of ours.
+        files: further files by their path within the bundle (``docs/training.csv``), as a path to copy or as bytes.
+        samples: images that did not train, and their landmarks, by their path below ``samples/``.
+        replace: whether a bundle that is there may be replaced; it stays until the new one is complete.
+
+    Raises:
+        BundleError: the folder is there, the content is not valid, or the disk refuses; nothing is left behind.
+    """
+    folder = Path(folder).absolute()
+    if not licence_text.strip():
+        raise BundleError("A bundle needs the full text of its weights' licence; give it as licence_text.")
+    contents: dict[str, Path | bytes] = {
+        LICENCE: licence_text.encode("utf-8"),
+        CARD: card_bytes(card),
+        METADATA: to_bytes({**make_metadata(card), **(metadata_overrides or {})}, METADATA),
+        CONFIG: to_bytes(make_config(settings), CONFIG),
+        README: card_markdown(card).encode("utf-8"),
+        STATE_DICT: save_weights(state_dict),
+    }
+    extra = {**(files or {}), **{f"{SAMPLES}{name}": content for name, content in (samples or {}).items()}}
+    for name, content in extra.items():
+        relative = safe_relative(name, "files")
+        if relative in contents or relative == MANIFEST:
+            raise BundleError(f"{relative} is written by the library; give the file another name.")
+        contents[relative] = content
+    with disk_errors(f"Writing the bundle {folder.name}"):
+        restore_replaced(folder.parent)
+        _check_target(folder, replace)
+        with staging_folder(folder.parent) as stage:
+            for relative, content in contents.items():
+                write_file(stage / relative, _content(content))
+            write_file(stage / MANIFEST, manifest_bytes(build_manifest(stage)))
+            bundle = read_bundle(stage)
+            put_in_place(stage, folder, replace=replace)
+    return dataclasses.replace(bundle, folder=folder)
+
+
+def _check_target(folder: Path, replace: bool) -> None:
+    """Refuse before the work begins, and never replace what is not a bundle: it may be somebody's home."""
+    if not folder.exists():
+        return
+    if not replace:
+        raise BundleError(f"{folder} is there already; choose another name, or say that it may be replaced.")
+    try:
+        read_manifest(folder)
+    except BundleError as exc:
+        raise BundleError(f"{folder} is not a bundle, so it is not replaced; choose another folder.") from exc
+
+
+def _content(content: Path | bytes) -> bytes:
+    if isinstance(content, bytes):
+        return content
+    with open(content, "rb") as file:
+        data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise BundleError(f"{Path(content).name} is larger than the {MAX_FILE_BYTES >> 20} MB a file may have.")
+    return data
