@@ -26,11 +26,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip, and say so, what takes long or needs what is not here."""
     for item in items:
-        if "slow" in item.keywords and not config.getoption("--slow"):
+        if item.get_closest_marker("slow") and not config.getoption("--slow"):
             item.add_marker(pytest.mark.skip(reason="slow: runs with --slow"))
-        if "data" in item.keywords and config.getoption("--data") is None:
+        if item.get_closest_marker("data") and config.getoption("--data") is None:
             item.add_marker(pytest.mark.skip(reason="needs the data sets: runs with --data FOLDER"))
-        if "gpu" in item.keywords and not _has_cuda():
+        if item.get_closest_marker("gpu") and not _has_cuda():
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
 
 

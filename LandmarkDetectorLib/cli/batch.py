@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -27,7 +29,7 @@ def detect_all(
     bundle: str,
     *,
     device: str = "auto",
-    spacing: float | tuple[float, ...] | None = None,
+    spacing: tuple[float, ...] | None = None,
     as_json: bool = False,
 ) -> None:
     """Detect, write and print each job; what one image lacks does not stop the others.
@@ -49,7 +51,7 @@ def detect_all(
         try:
             records.append(_detect_one(job, detector, loaded, title, spacing=spacing, table=not as_json))
         except (Cancelled, KeyboardInterrupt):
-            raise Cancelled(_what_was_written(records)) from None
+            raise Cancelled(_what_was_written(records, len(jobs))) from None
         except (LandmarkDetectorError, OSError, MemoryError) as error:
             if len(jobs) == 1:
                 raise
@@ -66,14 +68,12 @@ def detect_all(
 
 
 def _detect_one(
-    job: Job, detector: Any, bundle: Bundle, title: str, *, spacing: float | tuple[float, ...] | None, table: bool
+    job: Job, detector: Any, bundle: Bundle, title: str, *, spacing: tuple[float, ...] | None, table: bool
 ) -> dict[str, Any]:
-    from LandmarkDetectorLib.io import load_image
-
     began = time.monotonic()
     with Steps(title) as steps:
         steps("reading", 0.0)
-        image = load_image(job.image, spacing=spacing)
+        image = read_image(job.image, spacing)
         read = time.monotonic() - began
         detection = detector.detect(image, progress=steps)
         timing = {"reading": read, **detection.timing}
@@ -94,6 +94,21 @@ def _detect_one(
         "timing": timing,
         "notices": list(detection.notices),
     }
+
+
+def read_image(path: Path, spacing: tuple[float, ...] | None) -> Image:
+    """The image, with a spacing of one number for all axes or one for each, where the file says none.
+
+    Raises:
+        ImageError: as ``load_image`` says.
+    """
+    from LandmarkDetectorLib.io import load_image
+
+    if spacing is not None and len(spacing) == 1:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # they come again with the second reading
+            spacing *= load_image(path).dimension
+    return load_image(path, spacing=spacing)
 
 
 def write_files(job: Job, image: Image, detection: Detection, bundle: Bundle, timing: dict[str, float]) -> None:
@@ -135,6 +150,8 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def _what_was_written(records: list[dict[str, Any]]) -> str:
+def _what_was_written(records: list[dict[str, Any]], count: int) -> str:
     done = sum("files" in record for record in records)
-    return f"Cancelled; the files of {done} images are written." if done else "Cancelled; nothing was written."
+    return (
+        f"Cancelled; the files of {done} of {count} images are written." if done else "Cancelled; nothing was written."
+    )

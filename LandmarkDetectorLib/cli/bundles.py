@@ -115,14 +115,18 @@ def remove(
     from LandmarkDetectorLib.bundles import find_bundle, remove_bundle
 
     folder = find_bundle(name)
-    asked = not yes and sys.stdin is not None and sys.stdin.isatty()
-    if asked and not typer.confirm(f"Remove {folder}?", err=True):
+    if not yes and at_a_terminal() and not typer.confirm(f"Remove {folder}?", err=True):
         raise Cancelled("Cancelled; nothing was removed.")
     remove_bundle(name)
     if as_json:
         print_json({"removed": name})
     else:
         say(f"Removed {name}.")
+
+
+def at_a_terminal() -> bool:
+    """Whether there is somebody who can be asked."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _summary(bundle: Bundle) -> dict[str, Any]:

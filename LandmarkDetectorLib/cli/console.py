@@ -23,8 +23,8 @@ def say(sentence: str, end: str = "\n") -> None:
 
 
 def print_json(document: Any) -> None:
-    """One JSON document on stdout, in standard JSON: a NaN is a defect and raises ValueError."""
-    print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+    """One JSON document on stdout, in ASCII and standard JSON: a NaN is a defect and raises ValueError."""
+    print(json.dumps(document, indent=2, allow_nan=False))
 
 
 class Steps:

@@ -43,7 +43,7 @@ def detect(
     detect_all(jobs, bundle, device=device.value, spacing=parse_spacing(spacing), as_json=as_json)
 
 
-def parse_spacing(text: str | None) -> float | tuple[float, ...] | None:
+def parse_spacing(text: str | None) -> tuple[float, ...] | None:
     """Millimetres of a pixel: one number for all axes, or one for each of x, y[, z].
 
     Raises:
@@ -59,4 +59,4 @@ def parse_spacing(text: str | None) -> float | tuple[float, ...] | None:
         raise ImageError(
             f"--spacing {text} is not one to three positive numbers; write millimetres such as 0.3 or 0.3,0.3."
         )
-    return steps[0] if len(steps) == 1 else steps
+    return steps

@@ -81,7 +81,7 @@ def _misuse(error: Exception) -> typer.Exit | None:
     if message():  # empty where the help has been printed instead
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "landmark-detector"
-        words = ' '.join(message().replace('Value error, ', '').split())
+        words = " ".join(message().replace("Value error, ", "").split())
         say(f"Error: {words.rstrip('.')}; see {command} --help.")
     return typer.Exit(getattr(error, "exit_code", REFUSED))
 

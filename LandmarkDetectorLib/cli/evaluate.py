@@ -32,9 +32,12 @@ def evaluate(
     from LandmarkDetectorLib.inference.evaluate import evaluate_bundle
 
     loaded = load_bundle(bundle)
+    to_stdout = json_file == Path("-")
+    if json_file is not None and not to_stdout:
+        json_file.parent.mkdir(parents=True, exist_ok=True)  # now, and not after an hour of work
     with Steps() as steps:
         figures = evaluate_bundle(loaded, data, subjects=subjects, device=device.value, progress=steps)
-    if json_file == Path("-"):
+    if to_stdout:
         print_json(figures)
         return
     for table in figure_tables(figures, f"{loaded.name} {loaded.version} on {data.name}"):

@@ -1,0 +1,108 @@
+"""How commands end, seen from outside: exit codes, one sentence on stderr, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from LandmarkDetectorLib import __version__
+from LandmarkDetectorLib.cli import console
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = [sys.executable, "-m", "LandmarkDetectorLib.cli"]
+
+
+def outside(*words: str | Path, **options) -> subprocess.CompletedProcess:
+    command = [*COMMAND, *map(str, words)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **options.pop("env", {})}
+    return subprocess.run(
+        command, capture_output=True, text=True, encoding="utf-8", env=environment, timeout=120, **options
+    )
+
+
+def test_bad_input_ends_with_code_2_and_one_sentence(toy_bundle: Path, tmp_path: Path) -> None:
+    done = outside("detect", "nowhere.nii.gz", "--bundle", "no-such-bundle", "--output", "out", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: ") and done.stderr.endswith(".\n") and done.stderr.count("\n") == 1
+    assert "no-such-bundle" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_debug_shows_where_it_came_from_and_may_stand_anywhere(tmp_path: Path) -> None:
+    for words in (("--debug", "bundles", "show", "nothing"), ("bundles", "show", "nothing", "--debug")):
+        done = outside(*words, cwd=tmp_path)
+        assert done.returncode == 2 and "Traceback" in done.stderr and "BundleError" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("detect", "a.nii.gz"), ("no-such-command",), ("--no-such-option",), ("bundles", "list", "--no-such-option")],
+)
+def test_a_line_that_is_wrong_ends_in_one_sentence(run, refused, words: tuple[str, ...]) -> None:
+    assert "--help" in refused(run(*words))
+
+
+@pytest.mark.parametrize("words", [("--help",), ("-h",), ("detect", "--help"), ("bundles", "import", "--help")])
+def test_help_is_given(run, words: tuple[str, ...]) -> None:
+    result = run(*words)
+    assert result.exit_code == 0 and "Usage" in result.stdout
+
+
+def test_the_version_is_printed(run) -> None:
+    assert run("--version").stdout == f"landmark-detector {__version__}\n"
+
+
+def test_json_is_standard_json(capsys: pytest.CaptureFixture) -> None:
+    console.print_json({"name": "Schädel"})
+    assert json.loads(capsys.readouterr().out) == {"name": "Schädel"}
+    with pytest.raises(ValueError):
+        console.print_json({"mean": float("nan")})
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_a_terminal_without_unicode_gets_its_answer_all_the_same(toy_bundle: Path, encoding: str) -> None:
+    shown = outside("bundles", "show", toy_bundle, env={"PYTHONIOENCODING": encoding})
+    assert (shown.returncode, shown.stderr) == (0, "") and "Made for tests ? nothing else." in shown.stdout
+    document = outside("bundles", "show", toy_bundle, "--json", env={"PYTHONIOENCODING": encoding})
+    assert json.loads(document.stdout)["card"]["description"] == "Made for tests → nothing else."
+
+
+def test_progress_says_the_stage_and_the_time_left_now_and_then(capsys: pytest.CaptureFixture, monkeypatch) -> None:
+    clock = iter([0.0, 1.0, 20.0, 21.0, 40.0])
+    monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
+    with console.Steps("skull") as steps:
+        steps("coarse", 0.1)  # after 1 s: too early to say
+        steps("coarse", 0.2)  # after 20 s
+        steps("patches", 0.5)
+        steps("patches", 0.8)  # after 40 s
+    said = capsys.readouterr().err.splitlines()
+    assert said == ["skull: coarse, 20%, 80 s left", "skull: patches, 80%, 10 s left"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_ctrl_c_from_outside_ends_with_130(tmp_path: Path) -> None:
+    program = (
+        "import sys, time\nimport LandmarkDetectorLib.bundles as bundles\n"
+        "def wait(name):\n    print('waiting', flush=True)\n    time.sleep(60)\n"
+        "bundles.load_bundle = wait\n"
+        "sys.argv = ['landmark-detector', 'bundles', 'show', 'x']\n"
+        "from LandmarkDetectorLib.cli import main\nmain()"
+    )
+    command = [sys.executable, "-c", program]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline() == "waiting\n"
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (130, "Cancelled; nothing was written.\n")
+    assert time.monotonic() - began < 2
