@@ -126,8 +126,10 @@ def load_weights(data: bytes, relative: str) -> dict[str, Tensor]:
         BundleError: as :func:`inspect_weights`; torch refuses it; or a weight is not finite.
     """
     specs = inspect_weights(data, relative)
-    import torch
-
+    try:
+        import torch
+    except ImportError as exc:
+        raise BundleError(f"{relative} needs torch, which is not installed; install it and try again.") from exc
     try:
         if relative == SAFETENSORS:
             loaded: Any = _safetensors().load(data)

@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import struct
+import sys
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -204,6 +205,12 @@ def test_weights_come_back_as_they_were(folder: Path, state_dict: dict):
     assert all(
         torch.equal(loaded[key], state_dict[key]) and loaded[key].dtype == state_dict[key].dtype for key in loaded
     )
+
+
+def test_without_torch_a_sentence_says_so(folder: Path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(BundleError, match="needs torch, which is not installed"):
+        load_bundle(folder).state_dict()
 
 
 def test_every_plain_type_of_number_comes_back():
