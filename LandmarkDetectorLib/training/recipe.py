@@ -46,8 +46,9 @@ class StageTraining(_Strict):
     """How one stage is trained.
 
     ``size``: samples a side of what the coarse network sees; ``sigma``: of the target Gaussians, in samples; ``distance``:
-    weight of the distance loss beside the cross-entropy; ``presence``: weight of the presence loss; ``steps`` of ``batch``
-    samples (``cases`` specimens, each with batch/cases patches, for the patch stage); ``patience``: validations without gain
+    weight of the distance loss beside the cross-entropy; ``presence``: weight of the presence loss; ``steps`` of
+    ``accumulate`` batches of ``batch`` samples (``cases`` specimens, each with batch/cases patches, for the patch stage);
+    several small batches a step stay in the processor's cache and fit a small GPU; ``patience``: validations without gain
     after which the stage stops early (never, by default).
     """
 
@@ -55,6 +56,7 @@ class StageTraining(_Strict):
     steps: int = Field(ge=1)
     batch: int = Field(ge=1)
     cases: int = Field(4, ge=1)
+    accumulate: int = Field(1, ge=1)
     size: int | None = None
     rate: float = Field(2e-3, gt=0)
     decay: float = Field(1e-2, ge=0)

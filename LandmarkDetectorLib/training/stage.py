@@ -71,6 +71,7 @@ class _Stage:
         self.curve = run.folder / f"{run.name}.csv"
         self.started, self.seconds_before = time.monotonic(), 0.0
         self.history: list[dict[str, float]] = []
+        self.losses: list[list[float]] = []
         self.mixed = torch.autocast(run.device.type, dtype=torch.bfloat16, enabled=_bfloat16_pays(run.device))
 
     def train(self) -> dict[str, Tensor]:
@@ -79,35 +80,42 @@ class _Stage:
         every = self.training.validate_every
         self.engine.add_event_handler(Events.ITERATION_COMPLETED(every=every), lambda _: self._validate())
         self.engine.add_event_handler(Events.ITERATION_COMPLETED, lambda _: self._listen())
-        self.losses: list[list[float]] = []
         remaining = self.training.steps - self.step
         if remaining > 0 and not self._exhausted():
             with ThreadPoolExecutor(1) as pool:
-                self.pool, self.next = pool, pool.submit(self._batch, self.step)
+                self.pool, self.next = pool, pool.submit(self._batch, self.step * self.training.accumulate)
                 self.engine.run([None] * remaining, max_epochs=1, epoch_length=remaining)
                 self.next.result()
         if self.step % every or not self.history:
             self._validate()
         return self.best[1] if self.best is not None and self.validation else _weights(self.average.module)
 
-    def _batch(self, step: int) -> Batch:
-        rng = np.random.default_rng([self.run.seed, _number(self.run.name), step])
-        return self.sampler.batch(rng)
+    def _batch(self, number: int) -> Batch:
+        return self.sampler.batch(np.random.default_rng([self.run.seed, _number(self.run.name), number]))
+
+    def _following(self, number: int) -> Batch:
+        """Batch ``number``, made while the one before was learnt from; the next one is begun."""
+        batch = self.next.result()
+        last = self.training.steps * self.training.accumulate - 1
+        self.next: Future[Batch] = self.pool.submit(self._batch, min(number + 1, last))
+        return batch
 
     def _step(self) -> float:
-        batch = self.next.result()
-        self.next: Future[Batch] = self.pool.submit(self._batch, min(self.step + 1, self.training.steps - 1))
+        count = self.training.accumulate
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate()
         self.network.train()
-        loss, parts = self._loss(self.network, batch)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        sums = np.zeros(3)
+        for part in range(count):
+            loss, parts = self._loss(self.network, self._following(self.step * count + part))
+            (loss / count).backward()
+            sums += [float(p) for p in parts]
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimiser.step()
         self.average.update_parameters(self.network)
         self.step += 1
-        self.losses.append([float(p) for p in parts])
+        self.losses.append((sums / count).tolist())
         return float(loss.detach())
 
     def _loss(self, network: nn.Module, batch: Batch) -> tuple[Tensor, list[Tensor]]:
@@ -150,9 +158,9 @@ class _Stage:
             "step": self.step,
             "seconds": round(self.seconds_before + time.monotonic() - self.started, 1),
             "rate": self._rate(),
-            "cross_entropy": means[0],
-            "distance": means[1],
-            "presence": means[2],
+            "cross_entropy": float(means[0]),
+            "distance": float(means[1]),
+            "presence": float(means[2]),
             "validation_loss": float(np.mean(losses)) if losses else math.nan,
             "validation_error": float(np.nanmean(np.concatenate(errors))) if errors else math.nan,
         }
@@ -198,7 +206,7 @@ class _Stage:
             "worse": self.worse,
             "history": self.history,
             "seconds": self.seconds_before + time.monotonic() - self.started,
-            "losses": getattr(self, "losses", []),
+            "losses": self.losses,
         }
         temporary = self.checkpoint.with_suffix(".new")
         torch.save(state, temporary)
@@ -216,7 +224,7 @@ class _Stage:
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.worse, self.history = state["step"], state["worse"], state["history"]
         self.best = None if state["best"] is None else (state["best"][0], state["best"][1])
-        self.seconds_before = state["seconds"]
+        self.seconds_before, self.losses = state["seconds"], state["losses"]
 
 
 def _weights(network: nn.Module) -> dict[str, Tensor]:
