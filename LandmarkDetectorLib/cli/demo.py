@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from LandmarkDetectorLib.cli.batch import detect_all
-from LandmarkDetectorLib.cli.options import BundleOption, Device, DeviceOption, JsonOption
+from LandmarkDetectorLib.cli.options import BundleOption, DeviceOption, JsonOption
 from LandmarkDetectorLib.cli.outputs import check_report_can_be_written, plan
 from LandmarkDetectorLib.core.errors import BundleError
 
@@ -18,7 +18,7 @@ def demo(
     output: Annotated[
         Path, typer.Option(help="Folder for the files; an earlier demo's are replaced.", metavar="DIR", file_okay=False)
     ] = Path("output"),
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Find the landmarks of a bundle's own sample image, which did not train it."""
@@ -28,4 +28,4 @@ def demo(
     if not samples:
         raise BundleError(f"The bundle {bundle} has no sample image; run detect with an image of yours.")
     check_report_can_be_written()
-    detect_all(plan(samples[:1], output, overwrite=True), bundle, device=device.value, as_json=as_json)
+    detect_all(plan(samples[:1], output, overwrite=True), bundle, device=device, as_json=as_json)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from LandmarkDetectorLib.cli.batch import detect_all
-from LandmarkDetectorLib.cli.options import BundleOption, Device, DeviceOption, JsonOption
+from LandmarkDetectorLib.cli.options import BundleOption, DeviceOption, JsonOption
 from LandmarkDetectorLib.cli.outputs import check_report_can_be_written, plan
 from LandmarkDetectorLib.core.errors import ImageError
 
@@ -24,7 +24,7 @@ def detect(
             metavar="FILE|DIR",
         ),
     ],
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = "auto",
     spacing: Annotated[
         str | None,
         typer.Option(help="Size of a pixel of an image whose file does not say it, x[,y[,z]].", metavar="MM[,MM[,MM]]"),
@@ -40,7 +40,7 @@ def detect(
     jobs = plan(images, output, report=report, overwrite=overwrite)
     if any(file.suffix.lower() == ".html" for job in jobs for file in job.files):
         check_report_can_be_written()
-    detect_all(jobs, bundle, device=device.value, spacing=parse_spacing(spacing), as_json=as_json)
+    detect_all(jobs, bundle, device=device, spacing=parse_spacing(spacing), as_json=as_json)
 
 
 def parse_spacing(text: str | None) -> tuple[float, ...] | None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from LandmarkDetectorLib.cli.console import Steps, print_json, results, say
-from LandmarkDetectorLib.cli.options import BundleOption, DataOption, Device, DeviceOption
+from LandmarkDetectorLib.cli.options import BundleOption, DataOption, DeviceOption
 from LandmarkDetectorLib.cli.tables import figure_tables
 
 
@@ -25,7 +25,7 @@ def evaluate(
             metavar="held-out|all|FILE",
         ),
     ] = "held-out",
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = "auto",
 ) -> None:
     """Measure a bundle on annotated images."""
     from LandmarkDetectorLib.bundles import load_bundle
@@ -36,7 +36,7 @@ def evaluate(
     if json_file is not None and not to_stdout:
         json_file.parent.mkdir(parents=True, exist_ok=True)  # now, and not after an hour of work
     with Steps() as steps:
-        figures = evaluate_bundle(loaded, data, subjects=subjects, device=device.value, progress=steps)
+        figures = evaluate_bundle(loaded, data, subjects=subjects, device=device, progress=steps)
     if to_stdout:
         print_json(figures)
         return

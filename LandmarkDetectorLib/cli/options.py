@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-
-class Device(str, Enum):
-    """Where the networks run; ``auto`` is CUDA where there is one."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-
-
-DeviceOption = Annotated[Device, typer.Option(help="Where the networks run; auto takes CUDA where there is one.")]
+DeviceOption = Annotated[
+    str,
+    typer.Option(help="Where the networks run; auto takes CUDA where there is one.", metavar="auto|cpu|cuda|cuda:N"),
+]
 BundleOption = Annotated[
     str, typer.Option(help="Name of an installed bundle, or the folder of one.", metavar="NAME|PATH")
 ]

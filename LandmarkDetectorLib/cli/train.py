@@ -8,27 +8,33 @@ from typing import Annotated
 import typer
 
 from LandmarkDetectorLib.cli.console import Steps, print_json, results
-from LandmarkDetectorLib.cli.options import DataOption, Device, DeviceOption, JsonOption
+from LandmarkDetectorLib.cli.interrupt import first_interrupt_asks
+from LandmarkDetectorLib.cli.options import DataOption, DeviceOption, JsonOption
 
 
 def train(
     recipe: Annotated[
-        Path, typer.Argument(help="The recipe, a YAML file.", metavar="RECIPE", exists=True, dir_okay=False)
+        str, typer.Argument(help="A YAML file, or the name of a shipped bundle for its own recipe.", metavar="RECIPE")
     ],
     data: DataOption,
     output: Annotated[
         Path, typer.Option(help="Folder for the run: checkpoints, curves, the bundle.", metavar="DIR", file_okay=False)
     ],
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = "auto",
     fold: Annotated[int | None, typer.Option(help="Hold this fold out and train on the others.", min=0)] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train the bundle that a recipe describes."""
+    """Train the bundle that a recipe describes.
+
+    Ctrl-C stops after a checkpoint; --resume goes on from it.
+    """
     from LandmarkDetectorLib.training import train as run
 
-    with Steps() as steps:
-        bundle = run(recipe, data, output, fold=fold, resume=resume, device=device.value, progress=steps)
+    with Steps() as steps, first_interrupt_asks() as asked:
+        bundle = run(
+            recipe, data, output, fold=fold, resume=resume, device=device, progress=steps, cancelled=asked.is_set
+        )
     about = {
         "name": bundle.name,
         "version": bundle.version,

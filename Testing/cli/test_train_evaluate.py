@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from LandmarkDetectorLib.core import RecipeError
+from LandmarkDetectorLib.core import Cancelled, RecipeError
 
 FIGURES = {
     "summary": {"mean": 0.125, "n": 2, "missed": None},
@@ -25,11 +26,20 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What train and evaluate_bundle were called with; both are doubles."""
     seen: dict[str, Any] = {}
 
-    def train(recipe: Path, data: Path, output: Path, **options: Any) -> SimpleNamespace:
+    def train(recipe: str, data: Path, output: Path, **options: Any) -> SimpleNamespace:
         seen.update(recipe=recipe, data=data, output=output, **options)
         options["progress"]("epoch 1", 0.5)
-        if recipe.read_text() == "wrong":
+        if recipe == "interrupted":
+            signal.raise_signal(signal.SIGINT)
+            assert options["cancelled"](), "the first Ctrl-C asks"
+            raise Cancelled("Training was cancelled at step 7; --resume goes on from there.")
+        if recipe == "interrupted twice":
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            pytest.fail("the second Ctrl-C breaks off")
+        if recipe == "wrong":
             raise RecipeError("recipe.yaml: there is no seed; add one.")
+        assert not options["cancelled"]()
         return SimpleNamespace(name="toy", version="1.0.0", fingerprint="f" * 64, folder=output / "toy")
 
     def evaluate_bundle(bundle: Any, data: Path, **options: Any) -> dict[str, Any]:
@@ -46,40 +56,44 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def test_train_hands_the_recipe_over(run, calls, tmp_path: Path) -> None:
-    recipe = tmp_path / "recipe.yaml"
-    recipe.write_text("right")
     output = tmp_path / "run"
-    result = run("train", recipe, "--data", tmp_path, "--output", output, "--resume", "--fold", 2, "--device", "cpu")
+    result = run("train", "my.yaml", "--data", tmp_path, "--output", output, "--resume", "--fold", 2, "--device", "cpu")
     assert result.exit_code == 0, result.output
-    del calls["progress"]
-    expected = {"recipe": recipe, "data": tmp_path, "output": output, "resume": True, "fold": 2, "device": "cpu"}
+    del calls["progress"], calls["cancelled"]
+    expected = {"recipe": "my.yaml", "data": tmp_path, "output": output, "resume": True, "fold": 2, "device": "cpu"}
     assert calls == expected
     assert str(output / "toy") in result.stdout
 
 
 def test_train_without_options_trains_on_everything_from_the_beginning(run, calls, tmp_path: Path) -> None:
-    recipe = tmp_path / "recipe.yaml"
-    recipe.write_text("right")
-    result = run("train", recipe, "--data", tmp_path, "--output", tmp_path / "run", "--json")
+    result = run("train", "my.yaml", "--data", tmp_path, "--output", tmp_path / "run", "--json")
     assert (calls["resume"], calls["fold"], calls["device"]) == (False, None, "auto")
     assert json.loads(result.stdout)["fingerprint"] == "f" * 64
 
 
 def test_a_wrong_recipe_ends_in_one_sentence(run, refused, calls, tmp_path: Path) -> None:
-    recipe = tmp_path / "recipe.yaml"
-    recipe.write_text("wrong")
-    result = run("train", recipe, "--data", tmp_path, "--output", tmp_path / "run")
+    result = run("train", "wrong", "--data", tmp_path, "--output", tmp_path / "run")
     assert refused(result) == "Error: recipe.yaml: there is no seed; add one."
 
 
-@pytest.mark.parametrize("missing", ["recipe", "data"])
-def test_a_missing_recipe_or_folder_ends_in_one_sentence(run, refused, calls, tmp_path: Path, missing: str) -> None:
-    recipe = tmp_path / ("nowhere.yaml" if missing == "recipe" else "recipe.yaml")
-    if missing == "data":
-        recipe.write_text("right")
-    data = tmp_path / "nowhere" if missing == "data" else tmp_path
-    assert "nowhere" in refused(run("train", recipe, "--data", data, "--output", tmp_path / "run"))
+def test_a_missing_folder_of_data_ends_in_one_sentence(run, refused, calls, tmp_path: Path) -> None:
+    assert "nowhere" in refused(run("train", "my.yaml", "--data", tmp_path / "nowhere", "--output", tmp_path / "run"))
     assert calls == {}
+
+
+def test_ctrl_c_lets_training_write_its_checkpoint(run, calls, tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    result = run("train", "interrupted", "--data", tmp_path, "--output", tmp_path / "run")
+    assert result.exit_code == 130
+    assert result.stderr.splitlines()[-1] == "Training was cancelled at step 7; --resume goes on from there."
+    assert "Stopping at the next checkpoint" in result.stderr
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_second_ctrl_c_breaks_training_off(run, calls, tmp_path: Path) -> None:
+    result = run("train", "interrupted twice", "--data", tmp_path, "--output", tmp_path / "run")
+    assert result.exit_code == 130
+    assert result.stderr.splitlines()[-1] == "Cancelled; --resume goes on from the last checkpoint, if there is one."
 
 
 def test_evaluate_prints_the_figures(run, calls, toy_bundle: Path, tmp_path: Path) -> None:
