@@ -1,0 +1,92 @@
+"""One door from heatmaps to positions; behind it, decoders by name.
+
+A decoder is a function in a file of ``heatmaps/decoders``, registered with :func:`decoder`; a new one is a new file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from inspect import signature
+
+import torch
+from torch import Tensor
+
+from LandmarkDetectorLib.core import LandmarkDetectorError
+from LandmarkDetectorLib.heatmaps.layout import check_heatmaps
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """What a decoder read from heatmaps (B, K, [Z, ]Y, X), in single precision or better.
+
+    Args:
+        positions: (B, K, D) index coordinates x, y[, z]; NaN where nothing was found.
+        covariance: (B, K, D, D) the form of the peak in voxel², symmetric; NaN where nothing was found, and from a
+            decoder that reads no form.
+        peak: (B, K) value of the highest voxel; NaN where no voxel is finite.
+        found: (B, K) bool, whether the map has a peak that stands for a landmark.
+    """
+
+    positions: Tensor
+    covariance: Tensor
+    peak: Tensor
+    found: Tensor
+
+
+Decoder = Callable[..., Decoded]
+_DECODERS: dict[str, Decoder] = {}
+
+
+def decoder(name: str) -> Callable[[Decoder], Decoder]:
+    """Registers a function of maps (N, [Z, ]Y, X) and options as the decoder ``name``.
+
+    The function returns a :class:`Decoded` of (N, ...) tensors; the door adds batch and landmarks, the threshold, and
+    NaN for what was not found.
+    """
+
+    def register(function: Decoder) -> Decoder:
+        _DECODERS[name] = function
+        return function
+
+    return register
+
+
+def decoder_names() -> list[str]:
+    """The names that :func:`decode` knows."""
+    return sorted(_DECODERS)
+
+
+def decode(heatmaps: Tensor, method: str = "gaussian_fit", *, threshold: float | None = None, **options) -> Decoded:
+    """Reads the position, the form and the height of the highest peak of each heatmap.
+
+    Args:
+        heatmaps: (B, K, [Z, ]Y, X), floating point of any width. Voxels that are not finite count as not there.
+        method: ``"gaussian_fit"``, ``"local_mean"`` or ``"argmax"``; see ``heatmaps/decoders``.
+        threshold: a map whose highest voxel is below it has no landmark.
+        options: what the decoder takes.
+
+    Raises:
+        LandmarkDetectorError: heatmaps of another shape or type, or a method or an option that there is not.
+    """
+    shape = check_heatmaps(heatmaps)
+    if method not in _DECODERS:
+        raise LandmarkDetectorError(f"There is no decoder {method!r}; choose one of {', '.join(decoder_names())}.")
+    batch, landmarks = heatmaps.shape[:2]
+    known = list(signature(_DECODERS[method]).parameters)[1:]
+    if not set(options) <= set(known):
+        raise LandmarkDetectorError(
+            f"The decoder {method!r} has no option {', '.join(sorted(set(options) - set(known)))}; it takes "
+            f"{', '.join(known) or 'none'}."
+        )
+    with torch.autocast(heatmaps.device.type, enabled=False):  # half precision would cost the fraction of the voxel
+        out = _DECODERS[method](heatmaps.reshape(batch * landmarks, *shape), **options)
+    found = out.found if threshold is None else out.found & (out.peak >= threshold)
+    return Decoded(
+        positions=torch.where(found[:, None], out.positions, torch.nan).reshape(batch, landmarks, -1),
+        covariance=torch.where(found[:, None, None], out.covariance, torch.nan).reshape(
+            batch, landmarks, len(shape), len(shape)
+        ),
+        peak=out.peak.reshape(batch, landmarks),
+        found=found.reshape(batch, landmarks),
+    )
