@@ -57,12 +57,15 @@ def atomic_path(path: str | os.PathLike[str], suffix: str = ".tmp") -> Iterator[
     Raises:
         LandmarkFileError: as for :func:`atomic_write`.
     """
+    if "\0" in os.fspath(path) or not Path(path).name:
+        raise LandmarkFileError("The name of the file to write is empty or holds a null character; choose another one.")
     target = Path(path)
-    neighbour: Path | None = None
+    with suppress(OSError, RuntimeError):  # a loop of links: opening it below says so
+        target = target.resolve()
+    neighbour = target.with_name(f".writing-{secrets.token_hex(8)}{suffix}")
     try:
-        with suppress(RuntimeError):  # a loop of links: opening it below says so as an OSError
-            target = target.resolve()
-        neighbour = _create_neighbour(target, suffix)
+        # os.open rather than tempfile: the file gets the permissions that the person's umask gives to any new file.
+        os.close(os.open(neighbour, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY, 0o666))
         yield neighbour
         _settle(neighbour, target)
     except OSError as error:
@@ -72,21 +75,9 @@ def atomic_path(path: str | os.PathLike[str], suffix: str = ".tmp") -> Iterator[
         raise LandmarkFileError(
             f"{target.name}: it cannot be written ({cause}); choose a folder that exists, is writable and has space."
         ) from error
-    except ValueError as error:
-        if "\0" not in os.fspath(path):
-            raise
-        raise LandmarkFileError("The file name holds a null character; choose another name.") from error
     finally:
-        if neighbour is not None:
-            with suppress(FileNotFoundError):
-                neighbour.unlink()
-
-
-def _create_neighbour(target: Path, suffix: str) -> Path:
-    # os.open rather than tempfile: the file gets the permissions that the person's umask gives to any new file.
-    neighbour = target.with_name(f".writing-{secrets.token_hex(8)}{suffix}")
-    os.close(os.open(neighbour, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY, 0o666))
-    return neighbour
+        with suppress(FileNotFoundError, NotADirectoryError):
+            neighbour.unlink()
 
 
 def _settle(neighbour: Path, target: Path) -> None:
@@ -110,5 +101,5 @@ def _settle(neighbour: Path, target: Path) -> None:
                 os.close(folder)
 
 
-def _concerns(filename: Any, *paths: Path | None) -> bool:
-    return any(path is not None and os.fspath(filename) == os.fspath(path) for path in paths)
+def _concerns(filename: Any, *paths: Path) -> bool:
+    return any(str(filename) == str(path) for path in paths)

@@ -116,7 +116,7 @@ def _real(stored: np.ndarray, plane: Plane, wanted: np.dtype) -> np.ndarray:
         real = stored * plane.slope + plane.intercept
     if wanted.kind == "f":
         return real.astype(wanted)
-    # Some files store values beyond the bits that they say; they must not wrap around.
+    # Some decoders yield values beyond the bits that a file says; they must not wrap around.
     limits = np.iinfo(wanted)
     return real if real.dtype == wanted else real.astype(wanted if _within(real, limits) else np.int64)
 
@@ -126,7 +126,7 @@ def _within(values: np.ndarray, limits: np.iinfo) -> bool:
 
 
 def _by_itk(planes: Sequence[Plane]) -> Iterator[np.ndarray]:
-    """The same by GDCM, which knows more compressions, tables of colours, and applies slope and intercept itself."""
+    """The same by GDCM: it knows more compressions, and applies slope, intercept, inversion and palette itself."""
     first = planes[0]
     if len({(plane.slope, plane.intercept) for plane in planes}) > 1:
         raise ImageError(f"{shown(first.path)}: its compressed frames differ in rescaling; export it uncompressed.")
@@ -137,10 +137,6 @@ def _by_itk(planes: Sequence[Plane]) -> Iterator[np.ndarray]:
         if plane.frame >= values.shape[1]:
             raise _damaged(first)
         frame = values[:, plane.frame]
-        if plane.photometric == "MONOCHROME1":
-            low, high = (bound * plane.slope + plane.intercept for bound in plane.stored_range)
-            frame = (low + high) - frame.astype(np.float64)
-            frame = frame if plane.slope != 1 else np.rint(frame).astype(np.int32)
         yield np.moveaxis(frame, 0, -1) if len(frame) > 1 else frame[0]
 
 

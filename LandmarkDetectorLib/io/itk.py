@@ -13,7 +13,10 @@ import numpy as np
 import SimpleITK as sitk
 
 from LandmarkDetectorLib.core import Grid, ImageError
-from LandmarkDetectorLib.io.names import looks_like, shown
+from LandmarkDetectorLib.io.names import looks_like, shown, suffix_of
+
+DETACHED = (".nhdr", ".mhd")
+"""Headers whose values stand in another file."""
 
 _lock = threading.Lock()
 _readers = 0
@@ -149,6 +152,7 @@ def _explained(message: str, path: Path, kind: str) -> ImageError:
     with open(path, "rb") as stream:
         content = looks_like(stream.read(132))
     if content == kind:
-        return ImageError(f"{name}: its {kind} header is truncated or damaged; copy it again from its source.")
+        cause = ", or its data file is missing" if suffix_of(path) in DETACHED else ""
+        return ImageError(f"{name}: its {kind} header is truncated or damaged{cause}; copy it again from its source.")
     found = f" (its content looks like {content})" if content else ""
     return ImageError(f"{name}: it is not readable as {kind}{found}; check that it is whole and has the right suffix.")

@@ -1,6 +1,7 @@
 """What ITK does not check in a NIfTI file: whether all of it is there, and whether its orientation was meant.
 
-ITK fills what a truncated file lacks with zeros, and takes the qform where the sform is sheared, both in silence.
+ITK fills what a truncated file lacks with zeros, turns what is not a finite number into zero, and takes the qform where
+the sform is sheared, all in silence.
 Header offsets are those of NIfTI-1, https://nifti.nimh.nih.gov/nifti-1
 """
 
@@ -12,6 +13,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -20,6 +22,8 @@ from LandmarkDetectorLib.io.limits import DEFLATE_LIMIT, check_promise
 from LandmarkDetectorLib.io.names import looks_like, shown, suffix_of
 from LandmarkDetectorLib.io.notices import notice
 
+_FLOATS = ((16, 32), (64, 64))  # NIfTI's codes and their bits
+_BLOCK = 1 << 20
 _LPS = np.array([-1.0, -1.0, 1.0])  # NIfTI's world is RAS
 
 
@@ -34,6 +38,7 @@ class NiftiHeader:
         voxel_size: distances between voxels along x, y, z, as written.
         qform_code: 0 where no rigid orientation is given.
         sform: the (3, 4) affine from index to RAS, or ``None`` where none is given.
+        number: the type of floating point voxels, or ``None`` for others.
         analyze: whether it is Analyze 7.5, which has no orientation that can be relied upon.
     """
 
@@ -43,6 +48,7 @@ class NiftiHeader:
     voxel_size: tuple[float, ...]
     qform_code: int
     sform: np.ndarray | None
+    number: np.dtype | None
     analyze: bool
 
     @property
@@ -68,7 +74,7 @@ def read_header(path: Path) -> NiftiHeader:
         raise ImageError(f"{name}: it is not NIfTI{found}; check that it is whole and has the right suffix.")
     order = orders[0]
     dim = struct.unpack_from(f"{order}8h", raw, 40)
-    bits = struct.unpack_from(f"{order}h", raw, 72)[0]
+    datatype, bits = struct.unpack_from(f"{order}2h", raw, 70)
     pixdim = struct.unpack_from(f"{order}8f", raw, 76)
     offset = struct.unpack_from(f"{order}f", raw, 108)[0]
     qform_code, sform_code = struct.unpack_from(f"{order}2h", raw, 252)
@@ -81,43 +87,61 @@ def read_header(path: Path) -> NiftiHeader:
     voxel_size = tuple(pixdim[1 : 1 + min(dim[0], 3)])
     if not all(math.isfinite(step) and step != 0 for step in voxel_size):
         raise ImageError(f"{name}: its header gives the voxel size {voxel_size}; mend the header.")
+    number = np.dtype(f"{order}f{bits // 8}") if (datatype, bits) in _FLOATS else None
     return NiftiHeader(
-        tuple(dim[1 : dim[0] + 1]), bits / 8, int(offset), voxel_size, 0 if analyze else qform_code, sform, analyze
+        size=tuple(dim[1 : dim[0] + 1]),
+        voxel_bytes=bits / 8,
+        data_offset=int(offset),
+        voxel_size=voxel_size,
+        qform_code=0 if analyze else qform_code,
+        sform=None if analyze else sform,
+        number=number,
+        analyze=analyze,
     )
 
 
-def check_complete(path: Path, header: NiftiHeader) -> None:
+def check_complete(path: Path, header: NiftiHeader) -> np.ndarray:
     """Refuse a file that holds fewer bytes than its header promises, or a gzip stream that is cut or damaged.
 
-    A compressed file is read through once for it, without keeping what is read.
+    A compressed file, and one of floating point numbers, is read through once for it, without keeping what is read.
+
+    Returns:
+        The places of voxels that are not finite, counted in the file's order, for ITK's reader turns them into zeros.
 
     Raises:
         ImageError: with the file's name and what is missing.
     """
     name = shown(path)
-    if suffix_of(path) in (".hdr", ".img"):
-        data = path.with_suffix(".img")
-        if not data.is_file():
-            raise ImageError(f"{name}: its voxels stand in {shown(data)}, which is missing; put both into one folder.")
-        check_promise(shown(data), (header.needed,), 1, data.stat().st_size)
-        return
-    stored = path.stat().st_size
-    if not _is_gzip(path):
-        check_promise(name, header.size, math.ceil(header.voxel_bytes), stored)
-        if stored < header.needed:
-            raise ImageError(f"{name}: it is truncated, with {stored} of {header.needed} bytes; copy it again.")
-        return
-    check_promise(name, header.size, math.ceil(header.voxel_bytes), stored, DEFLATE_LIMIT)
-    held = 0
-    try:
-        with gzip.open(path) as stream:
-            while block := stream.read(1 << 20):
-                held += len(block)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        cause = "cut short" if isinstance(error, EOFError) else "damaged"
-        raise ImageError(f"{name}: its gzip stream is {cause}; copy the file again from its source.") from None
+    data = path.with_suffix(".img") if suffix_of(path) in (".hdr", ".img") else path
+    if not data.is_file():
+        raise ImageError(f"{name}: its voxels stand in {shown(data)}, which is missing; put both into one folder.")
+    stored, zipped = data.stat().st_size, _is_gzip(data) and suffix_of(data) == ".nii.gz"
+    check_promise(name, header.size, math.ceil(header.voxel_bytes), stored, DEFLATE_LIMIT if zipped else 1)
+    held, holes = stored, np.empty(0, np.int64)
+    if zipped or header.number is not None:
+        try:
+            with gzip.open(data) if zipped else open(data, "rb") as stream:
+                held, holes = _read_through(stream, header)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            cause = "cut short" if isinstance(error, EOFError) else "damaged"
+            raise ImageError(f"{name}: its gzip stream is {cause}; copy the file again from its source.") from None
     if held < header.needed:
         raise ImageError(f"{name}: it is truncated, with {held} of {header.needed} bytes; copy it again.")
+    return holes
+
+
+def _read_through(stream: BinaryIO | gzip.GzipFile, header: NiftiHeader) -> tuple[int, np.ndarray]:
+    """How many bytes there are, and which voxels are not finite."""
+    held = len(stream.read(header.data_offset))
+    holes: list[np.ndarray] = []
+    while block := stream.read(_BLOCK):
+        if header.number is not None and held < header.needed:
+            whole = min(len(block), header.needed - held) // header.number.itemsize
+            values = np.frombuffer(block, header.number, whole)
+            first = (held - header.data_offset) // header.number.itemsize
+            holes.append(np.flatnonzero(~np.isfinite(values)) + first)
+        held += len(block)
+    return held, np.concatenate(holes) if holes else np.empty(0, np.int64)
 
 
 def check_orientation(header: NiftiHeader, grid: Grid, name: str) -> None:

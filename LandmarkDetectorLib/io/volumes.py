@@ -28,7 +28,6 @@ _FORMATS = {
     ".mha": ("MetaImageIO", "MetaImage"),
     ".mhd": ("MetaImageIO", "MetaImage"),
 }
-_DETACHED = (".nhdr", ".mhd")
 _LPS_SPACES = ("left-posterior-superior", "LPS")
 
 
@@ -40,19 +39,19 @@ def read_volume(path: Path) -> tuple[np.ndarray, Grid]:
     """
     name, suffix = shown(path), suffix_of(path)
     image_io, kind = _FORMATS[suffix]
-    header = None
+    header, holes = None, np.empty(0, np.int64)
     if image_io == "NiftiImageIO":
         source = path.with_suffix(".hdr") if suffix == ".img" else path
         if not source.is_file():
             raise ImageError(f"{name}: its header {shown(source)} is missing; put both into one folder.")
         header = nifti.read_header(source)
         _check_axes(header.size, name)
-        nifti.check_complete(path, header)
+        holes = nifti.check_complete(path, header)
     reader = itk.open_reader(path, image_io, kind)
     _check_axes(reader.GetSize(), name)
     stored, expansion = _stored(path, suffix)
     check_promise(name, reader.GetSize(), itk.voxel_bytes(reader), stored if header is None else None, expansion)
-    hint = ", or its data file is missing" if suffix in _DETACHED else ""
+    hint = ", or its data file is missing" if suffix in itk.DETACHED else ""
     image = itk.read(reader, path, hint)
     # Four axes come out of ITK with the last one of length 1, or already without it.
     dimension = min(image.GetDimension(), 3)
@@ -62,7 +61,10 @@ def read_volume(path: Path) -> tuple[np.ndarray, Grid]:
         nifti.check_orientation(header, grid, name)
     elif image_io == "NrrdImageIO" and image.GetDimension() == 3:
         _check_space(reader, name)
-    return array.reshape(array.shape[:1] + grid.shape) if array.ndim > dimension + 1 else array, grid
+    array = array.reshape(array.shape[:1] + grid.shape) if array.ndim > dimension + 1 else array
+    if holes.size:
+        array[np.unravel_index(holes, array.shape)] = np.nan
+    return array, grid
 
 
 def write_volume(image: Image, path: Path) -> None:
@@ -115,7 +117,7 @@ def _check_axes(size: tuple[int, ...], name: str) -> None:
 
 def _stored(path: Path, suffix: str) -> tuple[int | None, int]:
     """How many bytes hold the values, ``None`` where that is unknown, and how far they may expand."""
-    if suffix in _DETACHED:
+    if suffix in itk.DETACHED:
         return None, 1
     with open(path, "rb") as stream:
         start = stream.read(1 << 16)

@@ -1,0 +1,226 @@
+"""Pictures and NumPy arrays: no physical scale unless somebody gives it."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from LandmarkDetectorLib.core import Grid, Image, ImageError
+from LandmarkDetectorLib.io import limits, load_image, save_image
+
+RNG = np.random.default_rng(0)
+GRAY = RNG.integers(0, 255, (30, 40), dtype=np.uint8)
+COLOUR = RNG.integers(0, 255, (30, 40, 3), dtype=np.uint8)
+
+
+def write(path, pixels):
+    sitk.WriteImage(sitk.GetImageFromArray(pixels, isVector=pixels.ndim == 3), str(path))
+    return path
+
+
+def png(path, pixels, colour_type, dots_per_metre=None):
+    """A PNG written by hand, for kinds that SimpleITK does not write."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    height, width = pixels.shape[:2]
+    header = struct.pack(">IIBBBBB", width, height, pixels.dtype.itemsize * 8, colour_type, 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(pixels.dtype.newbyteorder(">")).tobytes() for row in pixels)
+    scale = b"" if dots_per_metre is None else chunk(b"pHYs", struct.pack(">IIB", dots_per_metre, dots_per_metre, 1))
+    parts = (chunk(b"IHDR", header), scale, chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b""))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".tiff"])
+def test_gray_and_colour_pictures_keep_their_pixels(tmp_path, suffix):
+    gray = load_image(write(tmp_path / f"a{suffix}", GRAY))
+    assert gray.array.shape == (1, 30, 40) and np.array_equal(gray.array[0], GRAY) and gray.array.dtype == np.uint8
+    colour = load_image(write(tmp_path / f"b{suffix}", COLOUR))
+    assert np.array_equal(np.moveaxis(colour.array, 0, -1), COLOUR)
+    assert gray.grid.same_as(Grid.regular((40, 30), 1.0, "px")) and gray.name == "a"
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".JPG"])
+def test_a_jpeg_is_read_as_it_was_compressed(tmp_path, suffix):
+    smooth = np.add.outer(np.arange(30), np.arange(40)).astype(np.uint8) * 3
+    path = write(tmp_path / "a.jpg", smooth).rename(tmp_path / f"b{suffix}")
+    image = load_image(path)
+    assert image.array.shape == (1, 30, 40) and np.abs(image.array[0].astype(int) - smooth).max() < 6
+
+
+def test_sixteen_bits_stay_sixteen_bits(tmp_path):
+    deep = GRAY.astype(np.uint16) * 200
+    assert np.array_equal(load_image(write(tmp_path / "a.png", deep)).array[0], deep)
+    assert np.array_equal(load_image(write(tmp_path / "a.tif", deep)).array[0], deep)
+
+
+def test_a_resolution_for_printing_is_no_physical_scale(tmp_path):
+    path = png(tmp_path / "a.png", GRAY, 0, dots_per_metre=11811)  # 300 dpi
+    assert load_image(path).grid.spacing == (1.0, 1.0) and load_image(path).grid.unit == "px"
+
+
+def test_a_spacing_that_is_given_makes_millimetres(tmp_path):
+    grid = load_image(write(tmp_path / "a.png", GRAY), spacing=(0.1, 0.2)).grid
+    assert grid.unit == "mm" and grid.spacing == (0.1, 0.2) and grid.origin == (0.0, 0.0)
+
+
+def test_a_spacing_of_three_axes_does_not_fit_a_picture(tmp_path, refused):
+    path = write(tmp_path / "a.png", GRAY)
+    assert "does not fit its 2 axes" in refused(ImageError, load_image, path, spacing=(1, 1, 1))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_transparency_is_left_out_aloud(tmp_path, told, dtype):
+    alpha = np.concatenate([COLOUR, GRAY[..., None]], axis=-1).astype(dtype)
+    with told() as messages:
+        image = load_image(png(tmp_path / "a.png", alpha, 6))
+    assert messages == ["a.png: its fourth channel, transparency, was left out."]
+    assert np.array_equal(np.moveaxis(image.array, 0, -1), COLOUR)
+
+
+def test_transparency_of_a_gray_picture_is_left_out_aloud(tmp_path, told):
+    pytest.importorskip("PIL", reason="Pillow is not installed, and SimpleITK does not read gray with transparency")
+    path = png(tmp_path / "a.png", np.stack([GRAY, 255 - GRAY], -1), 4)
+    with told() as messages:
+        image = load_image(path)
+    assert messages == ["a.png: its second channel, transparency, was left out."]
+    assert np.array_equal(image.array[0], GRAY)
+
+
+def test_transparency_of_a_gray_picture_is_refused_where_bits_would_be_lost(tmp_path, refused):
+    path = png(tmp_path / "a.png", np.stack([GRAY, GRAY], -1).astype(np.uint16) * 255, 4)
+    assert "gray with transparency" in refused(ImageError, load_image, path)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".tif"])
+@pytest.mark.parametrize("part", [0.97, 0.5, 0.05])
+def test_a_truncated_picture_is_refused(tmp_path, refused, suffix, part):
+    raw = write(tmp_path / f"a{suffix}", COLOUR).read_bytes()
+    (tmp_path / f"a{suffix}").write_bytes(raw[: int(len(raw) * part)])
+    message = refused(ImageError, load_image, tmp_path / f"a{suffix}")
+    assert "truncated" in message or "not readable" in message
+
+
+def test_the_end_of_a_thumbnail_is_not_taken_for_the_end_of_a_jpeg(tmp_path, refused):
+    raw = write(tmp_path / "a.jpg", COLOUR).read_bytes()
+    exif = b"Exif\0\0" + raw  # a whole JPEG within a segment of the JPEG
+    whole = raw[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + raw[2:]
+    (tmp_path / "a.jpg").write_bytes(whole)
+    assert load_image(tmp_path / "a.jpg").channels == 3
+    (tmp_path / "a.jpg").write_bytes(whole[:-20])
+    assert "truncated" in refused(ImageError, load_image, tmp_path / "a.jpg")
+
+
+def test_a_stack_of_pages_is_refused(tmp_path, refused):
+    sitk.WriteImage(sitk.GetImageFromArray(np.stack([GRAY] * 3)), str(tmp_path / "a.tif"))
+    assert "3 pages" in refused(ImageError, load_image, tmp_path / "a.tif")
+
+
+def test_a_constant_picture_is_read_with_a_warning(tmp_path, told):
+    with told() as messages:
+        load_image(write(tmp_path / "a.png", np.full((5, 5), 9, np.uint8)))
+    assert messages == ["a.png: every voxel has the value 9; there is nothing to be found in it."]
+
+
+@pytest.mark.parametrize("pixels", [GRAY, COLOUR, GRAY.astype(np.uint16) * 99])
+def test_a_picture_that_is_saved_is_read_again(tmp_path, pixels):
+    array = np.moveaxis(pixels, -1, 0) if pixels.ndim == 3 else pixels[None]
+    image = Image(array, Grid.regular((40, 30), 1.0, "px"))
+    save_image(image, tmp_path / "a.png")
+    read = load_image(tmp_path / "a.png")
+    assert np.array_equal(read.array, array) and read.grid.same_as(image.grid)
+
+
+def test_saving_a_scale_to_png_is_said_to_lose_it(tmp_path, told):
+    with told() as messages:
+        save_image(Image.from_array(GRAY, spacing=0.25), tmp_path / "a.png")
+    assert messages == ["a.png: PNG keeps no physical scale; give spacing=(0.25, 0.25) when you load it again."]
+
+
+def test_what_png_cannot_hold_is_refused(tmp_path, refused):
+    for array in (np.zeros((3, 4, 5), np.uint8), np.zeros((4, 5), np.float32)):
+        assert "PNG holds 2D images" in refused(ImageError, save_image, Image.from_array(array), tmp_path / "a.png")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("shape", "size"), [((5, 6), (6, 5)), ((4, 5, 6), (6, 5, 4))])
+def test_a_bare_array_has_spatial_axes_in_pixels(tmp_path, shape, size):
+    values = RNG.normal(size=shape)
+    np.save(tmp_path / "a.npy", values)
+    image = load_image(tmp_path / "a.npy")
+    assert image.grid.same_as(Grid.regular(size, 1.0, "px")) and np.array_equal(image.array[0], values)
+    np.savez(tmp_path / "b.npz", values)
+    assert load_image(tmp_path / "b.npz").grid.same_as(image.grid)
+
+
+def test_the_spacing_tells_channels_from_slices(tmp_path):
+    np.save(tmp_path / "a.npy", RNG.normal(size=(3, 5, 6)))
+    assert load_image(tmp_path / "a.npy", spacing=(0.5, 1)).array.shape == (3, 5, 6)
+    assert load_image(tmp_path / "a.npy", spacing=(0.5, 1, 2)).array.shape == (1, 3, 5, 6)
+    np.save(tmp_path / "b.npy", RNG.normal(size=(2, 3, 5, 6)))
+    assert load_image(tmp_path / "b.npy", spacing=(0.5, 1, 2)).grid.same_as(Grid.regular((6, 5, 3), (0.5, 1, 2)))
+
+
+def test_an_archive_keeps_its_geometry(tmp_path):
+    direction = np.eye(3)[[2, 0, 1]]
+    geometry = {"spacing": [1.0, 2.0, 3.0], "origin": [-4.0, 5.5, 6.0], "direction": direction}
+    np.savez(tmp_path / "a.npz", array=RNG.normal(size=(4, 5, 6)), **geometry)
+    grid = load_image(tmp_path / "a.npz").grid
+    assert grid.same_as(Grid((6, 5, 4), (1.0, 2.0, 3.0), (-4.0, 5.5, 6.0), direction))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "fragment"),
+    [
+        ({"a": GRAY, "b": GRAY}, "call the image's array 'array'"),
+        ({"spacing": [1.0, 1.0]}, "call the image's array 'array'"),
+        ({"array": GRAY, "spacing": [1.0, 0.0]}, "spacing"),
+        ({"array": GRAY, "spacing": [1.0, 1.0], "origin": [1.0, np.nan]}, "origin"),
+        ({"array": GRAY, "direction": [[1.0, 1.0], [0.0, 1.0]]}, "orthonormal"),
+        ({"array": GRAY, "direction": [1.0]}, "do not fit"),
+        ({"array": GRAY, "spacing": [1.0, 1.0], "unit": "inch"}, "inch"),
+        ({"array": GRAY, "spacing": [1.0, 1.0, 1.0, 1.0]}, "does not fit a spacing"),
+        ({"array": np.zeros((2, 2, 2, 2))}, "extract one volume"),
+        ({"array": np.zeros(5)}, "no 2D or 3D image"),
+        ({"array": np.zeros((0, 4))}, "empty"),
+        ({"array": np.array([["a", "b"]])}, "not real numbers"),
+        ({"array": np.zeros((2, 2), complex)}, "not real numbers"),
+        ({"array": np.array([[{}, 1]], dtype=object)}, "no Python objects"),
+    ],
+)
+def test_an_array_that_is_no_image_is_refused(tmp_path, refused, arrays, fragment):
+    np.savez(tmp_path / "a.npz", **arrays)
+    assert fragment in refused(ImageError, load_image, tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("dtype", [">i2", ">f4", "longdouble", "float16", "bool"])
+def test_number_types_of_other_machines_become_those_of_this_one(tmp_path, dtype):
+    values = RNG.integers(0, 2, (5, 6)).astype(dtype)
+    np.save(tmp_path / "a.npy", values)
+    array = load_image(tmp_path / "a.npy").array
+    assert array.dtype.isnative and array.dtype.itemsize <= 8 and np.array_equal(array[0], values)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+@pytest.mark.parametrize("part", [0.9, 0.5, 0.1])
+def test_a_truncated_array_is_refused(tmp_path, refused, suffix, part):
+    path = tmp_path / f"a{suffix}"
+    np.save(path, GRAY) if suffix == ".npy" else np.savez_compressed(path, GRAY)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
+    assert "cannot be read as a NumPy file" in refused(ImageError, load_image, path)
+
+
+def test_an_array_that_promises_more_than_it_holds_is_refused_unread(tmp_path, refused, monkeypatch):
+    np.save(tmp_path / "a.npy", GRAY)
+    raw = (tmp_path / "a.npy").read_bytes()
+    (tmp_path / "a.npy").write_bytes(raw.replace(b"(30, 40)", b"(9999999999, 40)", 1).replace(b"        \n", b"\n", 1))
+    refused(ImageError, load_image, tmp_path / "a.npy")
+    np.savez_compressed(tmp_path / "b.npz", np.zeros((1000, 1000)))
+    monkeypatch.setattr(limits, "available_memory", lambda: 1_000_000)
+    assert "GiB of memory" in refused(ImageError, load_image, tmp_path / "b.npz")
