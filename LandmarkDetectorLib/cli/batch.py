@@ -81,7 +81,7 @@ def _detect_one(
     for notice in detection.notices:
         say(f"Note: {notice}")
     if table:
-        results.print(landmark_table(detection.landmarks, job.image.name))
+        results.print(landmark_table(detection.landmarks, job.image.name, image.dimension))
         spent = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in timing.items())
         say(f"Time: {spent}; peak memory {peak_memory() / 2**20:.0f} MB.")
         say(f"Written: {', '.join(str(file) for file in job.files)}")

@@ -12,10 +12,10 @@ from rich.text import Text
 from LandmarkDetectorLib.core import Landmark, LandmarkSet
 
 
-def landmark_table(landmarks: LandmarkSet, title: str) -> Table:
+def landmark_table(landmarks: LandmarkSet, title: str, dimension: int) -> Table:
     """A row a landmark: label, position in the set's unit, confidence, status."""
-    dimension = landmarks.dimension or 3
-    table = Table(title=Text(f"{title}: {len(landmarks)} landmarks, LPS {landmarks.unit}"), box=box.SIMPLE)
+    frame = "LPS mm" if landmarks.unit == "mm" else "px (no physical scale)"
+    table = Table(title=Text(f"{title}: {len(landmarks)} landmarks, {frame}"), box=box.SIMPLE)
     table.add_column("landmark", overflow="fold")
     for axis in "xyz"[:dimension]:
         table.add_column(f"{axis} ({landmarks.unit})", justify="right", no_wrap=True)
@@ -68,6 +68,7 @@ def _flat(figures: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]
 
 
 def _matrix(title: str, rows: Mapping[str, Mapping[str, Any]]) -> Table:
+    rows = {name: dict(_flat(row)) for name, row in rows.items()}
     columns = list(dict.fromkeys(name for row in rows.values() for name in row))
     table = Table(title=Text(title.replace("_", " ")), box=box.SIMPLE)
     table.add_column("")

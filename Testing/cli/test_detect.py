@@ -88,7 +88,8 @@ def test_json_is_the_only_thing_on_stdout(run, volume, detectors, toy_bundle: Pa
 def test_a_picture_without_scale_is_in_pixels(run, detectors, toy_bundle: Path, tmp_path: Path) -> None:
     result = run("detect", picture(tmp_path / "a.png"), "--bundle", toy_bundle, "--output", tmp_path / "m.mrk.json")
     assert result.exit_code == 0, result.output
-    assert "x (px)" in result.stdout and "z (" not in result.stdout and "mm" not in result.stdout
+    assert "x (px)" in result.stdout and "no physical scale" in result.stdout
+    assert "z (" not in result.stdout and "mm" not in result.stdout
 
 
 @pytest.mark.parametrize(("words", "spacing"), [("0.2", (0.2, 0.2)), ("0.2,0.3", (0.2, 0.3))])

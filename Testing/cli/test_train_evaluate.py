@@ -15,7 +15,10 @@ from LandmarkDetectorLib.core import Cancelled, RecipeError
 
 FIGURES = {
     "summary": {"mean": 0.125, "n": 2, "missed": None},
-    "per_landmark": {"nasion": {"mean": 0.1, "p95": 0.25}, "basion": {"mean": 0.15, "p95": 0.5}},
+    "per_landmark": {
+        "nasion": {"mean": 0.1, "p95": 0.25, "sdr": {"2": 1.0}},
+        "basion": {"mean": 0.15, "p95": 0.5, "sdr": {"2": 0.75}},
+    },
     "cases": [{"subject": "a"}],
     "device": "cpu",
 }
@@ -102,7 +105,7 @@ def test_evaluate_prints_the_figures(run, calls, toy_bundle: Path, tmp_path: Pat
     assert (calls["bundle"], calls["data"], calls["subjects"]) == ("toy-skull", tmp_path, "all")
     rows = {line.split()[0]: line.split()[1:] for line in result.stdout.splitlines() if line.strip()}
     assert rows["summary.mean"] == ["0.125"] and rows["summary.missed"] == ["–"] and rows["device"] == ["cpu"]
-    assert rows["basion"] == ["0.150", "0.500"]
+    assert rows["basion"] == ["0.150", "0.500", "0.750"]
 
 
 def test_evaluate_writes_the_figures(run, calls, toy_bundle: Path, tmp_path: Path) -> None:
