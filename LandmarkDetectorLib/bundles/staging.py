@@ -90,7 +90,8 @@ def put_in_place(stage: Path, target: Path, *, replace: bool) -> None:
         if os.path.lexists(target):
             if not replace:
                 raise BundleError(f"{target} is there already; choose another name, or say that it may be replaced.")
-            old = target.with_name(f".replaced-{target.name}-{secrets.token_hex(8)}")
+            # By the clock, so that of several that crashes left the last one is put back.
+            old = target.with_name(f".replaced-{target.name}-{time.time_ns():016x}")
             try:
                 os.rename(target, old)
             except FileNotFoundError:
@@ -127,7 +128,7 @@ def discard(folder: Path) -> None:
 
 
 def restore_replaced(parent: Path) -> None:
-    """Put back a folder that was moved aside by a replacement which never finished."""
+    """Put back a folder that was moved aside by a replacement which never finished, the latest where there are more."""
     for leftover, name in _replaced(parent):
         if not os.path.lexists(parent / name):
             # Lost to another process that does the same, or that has just finished: then the name is there again.
@@ -148,9 +149,10 @@ def sweep(parent: Path) -> None:
 
 
 def _replaced(parent: Path) -> list[tuple[Path, str]]:
+    """Folders that were moved aside and the names that they had, the latest first."""
     if not parent.is_dir():
         return []
-    pairs = [(entry, REPLACED.fullmatch(entry.name)) for entry in sorted(parent.iterdir())]
+    pairs = [(entry, REPLACED.fullmatch(entry.name)) for entry in sorted(parent.iterdir(), reverse=True)]
     return [(entry, match["name"]) for entry, match in pairs if match]
 
 

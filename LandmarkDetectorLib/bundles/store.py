@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import sys
+import time
 import warnings
 from pathlib import Path
 from typing import BinaryIO
@@ -33,6 +34,9 @@ from LandmarkDetectorLib.core.errors import BundleError, LandmarkDetectorWarning
 
 SHIPPED = Path(__file__).resolve().parent / "shipped"
 VARIABLE = "LANDMARK_DETECTOR_BUNDLES"
+# Replacing a bundle takes two renames; whoever looks just between them looks again.
+_LOOKS = 4
+_PAUSE = 0.005
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -58,10 +62,14 @@ def find_bundle(name: str) -> Path:
         BundleError: there is none.
     """
     check_bundle_name(name)
-    restore_replaced(user_folder())
-    for folder in (SHIPPED / name, user_folder() / name):
-        if folder.is_dir():
-            return folder
+    for _ in range(_LOOKS):
+        restore_replaced(user_folder())
+        for folder in (SHIPPED / name, user_folder() / name):
+            if folder.is_dir():
+                return folder
+        if not user_folder().is_dir():
+            break
+        time.sleep(_PAUSE)
     known = ", ".join(folder.name for folder in _folders()) or "none"
     raise BundleError(f"No bundle is called {name!r} (known: {known}); import it first, or give a folder as ./{name}.")
 
@@ -76,8 +84,16 @@ def load_bundle(name_or_path: str | os.PathLike[str]) -> Bundle:
     Raises:
         BundleError: there is none, it is damaged or altered, or it is not one that we are willing to load.
     """
-    folder = _folder(name_or_path)
-    bundle = read_bundle(folder, hard_links=_is_shipped(folder))
+    for look in range(_LOOKS):
+        folder = _folder(name_or_path)
+        before = _identity(folder)
+        try:
+            bundle = read_bundle(folder, hard_links=_is_shipped(folder))
+            break
+        except BundleError:
+            # Replaced by another process while it was being read: then the new one is read.
+            if look == _LOOKS - 1 or _identity(folder) == before:
+                raise
     if _in_store(folder) and folder.name != bundle.name:
         raise BundleError(f"{folder} holds a bundle called {bundle.name!r}; name the folder so, or import it again.")
     return bundle
@@ -250,6 +266,15 @@ def _folder(name_or_path: str | os.PathLike[str]) -> Path:
     if not folder.is_dir():
         raise BundleError(f"There is no bundle in {folder}; check the path.")
     return folder
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Which folder has this name at the moment."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _is_shipped(folder: Path) -> bool:

@@ -210,7 +210,7 @@ def test_replacing_at_once_leaves_one_whole_bundle_at_every_moment(folder: Path,
         thread.start()
     threading.Thread(target=lambda: ([thread.join() for thread in writers], done.set())).start()
     while not done.is_set():
-        find_bundle("toy-head")
+        assert load_bundle("toy-head").version in ("1.2.3", "2.0.0")
     assert not problems
     assert load_bundle("toy-head").version in ("1.2.3", "2.0.0")
     assert _names(store) == ["toy-head"]
@@ -233,6 +233,15 @@ import_bundle({str(other)!r}, replace=True)
     assert not (store / "toy-head").exists()
     assert load_bundle("toy-head").version == "1.2.3"
     assert [bundle.version for bundle in list_bundles()] == ["1.2.3"]
+
+
+def test_of_several_leftovers_the_latest_is_put_back(folder: Path, other: Path, store: Path):
+    """As two crashes leave them: one after the renames, one between them."""
+    store.mkdir()
+    shutil.copytree(folder, store / ".replaced-toy-head-0000000000000001")
+    shutil.copytree(other, store / ".replaced-toy-head-0000000000000002")
+    assert load_bundle("toy-head").version == "2.0.0"
+    assert _names(store) == [".replaced-toy-head-0000000000000001", "toy-head"]
 
 
 def test_what_a_killed_import_left_is_no_bundle_and_goes_after_a_day(folder: Path, store: Path):
