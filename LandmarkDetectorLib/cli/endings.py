@@ -40,7 +40,7 @@ class Endings(TyperGroup):
         with _spoken_warnings(everything=self.debug):
             try:
                 return super().invoke(ctx)
-            except (typer.Exit, typer.Abort):
+            except (typer.Exit, typer.Abort, BrokenPipeError):  # the last: whoever read our output has seen enough
                 raise
             except (KeyboardInterrupt, Cancelled) as error:
                 self._explain(error)

@@ -74,6 +74,19 @@ def test_a_terminal_without_unicode_gets_its_answer_all_the_same(toy_bundle: Pat
     assert json.loads(document.stdout)["card"]["description"] == "Made for tests → nothing else."
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX pipes")
+def test_a_reader_that_has_seen_enough_is_no_error(toy_bundle: Path) -> None:
+    command = [*COMMAND, "bundles", "show", str(toy_bundle), "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read()
+    assert "Traceback" not in said and "Error" not in said
+
+
 def test_progress_says_the_stage_and_the_time_left_now_and_then(capsys: pytest.CaptureFixture, monkeypatch) -> None:
     clock = iter([0.0, 1.0, 20.0, 21.0, 40.0])
     monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
