@@ -83,7 +83,7 @@ def decode(heatmaps: Tensor, method: str = "gaussian_fit", *, threshold: float |
         out = _DECODERS[method](heatmaps.reshape(batch * landmarks, *shape), **options)
     found = out.found if threshold is None else out.found & (out.peak >= threshold)
     return Decoded(
-        positions=torch.where(found[:, None], out.positions, torch.nan).reshape(batch, landmarks, -1),
+        positions=torch.where(found[:, None], out.positions, torch.nan).reshape(batch, landmarks, len(shape)),
         covariance=torch.where(found[:, None, None], out.covariance, torch.nan).reshape(
             batch, landmarks, len(shape), len(shape)
         ),

@@ -162,14 +162,15 @@ def _descend(
     cost, normal, slope, _ = _linearise(model, values, weights, basis, free)
     enough = 1e-13 * weights.sum(-1)
     damping = torch.full_like(cost, 1e-3)
+    done = torch.zeros_like(cost, dtype=torch.bool)
     for _ in range(steps):
         step = _solve(normal + torch.diag_embed(damping[:, None] * normal.diagonal(dim1=1, dim2=2)), slope)
         trial = model.index_add(1, free, step)
         allowed = _is_peak(trial, basis, scale)
         trial = torch.where(allowed[:, None], trial, model)
         new_cost, new_normal, new_slope, _ = _linearise(trial, values, weights, basis, free)
-        better = allowed & (new_cost <= cost)
-        done = (better & (cost - new_cost <= 1e-6 * cost)) | (cost <= enough) | (damping > 1e8)
+        better = allowed & (new_cost <= cost) & ~done  # what is done stays, however long the others take
+        done = done | (better & (cost - new_cost <= 1e-6 * cost)) | (cost <= enough) | (damping > 1e8)
         model = torch.where(better[:, None], trial, model)
         normal = torch.where(better[:, None, None], new_normal, normal)
         slope = torch.where(better[:, None], new_slope, slope)

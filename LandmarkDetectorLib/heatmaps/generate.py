@@ -62,7 +62,7 @@ def gaussian_heatmaps(
                 f"The mask of valid landmarks is {valid.dtype} of shape {tuple(valid.shape)}; give bool of shape "
                 f"{tuple(mask.shape)}."
             )
-        mask = mask & valid
+        mask = mask & valid.to(mask.device)
     wide = torch.float32 if landmarks.device.type == "mps" else torch.float64  # MPS has no double precision
     centres = torch.where(mask[..., None], landmarks, 0).to(wide)
     widths = _sigma_in_voxels(sigma, spacing, centres)

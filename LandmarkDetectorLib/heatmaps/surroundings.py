@@ -46,16 +46,22 @@ def exact_device(maps: Tensor) -> torch.device:
 
 
 def groups_of_windows(rows: Tensor, radius: Tensor) -> Iterator[Tensor]:
-    """Splits the maps number ``rows`` (N,) into groups of like radius, not too large to gather.
+    """Splits the maps number ``rows`` (N,) into groups whose windows can be gathered together.
 
-    ``radius`` (M, D) is that of all maps, in voxels.
+    ``radius`` (M, D) is that of all maps, in voxels. The maps of a group have windows of like size and cells of the
+    same size, so that no map is read otherwise in one company than in another.
     """
-    level = (2 * radius[rows].amax(-1).clamp(min=1).log2()).ceil()  # within a group radii differ by less than a half
     dimension = radius.shape[1]
-    for value in level.unique().tolist():
-        group = rows[level == value]
-        width = min(2 * 2 ** (value / 2) + 3, 3 * (2 * MOST_CELLS[dimension] + 1))
-        yield from group.split(max(1, int(CHUNK_VALUES / width**dimension)))
+    level = (2 * radius[rows].amax(-1, keepdim=True).clamp(min=1).log2()).ceil()
+    keys, key_of = torch.cat([level, _step(radius[rows].ceil(), dimension)], -1).unique(dim=0, return_inverse=True)
+    for number, key in enumerate(keys.tolist()):
+        width = min(2 * 2 ** (key[0] / 2) + 3, 3 * (2 * MOST_CELLS[dimension] + 1))
+        yield from rows[key_of == number].split(max(1, int(CHUNK_VALUES / width**dimension)))
+
+
+def _step(radius: Tensor, dimension: int) -> Tensor:
+    """Width in voxels of the cells of windows that reach a whole number of voxels."""
+    return torch.div(radius + MOST_CELLS[dimension] - 1, MOST_CELLS[dimension], rounding_mode="floor")
 
 
 def gather_windows(maps: Tensor, rows: Tensor, at: Tensor, radius: Tensor) -> Windows:
@@ -68,9 +74,9 @@ def gather_windows(maps: Tensor, rows: Tensor, at: Tensor, radius: Tensor) -> Wi
     home, rows, at = exact_device(maps), rows.to(maps.device), at.to(maps.device)
     dimension = at.shape[1]
     cells, within = [], []
-    for reach in radius.ceil().long().tolist():
-        step = -(-reach // MOST_CELLS[dimension])
-        count = -(-reach // max(step, 1))
+    reaches = radius.ceil().long()
+    for reach, step in zip(reaches.tolist(), _step(reaches, dimension).tolist(), strict=True):
+        count = -(-reach // step)
         third = -(-step // 3)
         cells.append(torch.arange(-count, count + 1, device=maps.device) * step)
         within.append(torch.tensor(list(range(step)) if step < 3 else [-third, 0, third], device=maps.device))

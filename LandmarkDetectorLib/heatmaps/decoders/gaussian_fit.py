@@ -52,9 +52,11 @@ def gaussian_fit(maps: Tensor, sigma: float | Sequence[float] | None = None, win
         LandmarkDetectorError: a sigma or a window that is not positive.
     """
     dimension = maps.ndim - 1
-    known = None if sigma is None else torch.as_tensor(sigma, dtype=torch.float64).expand(dimension)
-    if not window > 0 or (known is not None and not bool((known > 0).all())):
-        raise LandmarkDetectorError(f"A window of {window} and a sigma of {sigma} make no fit; give positive numbers.")
+    known = None if sigma is None else torch.as_tensor(sigma, dtype=torch.float64)
+    if known is not None and (known.shape not in ((), (dimension,)) or not bool((known > 0).all())):
+        raise LandmarkDetectorError(f"A sigma of {sigma} is not one or {dimension} positive numbers; mend the option.")
+    if not window > 0:
+        raise LandmarkDetectorError(f"A window of {window} standard deviations is not positive; mend the option.")
     summits = find_summits(maps)
     home = exact_device(maps)
     height = (summits.value.detach() - summits.base).to(home, torch.float64)

@@ -52,10 +52,13 @@ def local_mean(maps: Tensor, radius: float | None = None) -> Decoded:
         box = _Box(windows, reach[rows])
         with torch.no_grad():
             mean, sigma = torch.zeros_like(reach[rows]), widths[rows]
+            moving = torch.ones_like(mean[:, :1], dtype=torch.bool)
             for _ in range(ROUNDS):
-                before = mean
-                mean, sigma, _ = box.match(rise, mean, sigma)
-                if ((mean - before).abs() < STILL).all():
+                new_mean, new_sigma, _ = box.match(rise, mean, sigma)
+                still = ((new_mean - mean).abs() < STILL).all(-1, keepdim=True)
+                mean, sigma = torch.where(moving, new_mean, mean), torch.where(moving, new_sigma, sigma)
+                moving &= ~still
+                if not moving.any():
                     break
         mean, _, form = box.match(rise, mean, sigma)
         means, forms = means.index_copy(0, rows, mean), forms.index_copy(0, rows, form)
