@@ -21,6 +21,7 @@ from LandmarkDetectorLib.inference.memory import MemoryPlan, first_plan, run_wit
 from LandmarkDetectorLib.inference.networks import Networks
 from LandmarkDetectorLib.inference.refine import Measurement, Refiner
 from LandmarkDetectorLib.inference.stopwatch import Stopwatch
+from LandmarkDetectorLib.models.allocator import keep_freed_memory
 
 Progress = Callable[[str, float], None]
 
@@ -47,6 +48,7 @@ class Detector:
     """
 
     def __init__(self, bundle: Bundle | str | Path, device: str = "auto") -> None:
+        keep_freed_memory()
         self.bundle = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
         self.pipeline = read_pipeline(self.bundle.settings, self.bundle.name)
         self.plan = first_plan(device, self.pipeline.dimension)

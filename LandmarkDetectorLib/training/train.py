@@ -15,6 +15,7 @@ from LandmarkDetectorLib.bundles.pipeline import Pipeline, PriorSettings
 from LandmarkDetectorLib.core import RecipeError
 from LandmarkDetectorLib.datasets.cases import Case, Dataset, read_dataset
 from LandmarkDetectorLib.models import ShapePrior, learn_shape_prior
+from LandmarkDetectorLib.models.allocator import keep_freed_memory
 from LandmarkDetectorLib.models.device import choose_device
 from LandmarkDetectorLib.training.publish import publish
 from LandmarkDetectorLib.training.recipe import Recipe, StageTraining, find_recipe, read_recipe
@@ -114,6 +115,7 @@ def train_networks(
     cancelled: Callable[[], bool] | None = None,
 ) -> dict[str, Tensor]:
     """Train every stage and return one state dict, keys prefixed by the stage's name."""
+    keep_freed_memory()
     folder.mkdir(parents=True, exist_ok=True)
     specimens = load_specimens(split.training, pipeline)
     held_out = load_specimens(split.held_out, pipeline)

@@ -1,0 +1,55 @@
+"""Reading a folder of annotated images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from LandmarkDetectorLib.core import DatasetError
+from LandmarkDetectorLib.datasets import read_dataset
+from Testing.phantoms import LABELS, write_dataset
+
+
+def test_cases_come_with_their_landmarks_in_the_order_of_the_labels(tmp_path: Path) -> None:
+    dataset = read_dataset(write_dataset(tmp_path, 4))
+    assert [case.subject for case in dataset.cases] == ["case00", "case01", "case02", "case03"]
+    assert {case.family for case in dataset.cases} == {"f0", "f1"}
+    for case in dataset.cases:
+        assert case.landmarks.labels == LABELS
+        assert case.image().grid.contains(case.landmarks.positions).all()
+
+
+def test_points_of_a_picture_are_pixels_and_become_millimetres(tmp_path: Path) -> None:
+    write_dataset(tmp_path, 1)
+    entry = {"image": "case00.mha", "points": [[10, 20], None], "spacing_mm": [0.5, 0.25], "subject": "x", "note": 7}
+    (tmp_path / "dataset.json").write_text(json.dumps({"landmark_labels": ["a", "b"], "training": [entry]}))
+    case = read_dataset(tmp_path).cases[0]
+    np.testing.assert_allclose(case.landmarks["a"].position, [5, 5])
+    assert case.landmarks["b"].status == "missing"
+    assert case.landmarks.unit == "mm" and case.extra == {"note": 7}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "no dataset.json"),
+        ("{", "needs landmark_labels"),
+        ('{"landmark_labels": ["a"]}', "needs landmark_labels"),
+        ('{"landmark_labels": ["a"], "training": [{"image": "x.png", "subject": "s", "points": [[1, 2]]}]}', "not there"),
+        ('{"landmark_labels": ["a"], "training": [{"subject": "s"}]}', "entry 0"),
+        ('{"landmark_labels": ["a"], "training": [7]}', "entry 0"),
+    ],
+)
+def test_a_list_that_lacks_something_says_what(tmp_path: Path, content: str | None, words: str) -> None:
+    if content is not None:
+        (tmp_path / "dataset.json").write_text(content)
+    with pytest.raises(DatasetError, match=words):
+        read_dataset(tmp_path)
+
+
+def test_a_subject_that_is_not_here_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="no case of subject 'nobody'"):
+        read_dataset(write_dataset(tmp_path, 1)).select(["nobody"])

@@ -1,0 +1,157 @@
+"""Training: a recipe becomes a bundle; an interrupted run goes on to the same result."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from LandmarkDetectorLib.core import Cancelled, DatasetError, RecipeError
+from LandmarkDetectorLib.datasets import read_dataset
+from LandmarkDetectorLib.inference import Detector
+from LandmarkDetectorLib.inference.evaluate import evaluate_bundle
+from LandmarkDetectorLib.training import read_recipe, train
+from LandmarkDetectorLib.training.split import fold_families, split_cases
+from Testing.phantoms import recipe_text, write_dataset
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def prepared(folder: Path, dimension: int = 2, steps: int = 60, count: int = 12, **changes: str) -> tuple[Path, Path]:
+    data = folder / "data"
+    data.mkdir()
+    write_dataset(data, count, dimension, side=56 if dimension == 2 else 44)
+    recipe = folder / "recipe.yaml"
+    recipe.write_text(recipe_text(dimension, steps, **changes), encoding="utf-8")
+    return recipe, data
+
+
+@pytest.mark.parametrize(("dimension", "steps"), [(2, 80), (3, 60)])
+def test_a_recipe_becomes_a_bundle_that_finds_the_landmarks(tmp_path: Path, dimension: int, steps: int) -> None:
+    recipe, data = prepared(tmp_path, dimension, steps)
+    seen: list[tuple[str, float]] = []
+    bundle = train(recipe, data, tmp_path / "run", device="cpu", progress=lambda *step: seen.append(step))
+    assert {stage for stage, _ in seen} == {"coarse", "frame", "patch"} and seen[-1][1] == 1.0
+    figures = evaluate_bundle(bundle, data, device="cpu")
+    assert figures["summary"]["cases"] == 1  # the sample, which did not train
+    everything = evaluate_bundle(bundle, data, subjects="all", device="cpu")
+    assert everything["summary"]["missed"] <= 3
+    assert everything["summary"]["mean"] < 1.0
+    json.dumps(everything, allow_nan=False)
+    rows = list(csv.DictReader((bundle.folder / "docs/curve-frame.csv").open()))
+    assert float(rows[-1]["cross_entropy"]) < float(rows[0]["cross_entropy"])
+    assert [sample.name.split(".")[0] for sample in bundle.samples()] == ["case00"]
+
+
+def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    recipe, data = prepared(tmp_path, steps=30)
+    whole = train(recipe, data, tmp_path / "whole", device="cpu").state_dict()
+    calls = [0]
+
+    def after_a_while() -> bool:
+        calls[0] += 1
+        return calls[0] == 47  # in the middle of the second stage, between two checkpoints
+
+    with pytest.raises(Cancelled, match="--resume"):
+        train(recipe, data, tmp_path / "parts", device="cpu", cancelled=after_a_while)
+    assert not (tmp_path / "parts" / "phantom").exists()
+    with pytest.raises(RecipeError, match="--resume"):
+        train(recipe, data, tmp_path / "parts", device="cpu")
+    parts = train(recipe, data, tmp_path / "parts", device="cpu", resume=True).state_dict()
+    assert whole.keys() == parts.keys()
+    for name, value in whole.items():
+        assert torch.equal(value, parts[name]), name
+
+
+def test_a_fold_shares_no_family_with_what_trains(tmp_path: Path) -> None:
+    recipe, data = prepared(tmp_path)
+    content, dataset = read_recipe(recipe), read_dataset(data)
+    folds = fold_families(content, dataset)
+    assert sorted(f for fold in folds for f in fold) == sorted({case.family for case in dataset.cases})
+    for fold in range(len(folds)):
+        split = split_cases(content, dataset, fold)
+        assert not {c.family for c in split.training} & {c.family for c in split.held_out}
+        assert split.held_out
+    shipping = split_cases(content, dataset, None)
+    assert [c.subject for c in shipping.held_out] == ["case00"]
+    assert "case01" not in [c.subject for c in shipping.training]  # of the sample's family
+    with pytest.raises(RecipeError, match="no fold 9"):
+        split_cases(content, dataset, 9)
+
+
+def test_a_stage_stops_early_when_validation_no_longer_gains(tmp_path: Path) -> None:
+    recipe, data = prepared(tmp_path, steps=400)
+    text = recipe.read_text().replace("validate_every: 20", "validate_every: 5, patience: 1")
+    recipe.write_text(text.replace("rate: 0.01", "rate: 0.3"))
+    train(recipe, data, tmp_path / "run", device="cpu", fold=0)
+    rows = list(csv.DictReader((tmp_path / "run" / "coarse.csv").open()))
+    assert int(rows[-1]["step"]) < 400
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("steps: 60", "stepz: 60"),
+        ("dimension: 2", "dimension: 4"),
+        ("intensity: {window: [0, 200]}", "intensity: {}"),
+        ("name: unet", "name: unot"),
+    ],
+)
+def test_a_recipe_that_says_what_cannot_be_is_refused(tmp_path: Path, change: str, words: str) -> None:
+    recipe, data = prepared(tmp_path, count=4)
+    recipe.write_text(recipe.read_text().replace(change, words))
+    with pytest.raises(RecipeError):
+        train(recipe, data, tmp_path / "run", device="cpu")
+    assert not list((tmp_path / "run").glob("*/manifest.json"))
+
+
+def test_a_recipe_that_is_no_yaml_or_not_there_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("name: [")
+    with pytest.raises(RecipeError, match="bad.yaml is not YAML"):
+        read_recipe(tmp_path / "bad.yaml")
+    with pytest.raises(RecipeError, match="no recipe 'gone'; give a YAML file, or one of .*fetal-head-us"):
+        train("gone", tmp_path, tmp_path / "run")
+
+
+def test_a_missing_licence_text_stops_before_a_bundle_is_written(tmp_path: Path) -> None:
+    recipe, data = prepared(tmp_path, steps=1, count=4)
+    (data / "LICENSE").unlink()
+    with pytest.raises(DatasetError, match="licence"):
+        train(recipe, data, tmp_path / "run", device="cpu")
+
+
+def test_a_recipe_for_volumes_does_not_train_on_pictures(tmp_path: Path) -> None:
+    recipe, data = prepared(tmp_path, count=4)
+    recipe.write_text(recipe_text(3))
+    with pytest.raises(RecipeError, match="3D"):
+        train(recipe, data, tmp_path / "run", device="cpu")
+
+
+def test_a_landmark_that_was_not_annotated_does_not_train(tmp_path: Path) -> None:
+    recipe, data = prepared(tmp_path, steps=10, count=6)
+    listing = json.loads((data / "case03.mrk.json").read_text())
+    listing["markups"][0]["controlPoints"] = listing["markups"][0]["controlPoints"][:-1]
+    (data / "case03.mrk.json").write_text(json.dumps(listing))
+    state = train(recipe, data, tmp_path / "run", device="cpu").state_dict()
+    assert all(torch.isfinite(value).all() for value in state.values())
+
+
+def test_a_bundle_of_another_shape_does_not_load_silently(tmp_path: Path) -> None:
+    recipe, data = prepared(tmp_path, steps=1, count=4)
+    bundle = train(recipe, data, tmp_path / "run", device="cpu")
+    settings = json.loads(json.dumps(bundle.settings))
+    settings["frame"]["network"]["arguments"]["widths"] = [8, 16, 32]
+    object.__setattr__(bundle, "settings", settings)
+    with pytest.raises(Exception, match="do not fit"):
+        Detector(bundle)
+    assert np.isfinite(bundle.settings["prior"]["mean"]).all()
