@@ -45,11 +45,12 @@ def local_mean(maps: Tensor, radius: float | None = None) -> Decoded:
     reach = torch.minimum(reach.clamp(min=1), size)
     means = torch.zeros_like(widths)
     forms = torch.diag_embed(means)
-    for rows in groups_of_windows(summits.rises.to(home).nonzero()[:, 0], reach + 1):
-        windows = gather_windows(maps, rows, at[rows], reach[rows].amax(0) + 1)
+    room = 1.2 * reach + 1  # for the box to move in
+    for rows in groups_of_windows(summits.rises.to(home).nonzero()[:, 0], room):
+        windows = gather_windows(maps, rows, at[rows], room[rows].amax(0))
         rise = windows.values - base[rows, None]
         rise = torch.where(rise.isfinite(), rise.clamp(min=0), 0)
-        box = _Box(windows, reach[rows])
+        box = _Box(windows, reach[rows], room[rows])
         with torch.no_grad():
             mean, sigma = torch.zeros_like(reach[rows]), widths[rows]
             moving = torch.ones_like(mean[:, :1], dtype=torch.bool)
@@ -68,15 +69,16 @@ def local_mean(maps: Tensor, radius: float | None = None) -> Decoded:
 
 
 class _Box:
-    """A box of half-widths ``reach`` (N, D) that moves within its windows."""
+    """A box of half-widths ``reach`` (N, D) that moves in its window, of which each map has what is within ``room``."""
 
-    def __init__(self, windows: Windows, reach: Tensor):
-        self.windows, self.reach = windows, reach
+    def __init__(self, windows: Windows, reach: Tensor, room: Tensor):
+        self.windows, self.reach, self.room = windows, reach, room
 
     def share(self, axis: int, along: Tensor, mean: Tensor) -> Tensor:
         """Share of each cell, from 0 to 1, that lies between the two sides of the box across an axis."""
         step = self.windows.step[axis]
-        return ((self.reach[:, axis, None] - (along - mean[:, axis, None]).abs()) / step + 0.5).clamp(0, 1)
+        share = ((self.reach[:, axis, None] - (along - mean[:, axis, None]).abs()) / step + 0.5).clamp(0, 1)
+        return share * (along.abs() <= self.room[:, axis, None])
 
     def match(self, rise: Tensor, mean: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """A better centre (N, D), better widths (N, D), and the covariance (N, D, D) about the centre given."""
