@@ -138,7 +138,8 @@ _writers: dict[str, Callable[[Image, Path], None]] = {
 
 def _exists(path: Path, name: str) -> bool:
     try:
-        os.fspath(path).encode("utf-8")  # ITK takes no other file names
+        if "\0" in os.fspath(path).encode("utf-8").decode():  # ITK takes no names but UTF-8
+            raise ValueError("null character")
         return path.exists()
     except (OSError, ValueError):
         raise ImageError(f"{name}: the system cannot open a file of this name; rename it.") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 import os
 import re
 import threading
@@ -21,30 +22,33 @@ DETACHED = (".nhdr", ".mhd")
 _lock = threading.Lock()
 _readers = 0
 _kept_stderr: int | None = None
+_kept_region: str | None = None
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Keep ITK's own complaints, file paths among them, off the process's error stream.
+def sheltered() -> Iterator[None]:
+    """Let ITK work with decimal points, and keep its complaints, file paths among them, off the error stream.
 
-    ITK's format libraries write to file descriptor 2 themselves, past Python and past ITK's own switch, so the
-    descriptor is turned away while a file is read. Threads may read at once; the last one turns it back.
+    ITK's format libraries read and write a header's numbers by the region of the process, which a Qt program may have
+    set to decimal commas. And they write to file descriptor 2 themselves, past Python and past ITK's own switch. Both
+    belong to the whole process, so they are turned away while a file is open and turned back by the last thread.
     """
-    global _readers, _kept_stderr
+    global _readers, _kept_stderr, _kept_region
     with _lock:
         _readers += 1
         if _readers == 1:
             sitk.ProcessObject.SetGlobalWarningDisplay(False)
             _kept_stderr = _turn_away()
+            if locale.localeconv()["decimal_point"] != ".":
+                _kept_region = locale.setlocale(locale.LC_NUMERIC)
+                locale.setlocale(locale.LC_NUMERIC, "C")
     try:
         yield
     finally:
         with _lock:
             _readers -= 1
-            if _readers == 0 and _kept_stderr is not None:
-                os.dup2(_kept_stderr, 2)
-                os.close(_kept_stderr)
-                _kept_stderr = None
+            if _readers == 0:
+                _turn_back()
 
 
 def _turn_away() -> int | None:
@@ -56,6 +60,17 @@ def _turn_away() -> int | None:
     os.dup2(nowhere, 2)
     os.close(nowhere)
     return kept
+
+
+def _turn_back() -> None:
+    global _kept_stderr, _kept_region
+    if _kept_stderr is not None:
+        os.dup2(_kept_stderr, 2)
+        os.close(_kept_stderr)
+        _kept_stderr = None
+    if _kept_region is not None:
+        locale.setlocale(locale.LC_NUMERIC, _kept_region)
+        _kept_region = None
 
 
 def open_reader(path: Path, image_io: str, kind: str) -> sitk.ImageFileReader:
@@ -73,7 +88,7 @@ def open_reader(path: Path, image_io: str, kind: str) -> sitk.ImageFileReader:
     reader.SetImageIO(image_io)
     reader.SetFileName(str(path))
     try:
-        with quiet():
+        with sheltered():
             reader.ReadImageInformation()
     except RuntimeError as error:
         raise _explained(str(error), path, kind) from None
@@ -95,7 +110,7 @@ def read(reader: sitk.ImageFileReader, path: Path, hint: str = "") -> sitk.Image
         ImageError: the voxels cannot be read, or the memory does not suffice.
     """
     try:
-        with quiet():
+        with sheltered():
             return reader.Execute()
     except (RuntimeError, MemoryError) as error:
         if isinstance(error, MemoryError) or re.search(r"alloc|memory", str(error), re.IGNORECASE):

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from LandmarkDetectorLib.core import Landmark, LandmarkError, LandmarkFileError, LandmarkSet
+from LandmarkDetectorLib.core.landmarks import STATUSES
 from LandmarkDetectorLib.io.markups import COORDINATE_SYSTEMS
 from LandmarkDetectorLib.io.names import shown, stem_of
 from LandmarkDetectorLib.io.text_files import read_text, write_text
@@ -164,7 +165,10 @@ class _Layout:
                 raise LandmarkFileError(f"{place} has neither 0 nor 1 for 'defined'; mend the row.")
             texts = texts if status == "defined" else [""] * len(texts)
         signs = _SIGNS[self.system][: len(texts)]
-        position = None if not any(texts) else signs * [number(text, place) for text in texts]
+        position = signs * [number(text, place) for text in texts] if any(texts) else None
+        if status in STATUSES and (position is None) == (status in ("defined", "preview")):
+            held = "without" if position is None else "with"
+            raise LandmarkFileError(f"{place} has the status {status!r} {held} a position; mend the row.")
         confidence = cells.get("confidence", "").strip()
         covariance = self._covariance(cells, place, signs)
         try:

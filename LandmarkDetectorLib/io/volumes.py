@@ -99,7 +99,7 @@ def write_itk(volume: sitk.Image, path: Path, suffix: str) -> None:
     """Write an ITK image, whole or not at all; ITK takes the format from the suffix."""
     with atomic_path(path, suffix) as neighbour:
         try:
-            with itk.quiet():
+            with itk.sheltered():
                 sitk.WriteImage(volume, str(neighbour), useCompression=True)
         except RuntimeError:
             raise OSError(None, "ITK could not write the values; the disk may be full") from None

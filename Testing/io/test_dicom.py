@@ -172,7 +172,8 @@ def test_bits_beyond_those_stored_are_no_part_of_the_value(tmp_path, dicom):
 def test_values_beyond_the_bits_that_a_file_says_do_not_wrap_around(tmp_path, dicom, monkeypatch):
     dicom.series_in(tmp_path / "ct", VOLUME, RescaleSlope=1, RescaleIntercept=-1024, BitsStored=12, HighBit=11)
     monkeypatch.setattr(dicom_pixels, "iter_pixels", lambda path, indices: iter([np.full((5, 4), 65000, np.uint16)]))
-    assert np.all(load_image(tmp_path / "ct").array == 65000 - 1024)
+    with pytest.warns(match="every voxel has the value 63976"):
+        assert np.all(load_image(tmp_path / "ct").array == 65000 - 1024)
 
 
 def test_an_inverted_gray_scale_is_turned_over_aloud(tmp_path, dicom, told):
@@ -188,6 +189,17 @@ def test_a_colour_image_has_channels(tmp_path, dicom):
     colours = np.random.default_rng(1).integers(0, 255, (5, 4, 3), dtype=np.uint8)
     image = load_image(dicom.save(tmp_path / "photo.dcm", colours))
     assert image.grid.unit == "px" and np.array_equal(np.moveaxis(image.array, 0, -1), colours)
+
+
+def test_a_palette_becomes_colours(tmp_path, dicom):
+    table = np.random.default_rng(1).integers(0, 255, (3, 256), dtype=np.uint8)
+    tags = {"PhotometricInterpretation": "PALETTE COLOR"}
+    for colour, entries in zip(("Red", "Green", "Blue"), table, strict=True):
+        tags[f"{colour}PaletteColorLookupTableDescriptor"] = [256, 0, 8]
+        tags[f"{colour}PaletteColorLookupTableData"] = entries.tobytes()
+    indices = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
+    image = load_image(dicom.save(tmp_path / "doppler.dcm", indices, **tags))
+    assert np.array_equal(image.array, table[:, indices])
 
 
 def test_a_single_image_with_a_place_is_one_slice(tmp_path, dicom, told):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import gzip
+import os
 import struct
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -85,6 +87,23 @@ def test_a_volume_stands_in_memory_once(tmp_path):
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
     assert "(1, 512, 512, 512)" in done.stdout
     assert int(done.stdout.split()[0]) < 1.3 * size
+
+
+def test_threads_read_at_once_and_the_error_stream_comes_back(tmp_path, capfd):
+    paths = [write(tmp_path / f"{i}.mha", VALUES + i) for i in range(8)]
+    (tmp_path / "0.mha").write_bytes((tmp_path / "0.mha").read_bytes()[:-9])  # over which ITK complains
+    with ThreadPoolExecutor(4) as pool:
+        done = [pool.submit(load_image, path) for path in paths * 4]
+    assert sum(isinstance(job.exception(), ImageError) for job in done) == 4
+    assert all(job.exception() or np.array_equal(job.result().array[0], VALUES + i % 8) for i, job in enumerate(done))
+    capfd.readouterr()
+    os.write(2, b"heard")
+    assert capfd.readouterr().err == "heard"
+
+
+def test_importing_the_room_imports_no_reader_and_no_torch():
+    code = "import sys, LandmarkDetectorLib.io; print({'torch', 'SimpleITK', 'pydicom', 'PIL'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
 
 
 def test_one_slice_stays_three_dimensional(tmp_path):
