@@ -1,7 +1,7 @@
 """Slicer's older point lists, ``.fcsv``: read in all versions, written as Slicer 5 does.
 
 The format knows neither unit (it is mm), nor two dimensions (z = 0), nor line breaks, nor confidence or covariance,
-which are put into words in the description. Orientation is neither read nor written, since versions disagree on its coding.
+which are put into words in the description. Orientation is neither read nor written: versions disagree on its coding.
 """
 
 from __future__ import annotations
