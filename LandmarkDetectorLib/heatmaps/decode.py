@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import signature
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -57,7 +58,9 @@ def decoder_names() -> list[str]:
     return sorted(_DECODERS)
 
 
-def decode(heatmaps: Tensor, method: str = "gaussian_fit", *, threshold: float | None = None, **options) -> Decoded:
+def decode(
+    heatmaps: Tensor, method: str = "gaussian_fit", *, threshold: float | None = None, **options: Any
+) -> Decoded:
     """Reads the position, the form and the height of the highest peak of each heatmap.
 
     Args:

@@ -122,12 +122,13 @@ def fit_gaussians(
         model = _descend(model, values.detach(), weights, basis, scale, free, steps)
         cost, normal, _, bell = _linearise(model, values.detach(), weights, basis, free)
     if torch.is_grad_enabled() and values.requires_grad:
-        # One more step, which is zero where the descent has ended, but whose derivative is that of the solution.
+        # One more step that goes nowhere, but whose derivative is that of the solution.
         residual = (values - model[:, -1:]) * weights - bell
         slope = torch.cat([(bell * residual) @ basis.single, residual.sum(-1, keepdim=True)], -1)[:, free]
         solvable = _solve(normal, slope.detach()).isfinite().all(-1)
         normal = torch.where(solvable[:, None, None], normal, torch.eye(len(free)).to(normal))
-        model = model.index_add(1, free, torch.where(solvable[:, None], _solve(normal, slope), 0))
+        step = torch.where(solvable[:, None], _solve(normal, slope), 0)
+        model = model.index_add(1, free, step - step.detach())
     coefficients = model[:, :-1]
     pull = coefficients[:, 1 : 1 + basis.dimension]
     spread = _inverse(basis.precision(coefficients))

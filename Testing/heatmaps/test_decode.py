@@ -177,6 +177,12 @@ def test_positions_move_with_the_landmarks_that_made_the_map(method, shape):
 
 
 @pytest.mark.parametrize("method", ["gaussian_fit", "local_mean"])
+def test_asking_for_gradients_changes_no_position(method):
+    maps = noisy(inner_centres(PLANE, 20, 0.0), PLANE, 2.0, 0.1)
+    assert same(decode(maps, method), decode(maps.clone().requires_grad_(), method))
+
+
+@pytest.mark.parametrize("method", ["gaussian_fit", "local_mean"])
 def test_gradients_stay_finite_beside_maps_without_a_landmark(method):
     maps = noisy(torch.tensor([[[20.0, 30.0]] * 5]), (50, 60), 2.0, 0.02)
     maps[0, 1], maps[0, 2], maps[0, 3] = 0.0, torch.nan, torch.arange(60.0)
