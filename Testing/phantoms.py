@@ -1,4 +1,4 @@
-"""A data set small enough to train on in a test: bright blobs of different sizes at landmarks of a shape that varies."""
+"""A data set small enough to train on in a test: blobs of different sizes at landmarks of a shape that varies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ SHAPES = {
 SIZES = np.array([2.4, 1.6, 1.2, 2.0, 1.0])
 
 
-def phantom(rng: np.random.Generator, dimension: int = 2, side: int = 56, turn: float = 0.3) -> tuple[Image, LandmarkSet]:
+def phantom(
+    rng: np.random.Generator, dimension: int = 2, side: int = 56, turn: float = 0.3
+) -> tuple[Image, LandmarkSet]:
     """An image with a blob at each landmark, on an oblique anisotropic grid, and the landmarks."""
     angle = rng.normal(0, turn)
     pose = np.eye(dimension + 1)
@@ -76,15 +78,18 @@ def recipe_text(dimension: int = 2, steps: int = 60, **changes: str) -> str:
         "samples: [case00]\nvalidation: {fold_count: 3}\n",
         "coarse": "coarse: {spacing: 2.0, peaks: 3, tolerance: 3.0, views: 3, support: 0.2, "
         "network: {name: unet, arguments: {widths: [8, 16, 24]}}}\n",
-        "coarse_training": f"coarse_training: {{size: 32, sigma: 1.0, steps: {steps}, batch: 8, rate: 0.01, average: 0.9, "
-        f"validate_every: 20, augmentation: {{scale: 0.05, cut: 0.1, mirror: 0}}}}\n",
+        "coarse_training": f"coarse_training: {{size: 32, sigma: 1.0, steps: {steps}, batch: 8, "
+        "rate: 0.01, average: 0.9, validate_every: 20, augmentation: {scale: 0.05, cut: 0.1, mirror: 0}}\n",
         "frame": "frame: {spacing: 1.0, margin: 8.0, window: 5.0, "
         "network: {name: unet, arguments: {widths: [8, 16, 24]}}}\n",
-        "frame_training": f"frame_training: {{sigma: 1.2, steps: {steps}, batch: 4, rate: 0.01, average: 0.9, distance: 0.2, "
-        "presence: 0.2, validate_every: 20, augmentation: {rotation: 5, scale: 0.03, shift: 1.0, cut: 0.1, mirror: 0}}\n",
+        "frame_training": f"frame_training: {{sigma: 1.2, steps: {steps}, batch: 4, rate: 0.01, "
+        "average: 0.9, distance: 0.2, "
+        "presence: 0.2, validate_every: 20, "
+        "augmentation: {rotation: 5, scale: 0.03, shift: 1.0, cut: 0.1, mirror: 0}}\n",
         "patch": "patch: {spacing: 0.7, size: 16, window: 4.0, "
         "network: {name: unet, arguments: {widths: [8, 16], conditional: true}}}\n",
-        "patch_training": f"patch_training: {{sigma: 1.5, steps: {steps}, batch: 16, cases: 4, accumulate: 2, rate: 0.01, "
+        "patch_training": f"patch_training: {{sigma: 1.5, steps: {steps}, batch: 16, cases: 4, "
+        "accumulate: 2, rate: 0.01, "
         "average: 0.9, distance: 0.2, presence: 0.2, validate_every: 20, "
         "augmentation: {rotation: 5, centre: 1.0, cut: 0.1, absent: 0.1, mirror: 0}}\n",
         "calibration": "calibration: {tolerance: 2.0, trust: 4.0}\n",

@@ -2,8 +2,8 @@
 
     python benchmarks/cross_validate.py mouse-skull-ct --data DIR --output runs/mouse --results FILE.json
 
-A fold whose bundle is there already is not trained again; an interrupted one goes on from its checkpoint. The results file is
-what a recipe names under ``card: results``, and what the card of the shipped bundle quotes.
+A fold whose bundle is there already is not trained again; an interrupted one goes on from its checkpoint. The results
+file is what a recipe names under ``card: results``, and what the card of the shipped bundle quotes.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ def run_fold(options: argparse.Namespace, fold: int, name: str) -> dict:
     folder = options.output / f"fold-{fold}"
     started = time.monotonic()
     if not (folder / name / "manifest.json").exists():
-        train(options.recipe, options.data, folder, fold=fold, resume=True, device=options.device, progress=_print(fold))
+        train(
+            options.recipe, options.data, folder, fold=fold, resume=True, device=options.device, progress=_print(fold)
+        )
         (folder / "seconds.json").write_text(json.dumps(time.monotonic() - started))
     figures = evaluate_bundle(folder / name, options.data, device=options.device)
     print(f"fold {fold}: mean {figures['summary']['mean']:.4f}, p95 {figures['summary']['p95']:.4f}", flush=True)
@@ -61,7 +63,8 @@ def gather(folds: list[dict], count: int) -> dict:
     labels = list(folds[0]["cases"][0]["errors"])
     value = {None: np.nan, "missed": np.inf}
     cases = [case for fold in folds for case in fold["cases"]]
-    errors = np.array([[value.get(case["errors"][lb], case["errors"][lb]) for lb in labels] for case in cases], dtype=float)
+    rows = [[value.get(case["errors"][lb], case["errors"][lb]) for lb in labels] for case in cases]
+    errors = np.array(rows, dtype=float)
     unit = folds[0]["summary"]["unit"]
     summary = summarise(errors, labels, unit, cases=[case["subject"] for case in cases]).to_json()
     seconds = float(np.median([fold["seconds"]["median"] for fold in folds]))
@@ -70,7 +73,10 @@ def gather(folds: list[dict], count: int) -> dict:
         rows = [fold["biometry"][name] for fold in folds if "biometry" in fold]
         if rows:
             weights = [row["n"] for row in rows]
-            extra[f"{name}_mean_absolute_mm"] = float(np.average([row["mean_absolute"] for row in rows], weights=weights))
+            extra[f"{name}_mean_absolute_mm"] = float(
+                np.average([row["mean_absolute"] for row in rows], weights=weights)
+            )
+    of = f"{len(cases)} images that did not train, judged by their annotation"
     which = "all folds" if len(folds) == count else f"folds {', '.join(str(fold['fold']) for fold in folds)} of {count}"
     per_landmark = {
         label: {"mean": row["mean"], "p95": row["p95"], "n": row["n"]} for label, row in summary["per_landmark"].items()
@@ -78,7 +84,7 @@ def gather(folds: list[dict], count: int) -> dict:
     return {
         "card": {
             "errors": {
-                "protocol": f"Cross-validation by family, {which}: {len(cases)} images that did not train, judged by their annotation.",
+                "protocol": f"Cross-validation by family, {which}: {of}.",
                 "mean": summary["mean"],
                 "median": summary["median"],
                 "p95": summary["p95"],

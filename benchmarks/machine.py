@@ -17,12 +17,16 @@ def provenance() -> dict[str, str]:
 
     words = [Path(word).name if os.path.sep in word else word for word in sys.argv]
     return {
-        "machine": f"{_processor()}, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores",
+        "machine": f"{_processor()}, {_cores()} cores",
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
         "commit": _commit(),
         "command": "python benchmarks/" + " ".join(words),
         "versions": f"Python {platform.python_version()}, torch {torch.__version__}",
     }
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _processor() -> str:
@@ -35,5 +39,7 @@ def _processor() -> str:
 
 
 def _commit() -> str:
-    result = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     return result.stdout.strip() or "unknown"

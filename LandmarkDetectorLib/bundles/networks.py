@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from LandmarkDetectorLib.bundles.pipeline import NetworkSettings, Pipeline
 
 if TYPE_CHECKING:
-    from torch import nn
+    from LandmarkDetectorLib.models.network import HeatmapNetwork
 
 
-def build_network(pipeline: Pipeline, settings: NetworkSettings) -> nn.Module:
+def build_network(pipeline: Pipeline, settings: NetworkSettings) -> HeatmapNetwork:
     """The network of a stage, its weights at random; it sees the auxiliary landmarks too.
 
     Raises:

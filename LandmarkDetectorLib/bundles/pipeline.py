@@ -1,10 +1,10 @@
 """The numbers of a detector: what it looks at in which order, and what it knows of the shape.
 
-They stand in a bundle's ``configs/inference.json`` under ``landmark_detector``, as plain JSON, and are checked here. Training
-writes them, inference reads them; nothing in them is ever executed.
+They stand in a bundle's ``configs/inference.json`` under ``landmark_detector``, as plain JSON, and are checked here.
+Training writes them, inference reads them; nothing in them is ever executed.
 
-Lengths are in *view units*: the world's unit, or, with ``view_unit: image``, the longest side of the image (for pictures
-whose physical scale differs from one to the next or is not known).
+Lengths are in *view units*: the world's unit, or, with ``view_unit: image``, the longest side of the image (for
+pictures whose physical scale differs from one to the next or is not known).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class _Strict(BaseModel):
 
 
 class NetworkSettings(_Strict):
-    """A network of the registry and its arguments, but for those that the pipeline knows (dimension, channels, landmarks)."""
+    """A network of the registry and its arguments; the pipeline adds dimension, channels and landmarks."""
 
     name: str
     arguments: dict[str, Any] = {}
@@ -39,8 +39,8 @@ class IntensitySettings(_Strict):
 class WholeStage(_Strict):
     """The coarse pass over the whole image in any pose: every landmark's peaks, from which the pose is found.
 
-    ``tolerance`` is the distance at which a peak still supports a pose; ``support`` the share of the peaks' probability that
-    a pose needs, below which further views are taken (up to ``views``) and at last nothing is found.
+    ``tolerance`` is the distance at which a peak still supports a pose; ``support`` the share of the peaks'
+    probability that a pose needs, below which further views are taken (up to ``views``) and at last nothing is found.
     """
 
     spacing: float = Field(gt=0)
@@ -82,7 +82,7 @@ class PriorSettings(_Strict):
 
 
 class Order(_Strict):
-    """Of two landmarks that nothing but their place tells apart, ``first`` has the smaller world coordinate along ``axis``."""
+    """Of two landmarks that only their place tells apart, ``first`` has the smaller world coordinate along ``axis``."""
 
     first: str
     second: str
@@ -93,9 +93,10 @@ class Calibration(_Strict):
     """How much to believe, read off cases that did not train.
 
     ``covariance``: factor on the maps' covariances (a map is too sure of itself); ``trust``: factor on the prior's
-    covariance; ``presence``: probability below which a landmark is not found; ``surprise``: squared Mahalanobis distance
-    from where the other landmarks put it, above which a landmark is not believed; ``tolerance``: the distance within which
-    ``confidence`` says the landmark lies.
+    covariance; ``presence``: probability below which a landmark is not found; ``surprise``: squared Mahalanobis
+    distance
+    from where the other landmarks put it, above which a landmark is not believed; ``tolerance``: the distance within
+    which ``confidence`` says the landmark lies.
     """
 
     covariance: float = Field(1.0, gt=0)
@@ -136,7 +137,12 @@ class Pipeline(_Strict):
             raise ValueError("the prior's factors and noise do not fit its mean")
         if not all(np.isfinite(np.asarray(v)).all() for v in (mean, factors, self.prior.noise)):
             raise ValueError("the prior holds values that are not finite")
-        named = {o.first for o in self.order} | {o.second for o in self.order} | set(self.mirror) | set(self.mirror.values())
+        named = (
+            {o.first for o in self.order}
+            | {o.second for o in self.order}
+            | set(self.mirror)
+            | set(self.mirror.values())
+        )
         named |= {label for weights in self.auxiliary.values() for label in weights}
         if named - set(self.labels):
             raise ValueError(f"{sorted(named - set(self.labels))[0]!r} is not one of the labels")
@@ -168,12 +174,14 @@ class Pipeline(_Strict):
 
 
 def design_matrix(labels: list[str], auxiliary: dict[str, dict[str, float]]) -> np.ndarray:
-    """(K + A, K) rows of weights; an auxiliary landmark is a weighted sum of annotated ones with weights that sum to 1."""
+    """(K + A, K) rows of weights that sum to 1: the annotated landmarks, then the auxiliary ones as sums of them."""
     rows = [np.eye(len(labels))]
     for name, weights in auxiliary.items():
         row = np.array([[weights.get(label, 0.0) for label in labels]])
         if abs(row.sum() - 1) > 1e-6:
-            raise BundleError(f"The weights of the auxiliary landmark {name!r} sum to {row.sum():g}; they must sum to 1.")
+            raise BundleError(
+                f"The weights of the auxiliary landmark {name!r} sum to {row.sum():g}; they must sum to 1."
+            )
         rows.append(row)
     return np.concatenate(rows)
 

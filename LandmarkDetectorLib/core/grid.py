@@ -1,11 +1,12 @@
 """Where the voxels of an image lie in the world.
 
-Coordinates are written x, y[, z] (an *index* or a *world* position); arrays are indexed in the reverse order, [z, ]y, x.
-World is LPS (left, posterior, superior: the patient's axes of DICOM and ITK) in ``unit``.
+Coordinates are written x, y[, z] (an *index* or a *world* position); arrays are indexed in the reverse order, [z, ]y,
+x. World is LPS (left, posterior, superior: the patient's axes of DICOM and ITK) in ``unit``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -42,7 +43,9 @@ class Grid:
         if dimension not in (2, 3):
             raise ImageError(f"An image has {dimension} spatial axes; this library reads 2 or 3.")
         if len(self.spacing) != dimension or len(self.origin) != dimension:
-            raise ImageError(f"Spacing {self.spacing} and origin {self.origin} do not fit an image of size {self.size}.")
+            raise ImageError(
+                f"Spacing {self.spacing} and origin {self.origin} do not fit an image of size {self.size}."
+            )
         if any(n < 1 for n in self.size):
             raise ImageError(f"The image is empty: its size is {self.size}.")
         if not all(np.isfinite(s) and s > 0 for s in self.spacing):
@@ -53,7 +56,9 @@ class Grid:
             raise ImageError(f"The unit {self.unit!r} is not one of {', '.join(UNITS)}.")
         direction = np.array(self.direction, dtype=np.float64).reshape(dimension, dimension)
         if not np.allclose(direction.T @ direction, np.eye(dimension), atol=1e-4):
-            raise ImageError(f"The direction cosines {direction.tolist()} are not orthonormal; mend the image's header.")
+            raise ImageError(
+                f"The direction cosines {direction.tolist()} are not orthonormal; mend the image's header."
+            )
         direction.setflags(write=False)
         object.__setattr__(self, "size", tuple(int(n) for n in self.size))
         object.__setattr__(self, "spacing", tuple(float(s) for s in self.spacing))
@@ -61,10 +66,10 @@ class Grid:
         object.__setattr__(self, "direction", direction)
 
     @classmethod
-    def regular(cls, size, spacing=1.0, unit: str = "mm") -> Grid:
+    def regular(cls, size: Sequence[int], spacing: float | Sequence[float] = 1.0, unit: str = "mm") -> Grid:
         """An axis-aligned grid whose first voxel lies at the world's origin."""
         dimension = len(size)
-        steps = (float(spacing),) * dimension if np.isscalar(spacing) else tuple(spacing)
+        steps = tuple(spacing) if isinstance(spacing, Sequence) else (float(spacing),) * dimension
         return cls(tuple(size), steps, (0.0,) * dimension, np.eye(dimension), unit)
 
     @property

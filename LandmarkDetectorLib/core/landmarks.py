@@ -32,10 +32,10 @@ class Landmark:
     """
 
     label: str
-    position: np.ndarray | None = None
+    position: Any = None
     status: str | None = None
     confidence: float | None = None
-    covariance: np.ndarray | None = None
+    covariance: Any = None
     description: str = ""
 
     def __post_init__(self) -> None:
@@ -137,7 +137,9 @@ class LandmarkSet(Sequence[Landmark]):
     def positions(self) -> np.ndarray:
         """World positions (K, d); NaN where a landmark has none. ``d`` is 3 when nobody has one."""
         d = self.dimension or 3
-        return np.array([np.full(d, np.nan) if m.position is None else m.position for m in self.landmarks]).reshape(-1, d)
+        return np.array([np.full(d, np.nan) if m.position is None else m.position for m in self.landmarks]).reshape(
+            -1, d
+        )
 
     def reordered(self, labels: Iterable[str]) -> LandmarkSet:
         """The landmarks with these labels, in this order; a label that is not here becomes a missing landmark.
@@ -148,7 +150,9 @@ class LandmarkSet(Sequence[Landmark]):
         by_label: dict[str, Landmark] = {}
         for mark in self.landmarks:
             if mark.label in by_label:
-                raise LandmarkError(f"{self.name}: two landmarks are called {mark.label!r}; labels must differ to pair.")
+                raise LandmarkError(
+                    f"{self.name}: two landmarks are called {mark.label!r}; labels must differ to pair."
+                )
             by_label[mark.label] = mark
         chosen = tuple(by_label.get(label, Landmark(label, status="missing")) for label in labels)
         return replace(self, landmarks=chosen)

@@ -59,7 +59,7 @@ def fit_similarity(source, target, weights=None, *, scaling: bool = True, reflec
 
 
 def weighted_sums(design: np.ndarray, positions) -> np.ndarray:
-    """Positions (M, d) that are sums, by weights (M, K), of positions (K, d); NaN only where a position that counts is NaN."""
+    """Sums (M, d), by weights (M, K), of positions (K, d); NaN only where a position that counts is NaN."""
     positions = np.asarray(positions, dtype=np.float64)
     unknown = ~np.isfinite(positions).all(1)
     sums = design @ np.where(unknown[:, None], 0.0, positions)

@@ -45,7 +45,7 @@ def canonical_box(mean: np.ndarray, spacing: float, margin: float, multiple: int
 
 
 def patch_boxes(centres: np.ndarray, spacing: float, size: int) -> np.ndarray:
-    """(N, d+1, d+1) matrices of cubic patches of ``size`` samples a side around centres (N, d), in the canonical frame."""
+    """(N, d+1, d+1) matrices of patches of ``size`` samples a side around centres (N, d) in the canonical frame."""
     count, d = centres.shape
     matrices = np.tile(np.eye(d + 1), (count, 1, 1))
     matrices[:, :d, :d] *= spacing

@@ -16,8 +16,15 @@ SAMPLES = 1_000_000
 
 @dataclass(frozen=True)
 class Intensity:
-    """``window``: two fixed values (for calibrated modalities such as CT); ``quantiles``: two fractions of the image's own
-    values. The lower becomes 0, the upper 1; beyond it values are clipped at 0 and ``ceiling``.
+    """The rule.
+
+    Args:
+        window: two fixed values, for calibrated modalities such as CT.
+        quantiles: two fractions of the image's own values. Either this or ``window``.
+        ceiling: the lower value becomes 0, the upper 1; beyond they are clipped at 0 and at this.
+
+    Raises:
+        RecipeError: not exactly one of the two, or values that do not ascend.
     """
 
     window: tuple[float, float] | None = None
@@ -40,6 +47,6 @@ class Intensity:
     def _quantile_values(self, array: np.ndarray) -> tuple[float, float]:
         # A regular stride per axis, never a flattened copy.
         step = max(1, int(np.ceil((array.size / SAMPLES) ** (1 / (array.ndim - 1)))))
-        thin = array[(slice(None), *([slice(None, None, step)] * (array.ndim - 1)))]
-        low, high = np.quantile(thin, self.quantiles)
+        thin = array[tuple([slice(None), *[slice(None, None, step)] * (array.ndim - 1)])]
+        low, high = np.quantile(thin, self.quantiles or (0.0, 1.0))
         return float(low), float(high)

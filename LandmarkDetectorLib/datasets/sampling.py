@@ -44,7 +44,9 @@ class Pyramid:
 
     def factors(self, spacing: float) -> tuple[int, ...]:
         """How many voxels along x, y[, z] a level for sampling at this spacing averages."""
-        return tuple(max(1, min(n, round(spacing / s - 0.25))) for n, s in zip(self.grid.size, self.grid.spacing, strict=True))
+        return tuple(
+            max(1, min(n, round(spacing / s - 0.25))) for n, s in zip(self.grid.size, self.grid.spacing, strict=True)
+        )
 
     def level(self, spacing: float) -> Level:
         """The level to sample at this spacing (in the grid's unit)."""
@@ -58,14 +60,14 @@ class Pyramid:
         return self._levels[factors]
 
     def release(self, array: bool = False) -> None:
-        """Forget the levels made so far; with ``array`` the image too, once every level that is needed has been made."""
+        """Forget the levels made so far; with ``array`` the image instead, once all needed levels were made."""
         if array:
             self._array = np.empty(0)
         else:
             self._levels.clear()
 
     def _pooled(self, factors: tuple[int, ...]) -> Tensor:
-        """Box averages by these factors in array order; a border that does not fill a box is averaged over what is there."""
+        """Box averages by these factors in array order; the last box is averaged over what is there."""
         depth = self._array.shape[1]
         row_bytes = 4 * max(1, self._array[:, :1].size)
         step = max(1, SLAB_BYTES // row_bytes // factors[0]) * factors[0]

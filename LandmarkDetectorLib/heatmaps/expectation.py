@@ -1,6 +1,7 @@
 """The spatial softmax read as a probability over voxels: its mean and its covariance.
 
-Mean (soft-arg-max, DSNT): Nibali et al. 2018, arXiv:1801.07372. The expectation minimises the expected squared error under
+Mean (soft-arg-max, DSNT): Nibali et al. 2018, arXiv:1801.07372. The expectation minimises the expected squared error
+under
 the map, so it is the right reading of one mode and the wrong one of two: find the mode first, then take its window.
 """
 

@@ -1,7 +1,7 @@
 """What a probability map says in a window around a place: how much of it lies there, where, and how spread.
 
-The expectation of a whole map lies between its modes, where nothing is; within a window around one mode it is the best single
-answer, and its covariance an honest start for the uncertainty.
+The expectation of a whole map lies between its modes, where nothing is; within a window around one mode it is the best
+single answer, and its covariance an honest start for the uncertainty.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 class WindowMoments(NamedTuple):
-    """``mass`` (B, K, P) probability in the window; ``mean`` (B, K, P, D) x, y[, z] voxel index; ``covariance`` (B, K, P, D, D)."""
+    """``mass`` (B, K, P); ``mean`` (B, K, P, D) in x, y[, z] voxel index; ``covariance`` (B, K, P, D, D) in voxel²."""
 
     mass: Tensor
     mean: Tensor
@@ -24,7 +24,8 @@ def window_moments(maps: Tensor, centres: Tensor, radius: int, log_sum: Tensor |
     """Moments of maps in cubic windows of 2·radius+1 voxels a side.
 
     Args:
-        maps: (B, K, [Z, ]Y, X) of non-negative values, or of logits when ``log_sum`` is given. Windows may reach beyond the
+        maps: (B, K, [Z, ]Y, X) of non-negative values, or of logits when ``log_sum`` is given. Windows may reach
+            beyond the
             border, where there is nothing.
         centres: (B, K, P, D) x, y[, z], rounded to the nearest voxel; NaN gives zero mass and NaN moments.
         radius: in voxels.

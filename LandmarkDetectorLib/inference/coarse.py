@@ -34,7 +34,8 @@ def coarse_pose(
 ) -> RobustPose | None:
     """The pose of the shape in the image, or ``None`` where too little speaks for any.
 
-    One view, along the world's axes, is mostly enough. Where the landmarks do not agree on a pose, further views are taken,
+    One view, along the world's axes, is mostly enough. Where the landmarks do not agree on a pose, further views are
+    taken,
     turned about, and the peaks of all are put together: a network is surer of a head in some poses than in others.
     """
     stage = pipeline.coarse
@@ -65,7 +66,8 @@ def _peaks(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Peaks (M, count, d) in the world, NaN where there are fewer, and their probabilities (M, count).
 
-    A large frame is seen in overlapping tiles; a peak counts in the tile whose core holds it. Only peaks outlive a tile.
+    A large frame is seen in overlapping tiles; a peak counts in the tile whose core holds it. Only peaks outlive a
+    tile.
     """
     where, logits, total = [], [], None
     for tile, low, high in _tiles(frame, plan.tile, networks.factor("coarse")):

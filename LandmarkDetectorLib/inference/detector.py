@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,15 +66,16 @@ class Detector:
             cancelled: asked between the steps; when it says yes, :class:`Cancelled` is raised.
 
         Returns:
-            Every landmark of the bundle, in its order, in LPS world coordinates of the image's unit; ``missing`` where it
-            was not found.
+            Every landmark of the bundle, in its order, in LPS world coordinates of the image's unit; ``missing`` where
+            it was not found.
 
         Raises:
             ImageError: the image is not of the bundle's dimension or channels.
             DeviceError: memory does not suffice for even the smallest step.
             Cancelled: on request.
         """
-        watch, notices = Stopwatch(), []
+        watch = Stopwatch()
+        notices: list[str] = []
         flat, lift = _as_dimension(image, self.pipeline, self.bundle.name)
 
         def step(stage: str, fraction: float) -> None:
@@ -83,16 +85,24 @@ class Detector:
                 progress(stage, fraction)
 
         with watch("other"):
-            found, plan = run_within_memory(self.plan, lambda plan: self._find(flat, plan, watch, step, notices), notices.append)
+            found, plan = run_within_memory(
+                self.plan, lambda plan: self._find(flat, plan, watch, step, notices), notices.append
+            )
             self.plan = plan
             landmarks = [lift(mark) for mark in found]
         if flat.grid.unit == "px":
             notices.append(f"{image.name} has no physical scale: positions are in pixels.")
-        info: dict[str, Any] = {"bundle": self.bundle.name, "version": self.bundle.version, "fingerprint": self.bundle.fingerprint}
+        info: dict[str, Any] = {
+            "bundle": self.bundle.name,
+            "version": self.bundle.version,
+            "fingerprint": self.bundle.fingerprint,
+        }
         step("done", 1.0)
         return Detection(LandmarkSet(tuple(landmarks), flat.grid.unit, image.name, info), watch.seconds, notices)
 
-    def _find(self, image: Image, plan: MemoryPlan, watch: Stopwatch, step: Progress, notices: list[str]) -> list[Landmark]:
+    def _find(
+        self, image: Image, plan: MemoryPlan, watch: Stopwatch, step: Progress, notices: list[str]
+    ) -> list[Landmark]:
         pipeline = self.pipeline
         self.networks.to(plan.device)
         unit = pipeline.unit(image.grid)
@@ -120,10 +130,9 @@ class Detector:
         if pipeline.patch is not None:
             measured = []
             for number in range(pipeline.patch.passes):
-                base, share = 0.4 + 0.6 * number / pipeline.patch.passes, 0.6 / pipeline.patch.passes
-                seen = refiner.look_at_patches(
-                    pose, pipeline.design @ centres, plan, lambda f, base=base, share=share: step("patches", base + share * f)
-                )
+                share = 0.6 / pipeline.patch.passes
+                listen = partial(_report, step, "patches", 0.4 + share * number, share)
+                seen = refiner.look_at_patches(pose, pipeline.design @ centres, plan, listen)
                 measured.append(seen)
                 with watch("shape"):
                     centres, covariances = refiner.join(seen, refiner.believe(seen))
@@ -172,6 +181,10 @@ def detect(image: Image, bundle: Bundle | str | Path, device: str = "auto") -> L
     return Detector(bundle, device).detect(image).landmarks
 
 
+def _report(step: Progress, stage: str, base: float, share: float, fraction: float) -> None:
+    step(stage, base + share * fraction)
+
+
 def _moved(measured: Measurement, change: np.ndarray) -> Measurement:
     """A measurement in the canonical frame after the frame has changed."""
     back = np.linalg.inv(change)
@@ -194,7 +207,8 @@ def _as_dimension(image: Image, pipeline: Pipeline, name: str) -> tuple[Image, C
     """The image as the bundle wants it, and how its landmarks get back into the image's world."""
     if image.channels != pipeline.channels:
         raise ImageError(
-            f"{image.name} has {image.channels} channels and the bundle {name} wants {pipeline.channels}; convert the image."
+            f"{image.name} has {image.channels} channels and the bundle {name} wants {pipeline.channels}; "
+            "convert the image."
         )
     if image.dimension == pipeline.dimension:
         return image, lambda mark: mark
@@ -211,5 +225,6 @@ def _as_dimension(image: Image, pipeline: Pipeline, name: str) -> tuple[Image, C
 
         return Image(image.array[:, 0], plane, image.name), lift
     raise ImageError(
-        f"{image.name} is {image.dimension}D and the bundle {name} is for {pipeline.dimension}D images; choose another bundle."
+        f"{image.name} is {image.dimension}D and the bundle {name} is for {pipeline.dimension}D images; "
+        "choose another bundle."
     )

@@ -34,14 +34,15 @@ def evaluate_bundle(
     Args:
         bundle: a bundle, its name or its folder.
         data: a folder with a ``dataset.json``.
-        subjects: ``held-out`` (those that the bundle says did not train and may be judged), ``all`` (also those that trained:
+        subjects: ``held-out`` (those that the bundle says did not train and may be judged), ``all`` (also those that
+            trained:
             the figures are then too good), or the path of a text file with one subject a line.
         device: as for :class:`Detector`.
         progress: called with a subject's number and the fraction done.
 
     Returns:
-        JSON-ready figures: ``summary`` (see :class:`LandmarkDetectorLib.evaluation.Summary`), ``cases`` (errors of each),
-        ``seconds`` (warm, a volume; by part), ``peak_memory_mb`` and, for fetal heads, ``biometry``.
+        JSON-ready figures: ``summary`` (see :class:`LandmarkDetectorLib.evaluation.Summary`), ``cases`` (errors of
+        each), ``seconds`` (warm, a volume; by part), ``peak_memory_mb`` and, for fetal heads, ``biometry``.
 
     Raises:
         LandmarkDetectorError: bundle, data or subjects are not usable.
@@ -72,7 +73,7 @@ def evaluate_bundle(
 
 
 def judge(labels: list[str], cases: tuple[Case, ...], found: list[LandmarkSet]) -> dict[str, Any]:
-    """``summary``, ``cases`` and, where the landmarks are those of a head, ``biometry``, of landmarks against annotations."""
+    """``summary``, ``cases`` and, for the landmarks of a head, ``biometry``: found landmarks against annotated ones."""
     truths = [case.landmarks.reordered(labels) for case in cases]
     errors = np.array([radial_errors(f, t) for f, t in zip(found, truths, strict=True)])
     false = np.array([false_finds(f, t) for f, t in zip(found, truths, strict=True)])
@@ -90,7 +91,9 @@ def judge(labels: list[str], cases: tuple[Case, ...], found: list[LandmarkSet]) 
     return result
 
 
-def _biometry(labels: list[str], cases: tuple[Case, ...], found: list[LandmarkSet], truths: list[LandmarkSet]) -> dict[str, Any]:
+def _biometry(
+    labels: list[str], cases: tuple[Case, ...], found: list[LandmarkSet], truths: list[LandmarkSet]
+) -> dict[str, Any]:
     rows = [labels.index(name) for name in HEAD]
 
     def measured(sets: list[LandmarkSet]):
@@ -102,17 +105,19 @@ def _biometry(labels: list[str], cases: tuple[Case, ...], found: list[LandmarkSe
     drawn = [case.extra.get("head_circumference_mm") for case in cases]
     if all(value is not None for value in drawn):
         ellipse = np.array(drawn, dtype=float)
-        result["hc_against_drawn_ellipse"] = _difference(biometry_errors(mine, type(mine)(mine.bpd, mine.ofd, ellipse))["hc"])
+        result["hc_against_drawn_ellipse"] = _difference(
+            biometry_errors(mine, type(mine)(mine.bpd, mine.ofd, ellipse))["hc"]
+        )
         result["hc_of_annotation_against_drawn_ellipse"] = _difference(
             biometry_errors(theirs, type(theirs)(theirs.bpd, theirs.ofd, ellipse))["hc"]
         )
     return result
 
 
-def _difference(difference: Any) -> dict[str, float]:
+def _difference(difference: Any) -> dict[str, float | None]:
     return {
-        "mean_absolute": difference.mean_absolute,
-        "bias": difference.bias,
+        "mean_absolute": _plain(difference.mean_absolute),
+        "bias": _plain(difference.bias),
         "n": difference.n,
         "not_computed": difference.not_computed,
     }
@@ -155,6 +160,10 @@ def _peak_memory() -> int:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return int(peak if sys.platform == "darwin" else peak * 1024)
+
+
+def _plain(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _number(value: float) -> float | str | None:

@@ -49,7 +49,9 @@ def first_plan(device: str | torch.device, dimension: int) -> MemoryPlan:
     return replace(_largest(dimension), device=choose_device(device))
 
 
-def run_within_memory(plan: MemoryPlan, work: Callable[[MemoryPlan], Result], notice: Callable[[str], None]) -> tuple[Result, MemoryPlan]:
+def run_within_memory(
+    plan: MemoryPlan, work: Callable[[MemoryPlan], Result], notice: Callable[[str], None]
+) -> tuple[Result, MemoryPlan]:
     """Do the work; when memory runs out, say so and do it again by a smaller plan.
 
     Returns:

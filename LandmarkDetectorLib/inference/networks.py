@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from LandmarkDetectorLib.bundles.networks import build_network
 from LandmarkDetectorLib.bundles.pipeline import Pipeline
 from LandmarkDetectorLib.core import BundleError
 from LandmarkDetectorLib.inference.stopwatch import Stopwatch
+from LandmarkDetectorLib.models.network import HeatmapNetwork
 
 
 class Networks:
@@ -25,21 +26,24 @@ class Networks:
     """
 
     def __init__(self, pipeline: Pipeline, state: dict[str, Tensor]) -> None:
-        self._networks: dict[str, nn.Module] = {}
+        self._networks: dict[str, HeatmapNetwork] = {}
         self.device = torch.device("cpu")
         for name in ("coarse", "frame", "patch"):
             stage = getattr(pipeline, name)
             if stage is None:
                 continue
             network = build_network(pipeline, stage.network)
-            weights = {key.removeprefix(f"{name}."): value for key, value in state.items() if key.startswith(f"{name}.")}
+            weights = {
+                key.removeprefix(f"{name}."): value for key, value in state.items() if key.startswith(f"{name}.")
+            }
             try:
                 network.load_state_dict(weights)
             except RuntimeError as error:
                 reason = " ".join(str(error).split())[:200]
                 raise BundleError(f"The weights of stage {name} do not fit its network: {reason}.") from error
             memory = torch.channels_last if pipeline.dimension == 2 else torch.channels_last_3d
-            self._networks[name] = network.eval().requires_grad_(False).to(memory_format=memory)
+            self._networks[name] = network.eval().requires_grad_(False)
+            network.to(memory_format=memory)  # type: ignore[call-overload]  # torch's stub lacks it
 
     def to(self, device: torch.device) -> None:
         """Move all of them."""
@@ -72,7 +76,7 @@ class Networks:
         images = images.to(self.device).contiguous(memory_format=memory)
         with watch("networks"), torch.autocast(self.device.type, enabled=self.device.type == "cuda"):
             features, deepest = network.features(images)
-            return features, network.presence(deepest).float()
+            return features, network.presence_of(deepest).float()
 
     @torch.inference_mode()
     def head(self, name: str, features: Tensor, at_once: int, watch: Stopwatch) -> Iterator[tuple[slice, Tensor]]:

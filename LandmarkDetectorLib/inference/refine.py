@@ -1,7 +1,7 @@
 """Refinement in the pose-normalised frame: the box around the shape, then a patch around each landmark.
 
-What a network says of a landmark is kept as a measurement, a place with a covariance in the canonical frame; the shape prior
-joins the measurements and says which one it does not believe.
+What a network says of a landmark is kept as a measurement, a place with a covariance in the canonical frame; the shape
+prior joins the measurements and says which one it does not believe.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ class Refiner:
         watch: gets the time of each part.
     """
 
-    def __init__(self, pyramid: Pyramid, pipeline: Pipeline, prior: ShapePrior, networks: Networks, watch: Stopwatch) -> None:
+    def __init__(
+        self, pyramid: Pyramid, pipeline: Pipeline, prior: ShapePrior, networks: Networks, watch: Stopwatch
+    ) -> None:
         self.pyramid, self.pipeline, self.prior = pyramid, pipeline, prior
         self.networks, self.watch = networks, watch
         self.unit = pipeline.unit(pyramid.grid)
@@ -81,7 +83,9 @@ class Refiner:
             torch.sigmoid(presence[0]).double().cpu().numpy(),
         )
 
-    def look_at_patches(self, pose: np.ndarray, centres: np.ndarray, plan: MemoryPlan, progress: Callable[[float], None]) -> Measurement:
+    def look_at_patches(
+        self, pose: np.ndarray, centres: np.ndarray, plan: MemoryPlan, progress: Callable[[float], None]
+    ) -> Measurement:
         """Every landmark in a patch around its centre (M, d) in the canonical frame."""
         stage = self.pipeline.patch
         assert stage is not None
@@ -120,7 +124,7 @@ class Refiner:
         return good
 
     def join(self, measured: Measurement, good: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Annotated landmarks (K, d) and covariances (K, d, d) from the measurements that are believed and the prior."""
+        """Annotated landmarks (K, d) and covariances (K, d, d) from the believed measurements and the prior."""
         rule = self.pipeline.calibration
         positions = np.where(good[:, None], measured.positions, np.nan)
         if not good.any():
@@ -135,7 +139,7 @@ class Refiner:
 
 
 def _read(maps: Tensor, radius: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean (M, d) and covariance (M, d, d), in samples, of the window around the highest peak of maps (1, M, [Z, ]Y, X)."""
+    """Mean (M, d) and covariance (M, d, d), in samples, around the highest peak of maps (1, M, [Z, ]Y, X)."""
     flat = maps.flatten(2)
     log_sum = flat.logsumexp(-1)
     peak = coordinates_of(flat.argmax(-1), maps.shape[2:])[:, :, None].to(maps.dtype)

@@ -1,6 +1,7 @@
 """Distance from a decoded position to the landmark: what is judged at the end, as a loss.
 
-With the expectation of the spatial softmax as position it is soft-arg-max regression: Sun et al. 2018, arXiv:1711.08229.
+With the expectation of the spatial softmax as position it is soft-arg-max regression: Sun et al. 2018,
+arXiv:1711.08229.
 """
 
 from __future__ import annotations

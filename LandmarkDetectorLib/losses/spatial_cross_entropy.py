@@ -6,6 +6,7 @@ uncertainty, and a landmark far from every voxel cannot be drowned by the backgr
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 
@@ -20,7 +21,8 @@ def spatial_cross_entropy(logits: Tensor, targets: Tensor, valid: Tensor) -> Ten
     Returns:
         A scalar, in nats; 0 when nothing is valid.
     """
-    flat = logits.flatten(2).float()
+    flat = logits.flatten(2)
+    flat = flat if flat.dtype == torch.float64 else flat.float()
     target = targets.flatten(2)
     mass = target.sum(-1)
     valid = valid & (mass > 1e-6)

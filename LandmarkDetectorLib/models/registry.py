@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from torch import nn
-
 from LandmarkDetectorLib.core import RecipeError
+from LandmarkDetectorLib.models.network import HeatmapNetwork
 
-Network = TypeVar("Network", bound=type[nn.Module])
-_MODELS: dict[str, type[nn.Module]] = {}
+Network = TypeVar("Network", bound=type[HeatmapNetwork])
+_MODELS: dict[str, type[HeatmapNetwork]] = {}
 
 
 def register_model(name: str) -> Callable[[Network], Network]:
@@ -30,7 +29,7 @@ def model_names() -> list[str]:
     return sorted(_MODELS)
 
 
-def build_model(name: str, **arguments: Any) -> nn.Module:
+def build_model(name: str, **arguments: Any) -> HeatmapNetwork:
     """A network by name.
 
     Raises:

@@ -1,8 +1,9 @@
 """Find the pose of a shape among peaks of which many are wrong.
 
-A coarse network that sees a head in any pose often keeps two modes for a landmark, left and right, and now and then a third
-that is nonsense. Random samples of a few landmarks (RANSAC, Fischler & Bolles 1981) with one peak each propose poses; the
-pose that most peaks agree with, each counted by its probability, wins and is then fitted to those peaks alone.
+A coarse network that sees a head in any pose often keeps two modes for a landmark, left and right, and now and then a
+third
+that is nonsense. Random samples of a few landmarks (RANSAC, Fischler & Bolles 1981) with one peak each propose poses;
+the pose that most peaks agree with, each counted by its probability, wins and is then fitted to those peaks alone.
 """
 
 from __future__ import annotations
@@ -73,7 +74,9 @@ def find_pose(
     poses = poses[prior.plausible_scale(poses) & (residual < 4 * tolerance)]
     if not len(poses):
         return None
-    score = np.concatenate([_agreement(template, p, positions, weights, tolerance) for p in np.array_split(poses, 16) if len(p)])
+    score = np.concatenate(
+        [_agreement(template, p, positions, weights, tolerance) for p in np.array_split(poses, 16) if len(p)]
+    )
     best = poses[np.argsort(-score)[:8]]
     refined = np.stack([_refine(template, pose, positions, weights, tolerance) for pose in best])
     refined = refined[prior.plausible_scale(refined)]
@@ -104,7 +107,11 @@ def _nearest(template, pose, positions, weights, tolerance) -> tuple[np.ndarray,
 def _refine(template, pose, positions, weights, tolerance) -> np.ndarray:
     for width in (2.0, 1.5, 1.0, 1.0):
         chosen, near = _nearest(template, pose, positions, weights, width * tolerance)
-        trust = np.where(np.isfinite(near), weights.max(1) * np.exp(-(np.minimum(near, 1e6) ** 2) / (2 * (width * tolerance) ** 2)), 0.0)
+        trust = np.where(
+            np.isfinite(near),
+            weights.max(1) * np.exp(-(np.minimum(near, 1e6) ** 2) / (2 * (width * tolerance) ** 2)),
+            0.0,
+        )
         if (trust > 1e-6).sum() < template.shape[1]:
             return pose
         pose = fit_similarity(template, chosen, trust)

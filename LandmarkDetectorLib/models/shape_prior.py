@@ -1,8 +1,8 @@
 """What is known of a landmark set before the image is seen: its mean shape and how it varies.
 
 The mean shape comes from generalised Procrustes analysis (Gower 1975), the variation from the covariance of the aligned
-shapes, shrunk towards its diagonal (the number of specimens is small). Everything is in the prior's own *canonical frame*:
-world units, centred, principal axes along x, y[, z].
+shapes, shrunk towards its diagonal (the number of specimens is small). Everything is in the prior's own *canonical
+frame*: world units, centred, principal axes along x, y[, z].
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from functools import cached_property
 import numpy as np
 
 from LandmarkDetectorLib.core.similarity import apply, fit_similarity, scale_of
+
+POSE_SLACK = 0.1
+"""How far a pose may be off, as a fraction of the shape's size: about 0.1 radian, 10 % of scale."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +41,27 @@ class ShapePrior:
 
     @cached_property
     def covariance(self) -> np.ndarray:
-        """(K·d, K·d) in the canonical frame."""
-        return self.factors @ self.factors.T + np.diag(self.noise**2)
+        """(K·d, K·d) in the canonical frame: of the shape, and of a pose that is only nearly right.
+
+        Shapes are learnt in their best pose; measured ones are seen in a pose that is off by a little. Left out, that little
+        would count against the measurement, and the prior would hold every landmark back by it.
+        """
+        pose = self.pose_tangents * (POSE_SLACK * self.size)
+        return self.factors @ self.factors.T + np.diag(self.noise**2) + pose @ pose.T
+
+    @cached_property
+    def pose_tangents(self) -> np.ndarray:
+        """Orthonormal directions (K·d, p) in which the mean shape moves, turns and grows."""
+        count, d = self.mean.shape
+        centred = self.mean - self.mean.mean(0)
+        moves = [np.tile(axis, (count, 1)) for axis in np.eye(d)]
+        for i in range(d):
+            for j in range(i):
+                turn = np.zeros((d, d))
+                turn[i, j], turn[j, i] = 1, -1
+                moves.append(centred @ turn)
+        moves.append(centred)
+        return np.linalg.qr(np.array(moves).reshape(len(moves), -1).T)[0]
 
     @cached_property
     def size(self) -> float:
@@ -59,7 +81,7 @@ class ShapePrior:
     def fuse(
         self, positions: np.ndarray, covariances: np.ndarray, design: np.ndarray, trust: float = 1.0
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The posterior of a shape of which sums of landmarks were measured with known uncertainty, in the canonical frame.
+        """The posterior of a shape of which sums of landmarks were measured, in the canonical frame.
 
         Args:
             positions: (M, d) measured; NaN where nothing was measured.
@@ -85,9 +107,10 @@ class ShapePrior:
     def surprise(
         self, positions: np.ndarray, covariances: np.ndarray, design: np.ndarray, trust: float = 1.0
     ) -> np.ndarray:
-        """How far each measurement lies from where the others put it: squared Mahalanobis distance (M,), NaN where unknown.
+        """Squared Mahalanobis distance (M,) of each measurement from where the others put it; NaN where unknown.
 
-        Arguments as for :meth:`fuse`. Under the prior and honest covariances it follows chi-squared with d degrees of freedom.
+        Arguments as for :meth:`fuse`. Under the prior and honest covariances it follows chi-squared with d degrees of
+        freedom.
         """
         d = self.dimension
         measured = np.flatnonzero(np.isfinite(positions).all(1))
@@ -147,13 +170,15 @@ def mirror_matrix(mean: np.ndarray, partners: list[int | None]) -> np.ndarray:
 
     Args:
         mean: (K, d) mean shape.
-        partners: for each landmark the index of its partner on the other side, itself on the midline, ``None`` if it has none.
+        partners: for each landmark the index of its partner on the other side, itself on the midline, ``None`` if it
+            has none.
 
     Returns:
         (d+1, d+1), an improper isometry.
     """
-    paired = [k for k, p in enumerate(partners) if p is not None]
-    return fit_similarity(mean[paired], mean[[partners[k] for k in paired]], scaling=False, reflection=True)
+    pairs = [(k, p) for k, p in enumerate(partners) if p is not None]
+    here, there = (list(side) for side in zip(*pairs, strict=True))
+    return fit_similarity(mean[here], mean[there], scaling=False, reflection=True)
 
 
 def _canonical(shape: np.ndarray, like: np.ndarray | None = None) -> np.ndarray:

@@ -1,32 +1,26 @@
 """A U-Net for heatmaps in two or three dimensions, plain or conditioned on the landmark.
 
 U-Net: Ronneberger et al. 2015, arXiv:1505.04597, with group normalisation (Wu & He 2018) and skips that add rather than
-concatenate, which halves the cost at full resolution. Conditioning scales and shifts the features of every level but the finest by the
-landmark (FiLM, Perez et al. 2018, arXiv:1709.07871), and reads the map with a vector of the landmark's own: one network serves
-any number of landmarks, one patch each.
+concatenate, which halves the cost at full resolution. Conditioning scales and shifts the features of every level but
+the finest by the
+landmark (FiLM, Perez et al. 2018, arXiv:1709.07871), and reads the map with a vector of the landmark's own: one
+network serves any number of landmarks, one patch each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from LandmarkDetectorLib.models.network import HeatmapNetwork, HeatmapOutput
 from LandmarkDetectorLib.models.registry import register_model
 
 
-class HeatmapOutput(NamedTuple):
-    """Logits of the maps (B, K, [Z, ]Y, X) or (B, 1, [Z, ]Y, X) when conditioned, and of each landmark's presence (B, K | 1)."""
-
-    heatmaps: Tensor
-    presence: Tensor
-
-
 @register_model("unet")
-class UNet(nn.Module):
+class UNet(HeatmapNetwork):
     """U-Net.
 
     Args:
@@ -63,7 +57,10 @@ class UNet(nn.Module):
         # The finest level looks the same for every landmark: its filters find edges, and conditioning it costs most.
         for level, width in enumerate(widths):
             style_here = style if level else 0
-            first, second = _Block(conv, channels, width, groups, style_here), _Block(conv, width, width, groups, style_here)
+            first, second = (
+                _Block(conv, channels, width, groups, style_here),
+                _Block(conv, width, width, groups, style_here),
+            )
             self.down.append(nn.ModuleList([first, second]))
             channels = width
         for level in range(len(widths) - 2, -1, -1):
@@ -74,13 +71,14 @@ class UNet(nn.Module):
         self.pool = (F.max_pool2d, F.max_pool3d)[dimension - 2]
 
     def features(self, images: Tensor, landmark: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The full-resolution features (B, widths[0], [Z, ]Y, X) before the head, and the pooled deepest ones (B, widths[-1])."""
+        """The features (B, widths[0], [Z, ]Y, X) before the head, and the mean of the deepest ones (B, widths[-1])."""
         style = self.embedding(landmark) if self.embedding is not None else None
         skips: list[Tensor] = []
         x = images
         for level, blocks in enumerate(self.down):
             if level:
                 x = self.pool(x, 2)
+            assert isinstance(blocks, nn.ModuleList)
             for block in blocks:
                 x = block(x, style)
             skips.append(x)
@@ -93,18 +91,28 @@ class UNet(nn.Module):
 
     def head_maps(self, features: Tensor, part: slice) -> Tensor:
         """Logits (B, k, [Z, ]Y, X) of some landmarks' maps from features."""
-        weight, bias = self.head.weight[part].to(features.dtype), self.head.bias[part].to(features.dtype)
+        weight, bias = self.head.weight[part].to(features.dtype), self.bias[part].to(features.dtype)
         return (F.conv2d, F.conv3d)[self.dimension - 2](features, weight, bias)
+
+    @property
+    def bias(self) -> Tensor:
+        """One offset a landmark, (K,)."""
+        assert self.head.bias is not None
+        return self.head.bias
+
+    def presence_of(self, vector: Tensor) -> Tensor:
+        """Logits (B, K) of presence."""
+        return self.presence(vector)
 
     def forward(self, images: Tensor, landmark: Tensor | None = None) -> HeatmapOutput:
         """Logits of heatmaps and presence."""
         features, deepest = self.features(images, landmark)
         presence = self.presence(deepest)
-        if not self.conditional:
+        if landmark is None:
             return HeatmapOutput(self.head(features).float(), presence)
         weight = self.head.weight.flatten(1)[landmark].to(features.dtype)
         maps = torch.einsum("bc...,bc->b...", features, weight)[:, None].float()
-        bias = self.head.bias[landmark].view(-1, *[1] * (self.dimension + 1))
+        bias = self.bias[landmark].view(-1, *[1] * (self.dimension + 1))
         return HeatmapOutput(maps + bias, presence.gather(1, landmark[:, None]))
 
 
@@ -121,6 +129,7 @@ class _Block(nn.Module):
     def forward(self, x: Tensor, style: Tensor | None) -> Tensor:
         y = self.norm(self.conv(x))
         if self.film is not None:
+            assert style is not None
             scale, shift = self.film(style).view(*y.shape[:1], -1, *[1] * (y.ndim - 2)).chunk(2, 1)
             y = torch.addcmul(y + shift, y, scale)
         y = F.leaky_relu(y, 0.1)

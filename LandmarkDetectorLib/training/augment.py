@@ -1,6 +1,7 @@
 """Random variation of a training sample: of its frame (before sampling) and of its values (after).
 
-All draws come from one generator that is seeded by the step, so a run that was interrupted goes on as if it had not been.
+All draws come from one generator that is seeded by the step, so a run that was interrupted goes on as if it had not
+been.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def vary_values(images: Tensor, rng: np.random.Generator, how: Augmentation) -> 
 
 
 def random_half_space(rng: np.random.Generator, shape: tuple[int, ...], keep: float = 0.5) -> tuple[np.ndarray, float]:
-    """A plane, as (normal in x, y[, z] index, offset): what lies beyond was not scanned. At least about ``keep`` remains."""
+    """A plane (normal in x, y[, z] index, offset) beyond which nothing was scanned; about ``keep`` remains at least."""
     normal = rng.normal(size=len(shape))
     normal /= np.linalg.norm(normal)
     size = np.asarray(shape[::-1], dtype=float)

@@ -13,13 +13,20 @@ from LandmarkDetectorLib.bundles import Bundle, Card, write_bundle
 from LandmarkDetectorLib.bundles.pipeline import Pipeline
 from LandmarkDetectorLib.core import DatasetError, RecipeError
 from LandmarkDetectorLib.datasets.cases import Case
-from LandmarkDetectorLib.io import save_landmarks
+from LandmarkDetectorLib.io import save_image, save_landmarks
 from LandmarkDetectorLib.training.recipe import Recipe
 from LandmarkDetectorLib.training.split import Split
 
 
 def publish(
-    recipe: Recipe, recipe_path: Path, pipeline: Pipeline, state: dict[str, Tensor], split: Split, data: Path, folder: Path, fold: int | None
+    recipe: Recipe,
+    recipe_path: Path,
+    pipeline: Pipeline,
+    state: dict[str, Tensor],
+    split: Split,
+    data: Path,
+    folder: Path,
+    fold: int | None,
 ) -> Bundle:
     """Write the bundle of one training run.
 
@@ -39,11 +46,18 @@ def publish(
     """
     licence = data / recipe.card.licence_file
     if not licence.is_file():
-        raise DatasetError(f"{data.name}: there is no {licence.name}; the recipe names it as the licence of the weights.")
+        raise DatasetError(
+            f"{data.name}: there is no {licence.name}; the recipe names it as the licence of the weights."
+        )
     files: dict[str, Path | bytes] = {"docs/recipe.yaml": recipe_path}
     for curve in sorted(folder.glob("*.csv")):
         files[f"docs/curve-{curve.name}"] = curve
-    split_json = {"fold": fold, "trained": _names(split.training), "held_out": _names(split.held_out), "origins": recipe.validation.origins}
+    split_json = {
+        "fold": fold,
+        "trained": _names(split.training),
+        "held_out": _names(split.held_out),
+        "origins": recipe.validation.origins,
+    }
     files["docs/split.json"] = (json.dumps(split_json, indent=1) + "\n").encode()
     return write_bundle(
         folder / recipe.name,
@@ -101,23 +115,29 @@ def _results(recipe: Recipe, recipe_path: Path) -> dict[str, Any]:
         return {}
     path = recipe_path.parent / recipe.card.results
     if not path.is_file():
-        raise RecipeError(f"{recipe_path.name} names {path.name} as its results, which is not there; run the cross-validation first.")
+        raise RecipeError(
+            f"{recipe_path.name} names {path.name} as its results, which is not there; run the cross-validation first."
+        )
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return content["card"]
 
 
 def _samples(cases: tuple[Case, ...], folder: Path) -> dict[str, Path | bytes]:
+    """The images that did not train, and their landmarks; a picture with its scale elsewhere becomes a MetaImage."""
     samples: dict[str, Path | bytes] = {}
     for case in cases:
-        name = case.image_path.name
-        stem = name.split(".")[0]
+        image, stem = case.image_path, case.image_path.name.split(".")[0]
         landmarks = folder / f"{stem}.mrk.json"
         save_landmarks(case.landmarks, landmarks)
-        samples[name] = case.image_path
         samples[landmarks.name] = landmarks.read_bytes()
-        if case.spacing is not None:
-            samples[f"{stem}.json"] = (json.dumps({"spacing_mm": list(case.spacing)}) + "\n").encode()
         landmarks.unlink()
+        if case.spacing is not None:
+            image = folder / f"{stem}.mha"
+            save_image(case.image(), image)
+            samples[image.name] = image.read_bytes()
+            image.unlink()
+        else:
+            samples[image.name] = image
     return samples
 
 

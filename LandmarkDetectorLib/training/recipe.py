@@ -12,7 +12,14 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from LandmarkDetectorLib.bundles.pipeline import Calibration, FrameStage, IntensitySettings, Order, PatchStage, WholeStage
+from LandmarkDetectorLib.bundles.pipeline import (
+    Calibration,
+    FrameStage,
+    IntensitySettings,
+    Order,
+    PatchStage,
+    WholeStage,
+)
 from LandmarkDetectorLib.core import RecipeError
 
 
@@ -23,10 +30,12 @@ class _Strict(BaseModel):
 class Augmentation(_Strict):
     """How a training sample is varied; each number is the standard deviation of a normal draw unless said otherwise.
 
-    ``rotation`` in degrees (``full``: uniformly over all rotations), ``scale`` and ``shear`` relative, ``shift`` in view units,
-    ``centre`` in view units (patches: of the patch around the landmark), ``gain``, ``gamma`` and ``noise`` of the values,
-    ``mirror``, ``cut`` and ``absent`` probabilities: of a mirror image, of a half-space beyond which nothing was scanned, of a
-    patch that does not hold its landmark.
+    ``rotation`` in degrees (``full``: uniformly over all rotations), ``scale`` and ``shear`` relative, ``shift`` in
+    view units,
+    ``centre`` in view units (patches: of the patch around the landmark), ``gain``, ``gamma`` and ``noise`` of the
+    values,
+    ``mirror``, ``cut`` and ``absent`` probabilities: of a mirror image, of a half-space beyond which nothing was
+    scanned, of a patch that does not hold its landmark.
     """
 
     rotation: float | Literal["full"] = 0.0
@@ -45,11 +54,13 @@ class Augmentation(_Strict):
 class StageTraining(_Strict):
     """How one stage is trained.
 
-    ``size``: samples a side of what the coarse network sees; ``sigma``: of the target Gaussians, in samples; ``distance``:
+    ``size``: samples a side of what the coarse network sees; ``sigma``: of the target Gaussians, in samples;
+    ``distance``:
     weight of the distance loss beside the cross-entropy; ``presence``: weight of the presence loss; ``steps`` of
-    ``accumulate`` batches of ``batch`` samples (``cases`` specimens, each with batch/cases patches, for the patch stage);
-    several small batches a step stay in the processor's cache and fit a small GPU; ``patience``: validations without gain
-    after which the stage stops early (never, by default).
+    ``accumulate`` batches of ``batch`` samples (``cases`` specimens, each with batch/cases patches, for the patch
+    stage);
+    several small batches a step stay in the processor's cache and fit a small GPU; ``patience``: validations without
+    gain after which the stage stops early (never, by default).
     """
 
     sigma: float = Field(gt=0)
@@ -168,6 +179,8 @@ def read_recipe(path: str | Path) -> Recipe:
     except ValidationError as error:
         first = error.errors()[0]
         raise RecipeError(f"{path.name}: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
-    if (recipe.frame is None) != (recipe.frame_training is None) or (recipe.patch is None) != (recipe.patch_training is None):
+    if (recipe.frame is None) != (recipe.frame_training is None) or (recipe.patch is None) != (
+        recipe.patch_training is None
+    ):
         raise RecipeError(f"{path.name}: a stage needs both its settings and its training, or neither.")
     return recipe

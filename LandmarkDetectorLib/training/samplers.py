@@ -30,9 +30,10 @@ from LandmarkDetectorLib.training.specimens import Specimen, shape_symmetries
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Images (B, C, [Z, ]Y, X); landmarks (B, M, d) in x, y[, z] sample index; known and present (B, M) bool; which (B,) or None.
+    """Images (B, C, [Z, ]Y, X), landmarks (B, M, d) in x, y[, z] sample index, and what is known of them, (B, M) bool.
 
     ``known``: annotated, so that the presence counts; ``present``: its place is within what was scanned.
+    ``which`` (B,): the landmark of each patch.
     """
 
     images: Tensor
@@ -56,6 +57,10 @@ class Sampler:
         self.reflection = mirror_matrix(mean, self.partners) if self.can_mirror else None
         self.symmetries = shape_symmetries(mean, labels, pipeline.order)
         self.design = pipeline.design
+
+    def batch(self, rng: np.random.Generator, vary: bool = True, specimens: Sequence[Specimen] | None = None) -> Batch:
+        """One batch; of given specimens, every landmark of them, if so asked."""
+        raise NotImplementedError
 
     def pick(self, rng: np.random.Generator, count: int) -> list[Specimen]:
         """Specimens drawn without repetition as far as they reach."""
@@ -85,7 +90,9 @@ class Sampler:
         """Landmarks, the auxiliary ones added, in the index of a frame: (M, d)."""
         return apply(np.linalg.inv(frame), weighted_sums(self.design, positions))
 
-    def finish(self, images: Tensor, landmarks: np.ndarray, seen: np.ndarray, rng: np.random.Generator, vary: bool, which=None) -> Batch:
+    def finish(
+        self, images: Tensor, landmarks: np.ndarray, seen: np.ndarray, rng: np.random.Generator, vary: bool, which=None
+    ) -> Batch:
         """Vary the values, cut some images, and say which landmarks are known and present."""
         shape = tuple(images.shape[2:])
         size = np.asarray(shape[::-1])
@@ -112,17 +119,19 @@ class Sampler:
 class WholeSampler(Sampler):
     """The coarse view, turned in every way."""
 
-    def batch(self, rng: np.random.Generator, vary: bool = True) -> Batch:
+    def batch(self, rng: np.random.Generator, vary: bool = True, specimens: Sequence[Specimen] | None = None) -> Batch:
         """One batch."""
         size = self.training.size or 32
         shape = (size,) * self.dimension
         images, landmarks, seen = [], [], []
-        for specimen in self.pick(rng, self.training.batch):
+        for specimen in specimens or self.pick(rng, self.training.batch):
             spacing = self.pipeline.coarse.spacing * specimen.unit
             positions, scanned = specimen.positions, specimen.seen
             turn = np.eye(self.dimension + 1)
             turn[:-1, :-1] = random_rotation(rng, self.dimension)
-            frame = turn @ random_affine(rng, self.dimension, self.how.model_copy(update={"rotation": 0.0}), specimen.unit)
+            frame = turn @ random_affine(
+                rng, self.dimension, self.how.model_copy(update={"rotation": 0.0}), specimen.unit
+            )
             if vary and self.can_mirror and rng.random() < self.how.mirror:
                 frame[:-1, 0] *= -1
                 positions, scanned = self.mirrored(positions), self._mirrored_seen(scanned)
@@ -143,10 +152,14 @@ class WholeSampler(Sampler):
 class FrameSampler(Sampler):
     """The box around the mean shape, in a pose that is nearly right."""
 
-    def __init__(self, specimens: Sequence[Specimen], pipeline: Pipeline, training: StageTraining, multiple: int) -> None:
+    def __init__(
+        self, specimens: Sequence[Specimen], pipeline: Pipeline, training: StageTraining, multiple: int
+    ) -> None:
         super().__init__(specimens, pipeline, training)
         assert pipeline.frame is not None
-        self.box = canonical_box(np.asarray(pipeline.prior.mean), pipeline.frame.spacing, pipeline.frame.margin, multiple)
+        self.box = canonical_box(
+            np.asarray(pipeline.prior.mean), pipeline.frame.spacing, pipeline.frame.margin, multiple
+        )
 
     def batch(self, rng: np.random.Generator, vary: bool = True, specimens: Sequence[Specimen] | None = None) -> Batch:
         """One batch, of given specimens if so asked."""

@@ -60,7 +60,7 @@ def stage_spacings(pipeline: Pipeline, unit: float, scale: float) -> list[float]
 
 
 def shape_symmetries(mean: np.ndarray, labels: Sequence[str], rules: Sequence[Order]) -> list[np.ndarray]:
-    """Permutations of the landmarks, by swapping ruled pairs, that turn the mean shape into itself by a proper rotation."""
+    """Permutations, by swapping ruled pairs, that turn the mean shape into itself by a proper rotation."""
     identity = np.arange(len(mean))
     symmetries = [identity]
     size = np.linalg.norm(mean - mean.mean(0)) / np.sqrt(len(mean))

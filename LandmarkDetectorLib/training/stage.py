@@ -1,7 +1,9 @@
 """Train one stage: a sampler and a network in, averaged weights and a curve out.
 
-The engine is ignite's. Every step draws its sample from a generator seeded by (seed, stage, step), and the checkpoint holds the
-network, its average, the optimiser and the step: an interrupted run goes on to the same result (bit for bit on one machine).
+The engine is ignite's. Every step draws its sample from a generator seeded by (seed, stage, step), and the checkpoint
+holds the
+network, its average, the optimiser and the step: an interrupted run goes on to the same result (bit for bit on one
+machine).
 """
 
 from __future__ import annotations
@@ -23,8 +25,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from LandmarkDetectorLib.core import Cancelled
-from LandmarkDetectorLib.heatmaps.generate import gaussian_heatmaps
 from LandmarkDetectorLib.heatmaps.expectation import spatial_expectation, spatial_softmax
+from LandmarkDetectorLib.heatmaps.generate import gaussian_heatmaps
 from LandmarkDetectorLib.losses import radial_distance, spatial_cross_entropy
 from LandmarkDetectorLib.training.recipe import StageTraining
 from LandmarkDetectorLib.training.samplers import Batch, Sampler
@@ -48,7 +50,7 @@ class StageRun:
 def train_stage(
     network: nn.Module, sampler: Sampler, validation: Sequence[Batch], training: StageTraining, run: StageRun
 ) -> dict[str, Tensor]:
-    """Train a network and return the averaged weights that did best on the validation batches (the last, without any)."""
+    """Train a network; return the averaged weights: the last, or with ``patience`` those that validated best."""
     return _Stage(network, sampler, validation, training, run).train()
 
 
@@ -64,6 +66,8 @@ class _Stage:
         )
         self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=training.rate, weight_decay=training.decay)
         self.step = 0
+        self.pool: ThreadPoolExecutor
+        self.next: Future[Batch]
         self.best: tuple[float, dict[str, Tensor]] | None = None
         self.worse = 0
         self.engine = Engine(lambda _engine, _batch: self._step())
@@ -88,7 +92,10 @@ class _Stage:
                 self.next.result()
         if self.step % every or not self.history:
             self._validate()
-        return self.best[1] if self.best is not None and self.validation else _weights(self.average.module)
+        # Weights are picked by the validation cases only where the recipe asks for it: those cases are then no test.
+        if self.best is not None and self.training.patience is not None:
+            return self.best[1]
+        return _weights(self.average.module)
 
     def _batch(self, number: int) -> Batch:
         return self.sampler.batch(np.random.default_rng([self.run.seed, _number(self.run.name), number]))
@@ -97,7 +104,7 @@ class _Stage:
         """Batch ``number``, made while the one before was learnt from; the next one is begun."""
         batch = self.next.result()
         last = self.training.steps * self.training.accumulate - 1
-        self.next: Future[Batch] = self.pool.submit(self._batch, min(number + 1, last))
+        self.next = self.pool.submit(self._batch, min(number + 1, last))
         return batch
 
     def _step(self) -> float:
@@ -194,7 +201,9 @@ class _Stage:
             self.run.progress(self.run.name, self.step / self.training.steps)
         if self.run.cancelled is not None and self.run.cancelled():
             self._save()
-            raise Cancelled(f"Training was cancelled in stage {self.run.name} at step {self.step}; --resume goes on from there.")
+            raise Cancelled(
+                f"Training was cancelled in stage {self.run.name} at step {self.step}; --resume goes on from there."
+            )
 
     def _save(self) -> None:
         state = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from LandmarkDetectorLib.bundles import Bundle
 from LandmarkDetectorLib.bundles.networks import build_network
@@ -17,6 +17,7 @@ from LandmarkDetectorLib.datasets.cases import Case, Dataset, read_dataset
 from LandmarkDetectorLib.models import ShapePrior, learn_shape_prior
 from LandmarkDetectorLib.models.allocator import keep_freed_memory
 from LandmarkDetectorLib.models.device import choose_device
+from LandmarkDetectorLib.models.network import HeatmapNetwork
 from LandmarkDetectorLib.training.publish import publish
 from LandmarkDetectorLib.training.recipe import Recipe, StageTraining, find_recipe, read_recipe
 from LandmarkDetectorLib.training.samplers import Batch, FrameSampler, PatchSampler, Sampler, WholeSampler
@@ -51,17 +52,22 @@ def train(
         cancelled: asked after every step; when it says yes, a checkpoint is written and :class:`Cancelled` raised.
 
     Raises:
-        LandmarkDetectorError: recipe, data or device are not usable, or ``output`` holds another run and ``resume`` is off.
+        LandmarkDetectorError: recipe, data or device are not usable, or ``output`` holds another run and ``resume`` is
+            off.
     """
     path = find_recipe(recipe)
     content = read_recipe(path)
     output, data = Path(output), Path(data)
     if not resume and any(output.glob("*.checkpoint.pt")):
-        raise RecipeError(f"{output.name} holds a run already; add --resume to go on with it, or choose another folder.")
+        raise RecipeError(
+            f"{output.name} holds a run already; add --resume to go on with it, or choose another folder."
+        )
     chosen = choose_device(device)
     dataset = read_dataset(data)
     if dataset.cases and dataset.cases[0].landmarks.dimension not in (content.dimension, None):
-        raise RecipeError(f"{path.name} is for {content.dimension}D images and {dataset.name} is not; choose another recipe.")
+        raise RecipeError(
+            f"{path.name} is for {content.dimension}D images and {dataset.name} is not; choose another recipe."
+        )
     split = split_cases(content, dataset, fold)
     pipeline = learn_pipeline(content, dataset, split.training)
     state = train_networks(
@@ -133,7 +139,9 @@ def train_networks(
     return state
 
 
-def _sampler(name: str, specimens: list[Specimen], pipeline: Pipeline, training: StageTraining, network: nn.Module) -> Sampler:
+def _sampler(
+    name: str, specimens: list[Specimen], pipeline: Pipeline, training: StageTraining, network: HeatmapNetwork
+) -> Sampler:
     if name == "coarse":
         return WholeSampler(specimens, pipeline, training)
     if name == "frame":
@@ -141,7 +149,9 @@ def _sampler(name: str, specimens: list[Specimen], pipeline: Pipeline, training:
     return PatchSampler(specimens, pipeline, training)
 
 
-def _validation(name: str, specimens: list[Specimen], pipeline: Pipeline, training: StageTraining, network: nn.Module) -> list[Batch]:
+def _validation(
+    name: str, specimens: list[Specimen], pipeline: Pipeline, training: StageTraining, network: HeatmapNetwork
+) -> list[Batch]:
     """Fixed batches of the held-out specimens: posed as in training, their values as they are."""
     still = {"gain": 0.0, "gamma": 0.0, "noise": 0.0, "cut": 0.0, "absent": 0.0, "mirror": 0.0}
     training = training.model_copy(update={"augmentation": training.augmentation.model_copy(update=still), "batch": 1})
@@ -149,7 +159,7 @@ def _validation(name: str, specimens: list[Specimen], pipeline: Pipeline, traini
     for number, specimen in enumerate(specimens[:VALIDATED]):
         sampler = _sampler(name, [specimen], pipeline, training, network)
         rng = np.random.default_rng([7, number])
-        batches.append(sampler.batch(rng) if name == "coarse" else sampler.batch(rng, specimens=[specimen]))  # type: ignore[call-arg]
+        batches.append(sampler.batch(rng, specimens=[specimen]))
     return batches
 
 

@@ -38,7 +38,10 @@ def test_points_of_a_picture_are_pixels_and_become_millimetres(tmp_path: Path) -
         (None, "no dataset.json"),
         ("{", "needs landmark_labels"),
         ('{"landmark_labels": ["a"]}', "needs landmark_labels"),
-        ('{"landmark_labels": ["a"], "training": [{"image": "x.png", "subject": "s", "points": [[1, 2]]}]}', "not there"),
+        (
+            '{"landmark_labels": ["a"], "training": [{"image": "x.png", "subject": "s", "points": [[1, 2]]}]}',
+            "not there",
+        ),
         ('{"landmark_labels": ["a"], "training": [{"subject": "s"}]}', "entry 0"),
         ('{"landmark_labels": ["a"], "training": [7]}', "entry 0"),
     ],

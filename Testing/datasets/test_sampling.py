@@ -81,7 +81,9 @@ def test_every_permutation_and_flip_of_a_volume_is_seen_alike(permutation: tuple
         torch.testing.assert_close(seen[..., 4:-4, 4:-4, 4:-4], expected[..., 4:-4, 4:-4, 4:-4], atol=1e-3, rtol=0)
 
 
-def reoriented(array: np.ndarray, grid: Grid, permutation: tuple[int, ...], flips: tuple[bool, ...]) -> tuple[np.ndarray, Grid]:
+def reoriented(
+    array: np.ndarray, grid: Grid, permutation: tuple[int, ...], flips: tuple[bool, ...]
+) -> tuple[np.ndarray, Grid]:
     """The same volume stored with its index axes permuted, then flipped."""
     size = [grid.size[p] for p in permutation]
     direction, origin = grid.direction[:, list(permutation)].copy(), np.array(grid.origin)

@@ -12,7 +12,9 @@ from LandmarkDetectorLib.models import build_model
 @pytest.mark.parametrize("dimension", [2, 3])
 @pytest.mark.parametrize("conditional", [False, True])
 def test_maps_have_the_shape_of_the_image_and_every_parameter_learns(dimension: int, conditional: bool) -> None:
-    network = build_model("unet", dimension=dimension, in_channels=2, landmarks=5, widths=(4, 8, 12), conditional=conditional)
+    network = build_model(
+        "unet", dimension=dimension, in_channels=2, landmarks=5, widths=(4, 8, 12), conditional=conditional
+    )
     images = torch.randn(3, 2, *[8, 12, 16][:dimension])
     which = torch.tensor([0, 4, 2]) if conditional else None
     output = network(images, which)

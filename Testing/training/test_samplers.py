@@ -34,12 +34,12 @@ def samplers(folder: Path, dimension: int, mirror: str = "[]"):
 
 
 def brightness(batch: Batch) -> np.ndarray:
-    """The image's value at each present landmark (B, M), NaN elsewhere."""
+    """The image's highest value within a voxel of each present landmark (B, M), NaN elsewhere."""
     values = np.full(batch.present.shape, np.nan)
     for b, m in torch.nonzero(batch.present):
         place = batch.landmarks[b, m].round().long().tolist()[::-1]
-        place = [min(max(p, 0), n - 1) for p, n in zip(place, batch.images.shape[2:], strict=True)]
-        values[b, m] = batch.images[b, 0][tuple(place)]
+        around = tuple(slice(max(p - 1, 0), p + 2) for p in place)
+        values[b, m] = batch.images[b, 0][around].max()
     return values
 
 
