@@ -76,7 +76,7 @@ def recipe_text(dimension: int = 2, steps: int = 60, **changes: str) -> str:
     parts = {
         "head": f"name: phantom\nseed: 3\ndimension: {dimension}\nintensity: {{window: [0, 200]}}\nprior_modes: 2\n"
         "samples: [case00]\nvalidation: {fold_count: 3}\n",
-        "coarse": "coarse: {spacing: 2.0, peaks: 3, tolerance: 3.0, views: 3, support: 0.2, "
+        "coarse": "coarse: {spacing: 2.0, peaks: 3, tolerance: 3.0, views: 3, support: 0.2, tile: 48, "
         "network: {name: unet, arguments: {widths: [8, 16, 24]}}}\n",
         "coarse_training": f"coarse_training: {{size: 32, sigma: 1.0, steps: {steps}, batch: 8, "
         "rate: 0.01, average: 0.9, validate_every: 20, augmentation: {scale: 0.05, cut: 0.1, mirror: 0}}\n",

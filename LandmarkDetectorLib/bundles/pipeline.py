@@ -40,7 +40,9 @@ class WholeStage(_Strict):
     """The coarse pass over the whole image in any pose: every landmark's peaks, from which the pose is found.
 
     ``tolerance`` is the distance at which a peak still supports a pose; ``support`` the share of the peaks'
-    probability that a pose needs, below which further views are taken (up to ``views``) and at last nothing is found.
+    probability that a pose needs, below which nothing is found; short of ``enough`` further views are taken, up to
+    ``views``. A frame of more than ``tile`` samples a side is seen in parts: the network's normalisation knows fields
+    of about the size that it was trained on.
     """
 
     spacing: float = Field(gt=0)
@@ -50,6 +52,7 @@ class WholeStage(_Strict):
     support: float = Field(0.35, gt=0, lt=1)
     enough: float = Field(0.7, gt=0, lt=1)
     views: int = Field(6, ge=1)
+    tile: int = Field(96, ge=16)
 
 
 class FrameStage(_Strict):

@@ -47,7 +47,7 @@ def coarse_pose(
     found: RobustPose | None = None
     for number, rotation in enumerate(_views(pipeline.dimension, stage.views)):
         frame = whole_frame(pyramid.grid, spacing, networks.factor("coarse"), rotation)
-        where, mass = _peaks(pyramid, frame, networks, plan, watch, stage.peaks)
+        where, mass = _peaks(pyramid, frame, networks, min(plan.tile, stage.tile), watch, stage.peaks)
         positions.append(where)
         weights.append(mass)
         with watch("shape"):
@@ -62,7 +62,7 @@ def coarse_pose(
 
 
 def _peaks(
-    pyramid: Pyramid, frame: Frame, networks: Networks, plan: MemoryPlan, watch: Stopwatch, count: int
+    pyramid: Pyramid, frame: Frame, networks: Networks, side: int, watch: Stopwatch, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Peaks (M, count, d) in the world, NaN where there are fewer, and their probabilities (M, count).
 
@@ -70,7 +70,7 @@ def _peaks(
     tile.
     """
     where, logits, total = [], [], None
-    for tile, low, high in _tiles(frame, plan.tile, networks.factor("coarse")):
+    for tile, low, high in _tiles(frame, side, networks.factor("coarse")):
         with watch("sampling"):
             image = sample(pyramid, tile.matrix[None], tile.shape)
         maps, _ = networks.maps("coarse", image, watch)

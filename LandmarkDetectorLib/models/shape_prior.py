@@ -43,8 +43,8 @@ class ShapePrior:
     def covariance(self) -> np.ndarray:
         """(K·d, K·d) in the canonical frame: of the shape, and of a pose that is only nearly right.
 
-        Shapes are learnt in their best pose; measured ones are seen in a pose that is off by a little. Left out, that little
-        would count against the measurement, and the prior would hold every landmark back by it.
+        Shapes are learnt in their best pose; measured ones are seen in a pose that is off by a little. Left out, that
+        little would count against the measurement, and the prior would hold every landmark back by it.
         """
         pose = self.pose_tangents * (POSE_SLACK * self.size)
         return self.factors @ self.factors.T + np.diag(self.noise**2) + pose @ pose.T
