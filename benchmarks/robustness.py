@@ -2,7 +2,8 @@
 
     python benchmarks/robustness.py IMAGE --bundle mouse-skull-ct --results FILE.json
 
-Each copy is detected anew; its landmarks are taken back into the world of the original and compared with those found there.
+Each copy is detected anew; its landmarks are taken back into the world of the original and compared with those that
+were found there.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ def _trained(folder: Path, dimension: int, steps: int) -> Bundle:
     recipe = folder / "recipe.yaml"
     recipe.write_text(recipe_text(dimension, steps), encoding="utf-8")
     before = torch.get_num_threads()
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     try:
         return train(recipe, data, folder / "run", device="cpu")
     finally:
