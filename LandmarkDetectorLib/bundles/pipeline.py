@@ -56,23 +56,29 @@ class WholeStage(_Strict):
 
 
 class FrameStage(_Strict):
-    """The box around the mean shape in the pose-normalised frame, all landmarks at once."""
+    """The box around the mean shape in the pose-normalised frame, all landmarks at once.
+
+    A map is read in a ``window`` around its peak. ``sigma`` is the width, in samples, of the Gaussians that the network
+    was trained on: a map is that much wider than what the network does not know.
+    """
 
     spacing: float = Field(gt=0)
     margin: float = Field(gt=0)
     network: NetworkSettings
     window: float = Field(gt=0)
     passes: int = Field(1, ge=1)
+    sigma: float = Field(0.0, ge=0)
 
 
 class PatchStage(_Strict):
-    """A patch around each landmark in the pose-normalised frame, one conditioned network for all."""
+    """A patch around each landmark in the pose-normalised frame, one conditioned network for all; read as a frame."""
 
     spacing: float = Field(gt=0)
     size: int = Field(ge=8)
     network: NetworkSettings
     window: float = Field(gt=0)
     passes: int = Field(1, ge=1)
+    sigma: float = Field(0.0, ge=0)
 
 
 class PriorSettings(_Strict):
@@ -166,14 +172,18 @@ class Pipeline(_Strict):
         """World units of one view unit, for an image on this grid."""
         return 1.0 if self.view_unit == "world" else float(grid.extent.max())
 
-    def ordered(self, positions: np.ndarray) -> np.ndarray:
-        """Positions (K, d) with the landmarks that only their place tells apart in the order of the rules."""
-        result = np.array(positions)
+    def arrangement(self, positions: np.ndarray) -> np.ndarray:
+        """Which of positions (K, d) each landmark takes, (K,), so that those that only their place tells apart obey."""
+        places = np.arange(len(positions))
         for rule in self.order:
             rows, axis = [self.labels.index(rule.first), self.labels.index(rule.second)], "xyz".index(rule.axis)
-            if result[rows[0], axis] > result[rows[1], axis]:
-                result[rows] = result[rows[::-1]]
-        return result
+            if positions[rows[0], axis] > positions[rows[1], axis]:
+                places[rows] = places[rows[::-1]]
+        return places
+
+    def ordered(self, positions: np.ndarray) -> np.ndarray:
+        """Positions (K, d) as :meth:`arrangement` puts them."""
+        return positions[self.arrangement(positions)]
 
 
 def design_matrix(labels: list[str], auxiliary: dict[str, dict[str, float]]) -> np.ndarray:

@@ -144,11 +144,10 @@ class Detector:
         good = refiner.believe(measured)
         positions, covariances = refiner.join(measured, good)
         linear = pose[:-1, :-1]
-        world = pipeline.ordered(apply(pose, positions))
-        swap = [int(np.argmin(np.linalg.norm(apply(pose, positions) - w, axis=1))) for w in world]
-        spread = np.array([linear @ c @ linear.T for c in covariances])[swap]
-        support = self._support(good)[swap]
-        presence = measured.presence[: len(positions)][swap]
+        world = apply(pose, positions)
+        places = pipeline.arrangement(world)
+        world, spread = world[places], (linear @ covariances @ linear.T)[places]
+        support, presence = self._support(good)[places], measured.presence[places]
         inside = grid.contains(world)
         d, tolerance = pipeline.dimension, rule.tolerance * refiner.unit
         marks = []

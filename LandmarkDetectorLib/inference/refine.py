@@ -25,6 +25,8 @@ from LandmarkDetectorLib.inference.stopwatch import Stopwatch
 from LandmarkDetectorLib.models import ShapePrior
 
 MAPS_AT_ONCE = 8
+LEAST_DEVIATION = 0.3
+"""No map is believed to be sure of its landmark to less than this, in samples along any axis."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +77,7 @@ class Refiner:
         parts = []
         for _, maps in self.networks.head("frame", features, MAPS_AT_ONCE, self.watch):
             with self.watch("decoding"):
-                parts.append(_read(maps, radius))
+                parts.append(_read(maps, radius, stage.sigma))
         mean, covariance = (np.concatenate(p) for p in zip(*parts, strict=True))
         return Measurement(
             mean @ box.matrix[:-1, :-1].T + box.matrix[:-1, -1],
@@ -102,7 +104,7 @@ class Refiner:
                 images = sample(self.pyramid, pose @ boxes[part], shape)
             maps, presence = self.networks.maps("patch", images, self.watch, which)
             with self.watch("decoding"):
-                mean, covariance = _read(maps.transpose(0, 1), radius)
+                mean, covariance = _read(maps.transpose(0, 1), radius, stage.sigma)
                 means.append(np.einsum("nij,nj->ni", boxes[part, :-1, :-1], mean) + boxes[part, :-1, -1])
                 covariances.append(covariance * spacing**2)
                 presences.append(torch.sigmoid(presence[:, 0]).double().cpu().numpy())
@@ -138,8 +140,11 @@ class Refiner:
         return change if self.prior.plausible_scale(pose @ change) and scale_of(change) > 0 else np.eye(len(pose))
 
 
-def _read(maps: Tensor, radius: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean (M, d) and covariance (M, d, d), in samples, around the highest peak of maps (1, M, [Z, ]Y, X)."""
+def _read(maps: Tensor, radius: int, sigma: float) -> tuple[np.ndarray, np.ndarray]:
+    """Mean (M, d) and covariance (M, d, d), in samples, around the highest peak of maps (1, M, [Z, ]Y, X).
+
+    The covariance is that of the map less that of the Gaussians, of width ``sigma``, that the network was trained on.
+    """
     flat = maps.flatten(2)
     log_sum = flat.logsumexp(-1)
     peak = coordinates_of(flat.argmax(-1), maps.shape[2:])[:, :, None].to(maps.dtype)
@@ -147,5 +152,6 @@ def _read(maps: Tensor, radius: int) -> tuple[np.ndarray, np.ndarray]:
     first = window_moments(maps, peak, radius, log_sum)
     moments = window_moments(maps, first.mean, radius, log_sum)
     mean, covariance = moments.mean[0, :, 0].double().cpu().numpy(), moments.covariance[0, :, 0].double().cpu().numpy()
-    floor = 1 / 12 * np.eye(mean.shape[-1])  # a voxel's own width
-    return mean, np.nan_to_num(covariance) + 0.1 * floor
+    values, axes = np.linalg.eigh(np.nan_to_num(covariance))
+    values = np.maximum(values - sigma**2, LEAST_DEVIATION**2)
+    return mean, np.einsum("mij,mj,mkj->mik", axes, values, axes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from LandmarkDetectorLib.bundles import Bundle
 from LandmarkDetectorLib.bundles.networks import build_network
-from LandmarkDetectorLib.bundles.pipeline import Pipeline, PriorSettings
+from LandmarkDetectorLib.bundles.pipeline import FrameStage, PatchStage, Pipeline, PriorSettings
 from LandmarkDetectorLib.core import RecipeError
 from LandmarkDetectorLib.datasets.cases import Case, Dataset, read_dataset
 from LandmarkDetectorLib.models import ShapePrior, learn_shape_prior
@@ -26,6 +27,7 @@ from LandmarkDetectorLib.training.split import Split, split_cases
 from LandmarkDetectorLib.training.stage import StageRun, train_stage
 
 STAGES = ("coarse", "frame", "patch")
+Stage = TypeVar("Stage", FrameStage | None, PatchStage | None)
 
 
 def train(
@@ -102,10 +104,17 @@ def _pipeline(recipe: Recipe, dataset: Dataset, prior: ShapePrior | None) -> Pip
         order=recipe.order,
         auxiliary=recipe.auxiliary,
         coarse=recipe.coarse,
-        frame=recipe.frame,
-        patch=recipe.patch,
+        frame=_with_sigma(recipe.frame, recipe.frame_training),
+        patch=_with_sigma(recipe.patch, recipe.patch_training),
         calibration=recipe.calibration,
     )
+
+
+def _with_sigma(stage: Stage, training: StageTraining | None) -> Stage:
+    """The stage's settings, which inference reads, with the width of the Gaussians that it is trained on."""
+    if stage is None or training is None:
+        return stage
+    return stage.model_copy(update={"sigma": training.sigma})
 
 
 def train_networks(
