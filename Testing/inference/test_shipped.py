@@ -79,9 +79,7 @@ def test_the_sample_head_is_measured() -> None:
     path, truth = sample("fetal-head-us")
     detector = Detector("fetal-head-us", "cpu")
     found = detector.detect(load_image(path)).landmarks
-    mine, theirs = (
-        head_biometry(*[s.reordered(HEAD).to_plane().positions[k] for k in range(4)]) for s in (found, truth)
-    )
+    mine, theirs = (head_biometry(*s.reordered(HEAD).to_plane().positions) for s in (found, truth))
     assert abs(float(mine.hc - theirs.hc)) < 8
     assert found.unit == "mm"
 
