@@ -2,13 +2,14 @@
 
     python benchmarks/cross_validate.py mouse-skull-ct --data DIR --output runs/mouse --results FILE.json
 
-A fold whose bundle is there already is not trained again; an interrupted one goes on from its checkpoint. The results
-file is what a recipe names under ``card: results``, and what the card of the shipped bundle quotes.
+A fold that is trained already is only published anew, by the recipe as it stands; an interrupted one goes on from its
+checkpoint. ``landmark-detector train --results FILE.json`` quotes the figures in the card of the bundle to ship.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import sys
 import time
@@ -21,6 +22,7 @@ from LandmarkDetectorLib.datasets import read_dataset
 from LandmarkDetectorLib.evaluation import summarise
 from LandmarkDetectorLib.inference.evaluate import evaluate_bundle
 from LandmarkDetectorLib.training import read_recipe, train
+from LandmarkDetectorLib.training.publish import recipe_fingerprint
 from LandmarkDetectorLib.training.recipe import find_recipe
 from LandmarkDetectorLib.training.split import fold_families
 
@@ -37,25 +39,26 @@ def main() -> None:
     options = parser.parse_args()
     recipe = read_recipe(find_recipe(options.recipe))
     count = len(fold_families(recipe, read_dataset(options.data)))
-    folds = [run_fold(options, fold, recipe.name) for fold in (options.folds or range(count))]
-    results = gather(folds, count)
+    folds = [run_fold(options, fold) for fold in (options.folds or range(count))]
+    results = {"recipe": recipe.name, "recipe_sha256": recipe_fingerprint(find_recipe(options.recipe))}
+    results |= gather(folds, count)
     options.results.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(results["card"], indent=1))
 
 
-def run_fold(options: argparse.Namespace, fold: int, name: str) -> dict:
-    """Figures of one fold; trained first where it is not there."""
+def run_fold(options: argparse.Namespace, fold: int) -> dict:
+    """Figures of one fold, trained as far as it is not."""
     folder = options.output / f"fold-{fold}"
-    started = time.monotonic()
-    if not (folder / name / "manifest.json").exists():
-        train(
-            options.recipe, options.data, folder, fold=fold, resume=True, device=options.device, progress=_print(fold)
-        )
-        (folder / "seconds.json").write_text(json.dumps(time.monotonic() - started))
-    figures = evaluate_bundle(folder / name, options.data, device=options.device)
+    bundle = train(
+        options.recipe, options.data, folder, fold=fold, resume=True, device=options.device, progress=_print(fold)
+    )
+    figures = evaluate_bundle(bundle, options.data, device=options.device)
     print(f"fold {fold}: mean {figures['summary']['mean']:.4f}, p95 {figures['summary']['p95']:.4f}", flush=True)
-    seconds = folder / "seconds.json"
-    return figures | {"fold": fold, "training_seconds": json.loads(seconds.read_text()) if seconds.exists() else None}
+    seconds = {}
+    for curve in sorted(folder.glob("*.csv")):
+        with curve.open(encoding="utf-8") as file:
+            seconds[curve.stem] = float(list(csv.DictReader(file))[-1]["seconds"])
+    return figures | {"fold": fold, "training_seconds": seconds}
 
 
 def gather(folds: list[dict], count: int) -> dict:

@@ -23,6 +23,12 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
     device: DeviceOption = "auto",
     fold: Annotated[int | None, typer.Option(help="Hold this fold out and train on the others.", min=0)] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option(
+            "--results", help="Figures of this recipe's cross-validation, for the card.", metavar="FILE", dir_okay=False
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train the bundle that a recipe describes.
@@ -33,7 +39,15 @@ def train(
 
     with Steps() as steps, first_interrupt_asks() as asked:
         bundle = run(
-            recipe, data, output, fold=fold, resume=resume, device=device, progress=steps, cancelled=asked.is_set
+            recipe,
+            data,
+            output,
+            fold=fold,
+            resume=resume,
+            device=device,
+            results=figures,
+            progress=steps,
+            cancelled=asked.is_set,
         )
     about = {
         "name": bundle.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -27,18 +28,20 @@ def publish(
     data: Path,
     folder: Path,
     fold: int | None,
+    results: Path | None,
 ) -> Bundle:
     """Write the bundle of one training run.
 
     Args:
         recipe: as read from ``recipe_path``, which goes into the bundle as it is.
-        recipe_path: of the recipe; the results that it names are looked for beside it.
+        recipe_path: of the recipe.
         pipeline: the stages' numbers.
         state: the weights.
         split: who trained and who was held out; a bundle that ships carries its held-out cases as samples.
         data: the folder of the data set, which holds the licence text.
         folder: that of the run; its curves go into the bundle, which is written to ``folder/NAME``.
         fold: the fold of a cross-validation, or ``None`` for a bundle to ship.
+        results: what ``benchmarks/cross_validate.py`` wrote of this recipe on these data; the card quotes its errors.
 
     Raises:
         DatasetError: the licence text that the recipe names is not there.
@@ -61,7 +64,7 @@ def publish(
     files["docs/split.json"] = (json.dumps(split_json, indent=1) + "\n").encode()
     return write_bundle(
         folder / recipe.name,
-        card=make_card(recipe, recipe_path, pipeline, split),
+        card=make_card(recipe, pipeline, split, read_results(results, recipe_path)),
         settings=pipeline.model_dump(mode="json"),
         state_dict=state,
         licence_text=licence.read_text(encoding="utf-8"),
@@ -71,8 +74,8 @@ def publish(
     )
 
 
-def make_card(recipe: Recipe, recipe_path: Path, pipeline: Pipeline, split: Split) -> Card:
-    """The card, with the errors of the cross-validation where the recipe names its results."""
+def make_card(recipe: Recipe, pipeline: Pipeline, split: Split, results: dict[str, Any]) -> Card:
+    """The card, with the errors of a cross-validation where there are ``results``."""
     text = recipe.card
     partners = recipe.mirror_map()
     landmarks: list[dict[str, Any]] = [
@@ -85,7 +88,6 @@ def make_card(recipe: Recipe, recipe_path: Path, pipeline: Pipeline, split: Spli
         for label in pipeline.labels
     ]
     subjects = len({case.subject for case in split.training})
-    results = _results(recipe, recipe_path)
     return Card.model_validate(
         {
             "name": recipe.name,
@@ -110,16 +112,27 @@ def make_card(recipe: Recipe, recipe_path: Path, pipeline: Pipeline, split: Spli
     )
 
 
-def _results(recipe: Recipe, recipe_path: Path) -> dict[str, Any]:
-    if recipe.card.results is None:
+def read_results(results: Path | None, recipe_path: Path) -> dict[str, Any]:
+    """What the card quotes of a cross-validation; nothing without one.
+
+    Raises:
+        RecipeError: the file is not there, is no such file, or belongs to another recipe.
+    """
+    if results is None:
         return {}
-    path = recipe_path.parent / recipe.card.results
-    if not path.is_file():
-        raise RecipeError(
-            f"{recipe_path.name} names {path.name} as its results, which is not there; run the cross-validation first."
-        )
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content["card"]
+    try:
+        content = json.loads(results.read_text(encoding="utf-8"))
+        quoted, fingerprint = content["card"], content["recipe_sha256"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RecipeError(f"{results.name} holds no results of a cross-validation; run it first.") from error
+    if fingerprint != recipe_fingerprint(recipe_path):
+        raise RecipeError(f"{results.name} is of another version of {recipe_path.name}; cross-validate this one first.")
+    return dict(quoted)
+
+
+def recipe_fingerprint(recipe_path: Path) -> str:
+    """SHA-256 of a recipe as it stands."""
+    return hashlib.sha256(recipe_path.read_bytes()).hexdigest()
 
 
 def _samples(cases: tuple[Case, ...], folder: Path) -> dict[str, Path | bytes]:

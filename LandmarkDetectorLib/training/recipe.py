@@ -103,7 +103,6 @@ class CardText(_Strict):
     names: dict[str, str] = {}
     limits: list[str] = []
     not_tested_on: list[str] = []
-    results: str | None = None
 
 
 class Recipe(_Strict):

@@ -19,7 +19,7 @@ from LandmarkDetectorLib.models import ShapePrior, learn_shape_prior
 from LandmarkDetectorLib.models.allocator import keep_freed_memory
 from LandmarkDetectorLib.models.device import choose_device
 from LandmarkDetectorLib.models.network import HeatmapNetwork
-from LandmarkDetectorLib.training.publish import publish
+from LandmarkDetectorLib.training.publish import publish, read_results
 from LandmarkDetectorLib.training.recipe import Recipe, StageTraining, find_recipe, read_recipe
 from LandmarkDetectorLib.training.samplers import Batch, FrameSampler, PatchSampler, Sampler, WholeSampler
 from LandmarkDetectorLib.training.specimens import Specimen, load_specimens
@@ -38,6 +38,7 @@ def train(
     fold: int | None = None,
     resume: bool = False,
     device: str = "auto",
+    results: Path | str | None = None,
     progress: Callable[[str, float], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Bundle:
@@ -50,6 +51,7 @@ def train(
         fold: hold out this fold of the recipe's cross-validation; by default everything but the samples trains.
         resume: go on from the checkpoints in ``output``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        results: the file that a cross-validation of this very recipe wrote; the card quotes its errors.
         progress: called with a stage's name and the fraction of it that is done.
         cancelled: asked after every step; when it says yes, a checkpoint is written and :class:`Cancelled` raised.
 
@@ -65,6 +67,8 @@ def train(
             f"{output.name} holds a run already; add --resume to go on with it, or choose another folder."
         )
     chosen = choose_device(device)
+    if results is not None:
+        read_results(Path(results), path)  # better refused now than after hours
     dataset = read_dataset(data)
     if dataset.cases and dataset.cases[0].landmarks.dimension not in (content.dimension, None):
         raise RecipeError(
@@ -75,7 +79,8 @@ def train(
     state = train_networks(
         content, pipeline, split, output, device=chosen, resume=resume, progress=progress, cancelled=cancelled
     )
-    return publish(content, path, pipeline, state, split, data, output, fold)
+    quoted = None if results is None else Path(results)
+    return publish(content, path, pipeline, state, split, data, output, fold, quoted)
 
 
 def learn_pipeline(recipe: Recipe, dataset: Dataset, cases: Sequence[Case]) -> Pipeline:
