@@ -104,7 +104,8 @@ class Calibration(_Strict):
     ``covariance``: factor on the maps' covariances (a map is too sure of itself); ``trust``: factor on the prior's
     covariance; ``presence``: probability below which a landmark is not found; ``surprise``: squared Mahalanobis
     distance
-    from where the other landmarks put it, above which a landmark is not believed; ``tolerance``: the distance within
+    from where the other landmarks put it, above which a landmark is not believed; ``spread``: standard deviation along
+    an axis, of the mean shape's size, above which a map is too flat to be believed; ``tolerance``: the distance within
     which ``confidence`` says the landmark lies.
     """
 
@@ -112,6 +113,7 @@ class Calibration(_Strict):
     trust: float = Field(1.0, gt=0)
     presence: float = Field(0.5, ge=0, le=1)
     surprise: float = Field(40.0, gt=0)
+    spread: float = Field(1e6, gt=0)
     tolerance: float = Field(gt=0)
 
 

@@ -45,6 +45,7 @@ def coarse_pose(
     positions: list[np.ndarray] = []
     weights: list[np.ndarray] = []
     found: RobustPose | None = None
+    support = 0.0
     for number, rotation in enumerate(_views(pipeline.dimension, stage.views)):
         frame = whole_frame(pyramid.grid, spacing, networks.factor("coarse"), rotation)
         where, mass = _peaks(pyramid, frame, networks, min(plan.tile, stage.tile), watch, stage.peaks)
@@ -56,9 +57,10 @@ def coarse_pose(
             tolerance = stage.tolerance * unit
             found = find_pose(prior, repeated, np.concatenate(positions), np.concatenate(weights), tolerance)
         progress((number + 1) / stage.views)
-        if found is not None and found.support >= stage.enough:
-            return found
-    return found if found is not None and found.support >= stage.support else None
+        support = max(support, found.support if found is not None else 0.0)
+        if support >= stage.enough:
+            break
+    return found if support >= stage.support else None
 
 
 def _peaks(

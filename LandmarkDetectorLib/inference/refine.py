@@ -112,9 +112,11 @@ class Refiner:
         return Measurement(np.concatenate(means), np.concatenate(covariances), np.concatenate(presences))
 
     def believe(self, measured: Measurement) -> np.ndarray:
-        """Which measurements (M,) are used: present, and not where the other landmarks rule them out."""
+        """Which measurements (M,) are used: present, not vague, and not ruled out by the other landmarks."""
         rule = self.pipeline.calibration
         good = (measured.presence >= rule.presence) & np.isfinite(measured.positions).all(1)
+        deviation = np.sqrt(np.trace(measured.covariances, axis1=1, axis2=2) / self.prior.dimension)
+        good &= deviation <= rule.spread * self.unit
         for _ in range(len(good)):
             positions = np.where(good[:, None], measured.positions, np.nan)
             surprise = self.prior.surprise(positions, measured.covariances * rule.covariance, self.design, rule.trust)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
@@ -48,6 +49,28 @@ def vary_values(images: Tensor, rng: np.random.Generator, how: Augmentation) -> 
         level = torch.from_numpy(np.abs(rng.normal(0, how.noise, len(images)))).float().view(view)
         images = torch.addcmul(images, torch.randn(images.shape, generator=generator), level * (images > 0))
     return images
+
+
+def wrong_pose(rng: np.random.Generator, dimension: int, size: float) -> np.ndarray:
+    """A change of pose after which a frame holds something else: turned, moved by half a shape's ``size``, scaled."""
+    matrix = np.eye(dimension + 1)
+    matrix[:-1, :-1] = random_rotation(rng, dimension) * np.exp(rng.normal(0, 0.4))
+    away = rng.normal(size=dimension)
+    matrix[:-1, -1] = away / np.linalg.norm(away) * size * rng.uniform(0.4, 0.8)
+    return matrix
+
+
+def clouds(rng: np.random.Generator, like: Tensor) -> Tensor:
+    """An image of nothing, (B, C, [Z, ]Y, X): noise, smooth over a random number of samples, of random brightness."""
+    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    step = int(rng.integers(1, 9))
+    small = [-(-n // step) for n in like.shape[2:]]
+    noise = torch.randn((*like.shape[:2], *small), generator=generator)
+    mode = "bilinear" if like.ndim == 4 else "trilinear"
+    noise = F.interpolate(noise, scale_factor=step, mode=mode)
+    for axis, n in enumerate(like.shape[2:], start=2):
+        noise = noise.narrow(axis, 0, n)
+    return (noise * rng.uniform(0, 0.5) + rng.uniform(0, 0.8)).clamp_min(0)
 
 
 def random_half_space(rng: np.random.Generator, shape: tuple[int, ...], keep: float = 0.5) -> tuple[np.ndarray, float]:

@@ -18,11 +18,13 @@ from LandmarkDetectorLib.datasets.frames import canonical_box, patch_boxes
 from LandmarkDetectorLib.datasets.sampling import sample
 from LandmarkDetectorLib.models.shape_prior import mirror_matrix
 from LandmarkDetectorLib.training.augment import (
+    clouds,
     cut_image,
     random_affine,
     random_half_space,
     random_rotation,
     vary_values,
+    wrong_pose,
 )
 from LandmarkDetectorLib.training.recipe import StageTraining
 from LandmarkDetectorLib.training.specimens import Specimen, shape_symmetries
@@ -168,10 +170,17 @@ class FrameSampler(Sampler):
             pose, positions = self.posed(specimen, rng, vary)
             box = self.box.matrix.copy()
             box[:-1] *= specimen.unit
+            nothing = vary and rng.random() < self.how.absent
+            if nothing:
+                size = np.ptp(np.asarray(self.pipeline.prior.mean), axis=0).max() * specimen.unit
+                pose = pose @ wrong_pose(rng, self.dimension, size)
             frame = pose @ box
-            images.append(sample(specimen.pyramid, frame[None], self.box.shape))
+            image = sample(specimen.pyramid, frame[None], self.box.shape)
+            if nothing and rng.random() < 0.5:
+                image = clouds(rng, image)
+            images.append(image)
             landmarks.append(self.located(positions, frame))
-            seen.append(specimen.pyramid.grid.contains(weighted_sums(self.design, positions)))
+            seen.append(specimen.pyramid.grid.contains(weighted_sums(self.design, positions)) & (not nothing))
         return self.finish(torch.cat(images), np.array(landmarks), np.array(seen), rng, vary)
 
 
