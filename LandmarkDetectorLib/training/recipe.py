@@ -35,7 +35,7 @@ class Augmentation(_Strict):
     ``centre`` in view units (patches: of the patch around the landmark), ``gain``, ``gamma`` and ``noise`` of the
     values,
     ``mirror``, ``cut`` and ``absent`` probabilities: of a mirror image, of a half-space beyond which nothing was
-    scanned, of a sample that does not hold what is looked for (a patch elsewhere, a frame in a wrong pose or of nothing).
+    scanned, of a sample without what is looked for (a patch elsewhere, a frame in a wrong pose or of nothing).
     """
 
     rotation: float | Literal["full"] = 0.0

@@ -95,6 +95,16 @@ def test_a_patch_that_does_not_hold_its_landmark_says_so(tmp_path: Path) -> None
     assert present.float().mean() < 0.6
 
 
+def test_a_frame_that_holds_nothing_says_so_of_every_landmark(tmp_path: Path) -> None:
+    for dimension in (2, 3):
+        (tmp_path / str(dimension)).mkdir()
+        sampler = samplers(tmp_path / str(dimension), dimension)[1]
+        sampler.how = sampler.how.model_copy(update={"absent": 1.0, "cut": 0.0})
+        batch = sampler.batch(np.random.default_rng(0))
+        assert not batch.present.any() and batch.known.all()
+        assert torch.isfinite(batch.images).all() and (batch.images >= 0).all()
+
+
 def test_a_shape_that_a_half_turn_repeats_is_learnt_both_ways_round() -> None:
     cross = np.array([[-2.0, 0], [2, 0], [0, -1], [0, 1]])
     labels = ["l", "r", "u", "d"]
