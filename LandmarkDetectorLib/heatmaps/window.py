@@ -56,7 +56,7 @@ def window_moments(maps: Tensor, centres: Tensor, radius: int, log_sum: Tensor |
     grids = torch.meshgrid(*[steps.to(share.dtype)] * d, indexing="ij")
     offsets = torch.stack([g.flatten() for g in reversed(grids)], -1)
     mean = share @ offsets
-    second = torch.einsum("bkpn,nd,ne->bkpde", share, offsets, offsets)
+    second = (share @ (offsets[:, :, None] * offsets[:, None]).flatten(1)).unflatten(-1, (d, d))
     covariance = second - mean[..., :, None] * mean[..., None, :]
     empty = (mass <= 0)[..., None]
     return WindowMoments(

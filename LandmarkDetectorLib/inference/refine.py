@@ -6,6 +6,7 @@ prior joins the measurements and says which one it does not believe.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,7 +25,8 @@ from LandmarkDetectorLib.inference.networks import Networks
 from LandmarkDetectorLib.inference.stopwatch import Stopwatch
 from LandmarkDetectorLib.models import ShapePrior
 
-MAPS_AT_ONCE = 8
+MAPS_AT_ONCE = 16 << 20
+"""So many values of heatmaps stand in memory together, whatever the number of landmarks."""
 LEAST_DEVIATION = 0.3
 """No map is believed to be sure of its landmark to less than this, in samples along any axis."""
 
@@ -74,8 +76,9 @@ class Refiner:
             image = sample(self.pyramid, (pose @ box.matrix)[None], box.shape)
         features, presence = self.networks.features("frame", image, self.watch)
         radius = max(1, round(stage.window / stage.spacing))
+        at_once = max(1, MAPS_AT_ONCE // math.prod(box.shape))
         parts = []
-        for _, maps in self.networks.head("frame", features, MAPS_AT_ONCE, self.watch):
+        for _, maps in self.networks.head("frame", features, at_once, self.watch):
             with self.watch("decoding"):
                 parts.append(_read(maps, radius, stage.sigma))
         mean, covariance = (np.concatenate(p) for p in zip(*parts, strict=True))
