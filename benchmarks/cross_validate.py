@@ -80,7 +80,8 @@ def gather(folds: list[dict], count: int) -> dict:
                 np.average([row["mean_absolute"] for row in rows], weights=weights)
             )
     of = f"{len(cases)} images that did not train, judged by their annotation"
-    which = "all folds" if len(folds) == count else f"folds {', '.join(str(fold['fold']) for fold in folds)} of {count}"
+    chosen = ", ".join(str(fold["fold"]) for fold in folds)
+    which = "all folds" if len(folds) == count else f"fold {chosen} of {count} (counted from 0)"
     per_landmark = {
         label: {"mean": row["mean"], "p95": row["p95"], "n": row["n"]} for label, row in summary["per_landmark"].items()
     }

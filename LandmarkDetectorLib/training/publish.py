@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def publish(
         recipe_path: of the recipe.
         pipeline: the stages' numbers.
         state: the weights.
-        split: who trained and who was held out; a bundle that ships carries its held-out cases as samples.
+        split: who trained and who was held out; the recipe's samples go into the bundle where they are held out.
         data: the folder of the data set, which holds the licence text.
         folder: that of the run; its curves go into the bundle, which is written to ``folder/NAME``.
         fold: the fold of a cross-validation, or ``None`` for a bundle to ship.
@@ -70,7 +71,7 @@ def publish(
         state_dict={name: value.half() if value.is_floating_point() else value for name, value in state.items()},
         licence_text=licence.read_text(encoding="utf-8"),
         files=files,
-        samples=_samples(split.held_out, folder) if fold is None else {},
+        samples=_samples([case for case in split.held_out if case.subject in recipe.samples], folder),
         replace=True,
     )
 
@@ -136,7 +137,7 @@ def recipe_fingerprint(recipe_path: Path) -> str:
     return hashlib.sha256(recipe_path.read_bytes()).hexdigest()
 
 
-def _samples(cases: tuple[Case, ...], folder: Path) -> dict[str, Path | bytes]:
+def _samples(cases: Sequence[Case], folder: Path) -> dict[str, Path | bytes]:
     """The images that did not train, and their landmarks; a picture with its scale elsewhere becomes a MetaImage."""
     samples: dict[str, Path | bytes] = {}
     for case in cases:

@@ -36,7 +36,7 @@ def test_a_shipped_bundle_is_whole_small_and_credited(name: str) -> None:
     bundle = load_bundle(name)
     size = sum(file.stat().st_size for file in bundle.folder.rglob("*") if file.is_file())
     assert size <= 16 * 2**20
-    assert bundle.card.credit and bundle.card.licence and (bundle.folder / "LICENSE").stat().st_size > 500
+    assert bundle.card.credit and bundle.card.licence and (bundle.folder / "LICENSE").stat().st_size > 200
     assert bundle.card.errors is not None and set(bundle.card.errors.per_landmark) == set(bundle.labels)
 
 
