@@ -222,7 +222,7 @@ class _Stage:
         os.replace(temporary, self.checkpoint)
         if self.history:
             with self.curve.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, list(self.history[0]))
+                writer = csv.DictWriter(file, list(self.history[0]), lineterminator="\n")
                 writer.writeheader()
                 writer.writerows({k: f"{v:.6g}" for k, v in row.items()} for row in self.history)
 
