@@ -71,9 +71,11 @@ class Pyramid:
         depth = self._array.shape[1]
         row_bytes = 4 * max(1, self._array[:, :1].size)
         step = max(1, SLAB_BYTES // row_bytes // factors[0]) * factors[0]
+        # Slabs of whole boxes; what is left over at the end, less than a box, goes with the last of them.
+        starts = list(range(0, max(1, depth - factors[0] + 1), step))
         slabs = []
-        for start in range(0, depth, step):
-            slab = torch.from_numpy(np.ascontiguousarray(self._array[:, start : start + step], dtype=np.float32))
+        for start, stop in zip(starts, [*starts[1:], depth], strict=True):
+            slab = torch.from_numpy(np.ascontiguousarray(self._array[:, start:stop], dtype=np.float32))
             slab = self._scale(slab)
             if any(f > 1 for f in factors):
                 slab = _box_average(slab, factors)

@@ -136,3 +136,9 @@ def tree():
         }
 
     return look
+
+
+@pytest.fixture(autouse=True)
+def _nothing_ships(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store of these tests holds what they put there; the bundles that really ship are tested with the detector."""
+    monkeypatch.setattr("LandmarkDetectorLib.bundles.store.SHIPPED", tmp_path_factory.mktemp("shipped"))

@@ -76,9 +76,13 @@ def test_every_permutation_and_flip_of_a_volume_is_seen_alike(permutation: tuple
         if expected is None:
             base = whole_frame(grid, 1.7, 4)
             expected = sample(Pyramid(Image(array[None], grid), IDENTITY), base.matrix[None], base.shape)
-        assert seen.shape == expected.shape
-        # The border of an uneven box average falls on the other side of a flipped axis; the inside is the same.
-        torch.testing.assert_close(seen[..., 4:-4, 4:-4, 4:-4], expected[..., 4:-4, 4:-4, 4:-4], atol=1e-3, rtol=0)
+            corners = np.stack(np.meshgrid(*[np.arange(n) for n in base.shape], indexing="ij"), -1)[..., ::-1]
+            place = grid.to_index(corners @ base.matrix[:3, :3].T + base.matrix[:3, 3])
+            inside = ((place > 4) & (place < np.array(grid.size) - 5)).all(-1)
+        assert seen.shape == expected.shape and inside.sum() > 500
+        # An uneven last box falls on the other side of a flipped axis; away from the border, alike to the averages' error.
+        gap = (seen - expected).abs()[0, 0].numpy()[inside]
+        assert gap.max() < 0.03 and gap.mean() < 0.01
 
 
 def reoriented(
