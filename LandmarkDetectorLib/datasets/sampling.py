@@ -7,6 +7,7 @@ held in floating point as a whole.
 
 from __future__ import annotations
 
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from LandmarkDetectorLib.core import Image
+from LandmarkDetectorLib.core import Grid, Image
 from LandmarkDetectorLib.datasets.intensity import Intensity
 
 SLAB_BYTES = 64 << 20
@@ -59,12 +60,27 @@ class Pyramid:
             self._levels[factors] = Level(self._pooled(factors[::-1]), self.grid.matrix @ shift)
         return self._levels[factors]
 
-    def release(self, array: bool = False) -> None:
-        """Forget the levels made so far; with ``array`` the image instead, once all needed levels were made."""
-        if array:
-            self._array = np.empty(0)
-        else:
-            self._levels.clear()
+    def around(self, world: np.ndarray) -> Pyramid:
+        """The part of the image that holds positions (N, d), as a pyramid of its own: what is far away costs nothing.
+
+        Values keep the scale of the whole image; a part that lies outside of it is left out, at least one voxel stays.
+        """
+        index = self.grid.to_index(world)
+        size = np.asarray(self.grid.size)
+        low = np.clip(np.floor(index.min(0)).astype(int), 0, size - 1)
+        high = np.clip(np.ceil(index.max(0)).astype(int) + 1, low + 1, size)
+        part = copy(self)
+        part.grid = Grid(
+            tuple(int(n) for n in high - low),
+            self.grid.spacing,
+            tuple(self.grid.to_world(low)),
+            self.grid.direction,
+            self.grid.unit,
+        )
+        spans = [slice(a, b) for a, b in zip(low[::-1], high[::-1], strict=True)]
+        part._array = self._array[tuple([slice(None), *spans])]
+        part._levels = {}
+        return part
 
     def _pooled(self, factors: tuple[int, ...]) -> Tensor:
         """Box averages by these factors in array order; the last box is averaged over what is there."""

@@ -22,7 +22,9 @@ from LandmarkDetectorLib.inference.memory import MemoryPlan, first_plan, run_wit
 from LandmarkDetectorLib.inference.networks import Networks
 from LandmarkDetectorLib.inference.refine import Measurement, Refiner
 from LandmarkDetectorLib.inference.stopwatch import Stopwatch
+from LandmarkDetectorLib.models import ShapePrior
 from LandmarkDetectorLib.models.allocator import keep_freed_memory
+from LandmarkDetectorLib.models.threads import one_blas_thread
 
 Progress = Callable[[str, float], None]
 
@@ -84,7 +86,7 @@ class Detector:
             if progress is not None:
                 progress(stage, fraction)
 
-        with watch("other"):
+        with watch("other"), one_blas_thread():
             found, plan = run_within_memory(
                 self.plan, lambda plan: self._find(flat, plan, watch, step, notices), notices.append
             )
@@ -114,7 +116,9 @@ class Detector:
         if found is None:
             notices.append(f"{image.name}: nothing was found that looks like what the bundle was trained on.")
             return [Landmark(label, status="missing") for label in pipeline.labels]
-        refiner = Refiner(pyramid, pipeline, prior, self.networks, watch)
+        with watch("sampling"):
+            pyramid = pyramid.around(_region(pipeline, prior, found.pose, unit))
+        refiner = Refiner(pyramid, pipeline, prior, self.networks, watch, unit)
         pose, centres = found.pose, prior.mean
         covariances = np.zeros((len(centres), prior.dimension, prior.dimension))
         measured: list[Measurement] = []
@@ -182,6 +186,17 @@ def detect(image: Image, bundle: Bundle | str | Path, device: str = "auto") -> L
 
 def _report(step: Progress, stage: str, base: float, share: float, fraction: float) -> None:
     step(stage, base + share * fraction)
+
+
+def _region(pipeline: Pipeline, prior: ShapePrior, pose: np.ndarray, unit: float) -> np.ndarray:
+    """Corners in the world of all that the stages after the pose can look at, (2^d, d)."""
+    reach = max(
+        (pipeline.frame.margin if pipeline.frame else 0.0) * unit,
+        (pipeline.patch.size * pipeline.patch.spacing if pipeline.patch else 0.0) * unit,
+    )
+    low, high = prior.mean.min(0) - 2 * reach, prior.mean.max(0) + 2 * reach
+    d = prior.dimension
+    return apply(pose, np.array([[(low, high)[n >> axis & 1][axis] for axis in range(d)] for n in range(2**d)]))
 
 
 def _moved(measured: Measurement, change: np.ndarray) -> Measurement:

@@ -55,14 +55,21 @@ class Refiner:
         prior: the shape, in world units.
         networks: of the bundle.
         watch: gets the time of each part.
+        unit: world units of one view unit, for the whole image.
     """
 
     def __init__(
-        self, pyramid: Pyramid, pipeline: Pipeline, prior: ShapePrior, networks: Networks, watch: Stopwatch
+        self,
+        pyramid: Pyramid,
+        pipeline: Pipeline,
+        prior: ShapePrior,
+        networks: Networks,
+        watch: Stopwatch,
+        unit: float,
     ) -> None:
         self.pyramid, self.pipeline, self.prior = pyramid, pipeline, prior
         self.networks, self.watch = networks, watch
-        self.unit = pipeline.unit(pyramid.grid)
+        self.unit = unit
         self.design = pipeline.design
 
     def look_at_frame(self, pose: np.ndarray, plan: MemoryPlan) -> Measurement:
@@ -151,11 +158,12 @@ def _read(maps: Tensor, radius: int, sigma: float) -> tuple[np.ndarray, np.ndarr
     The covariance is that of the map less that of the Gaussians, of width ``sigma``, that the network was trained on.
     """
     flat = maps.flatten(2)
-    log_sum = flat.logsumexp(-1)
-    peak = coordinates_of(flat.argmax(-1), maps.shape[2:])[:, :, None].to(maps.dtype)
-    # The window is centred on its own mean once, so that a ragged peak does not pull it to one side.
-    first = window_moments(maps, peak, radius, log_sum)
-    moments = window_moments(maps, first.mean, radius, log_sum)
+    highest, place = flat.max(-1)
+    peak = coordinates_of(place, maps.shape[2:])[:, :, None].to(maps.dtype)
+    # Within a window only the proportions count, so the sum over the whole map is not needed. The window is centred on
+    # its own mean once, so that a ragged peak does not pull it to one side.
+    first = window_moments(maps, peak, radius, highest)
+    moments = window_moments(maps, first.mean, radius, highest)
     mean, covariance = moments.mean[0, :, 0].double().cpu().numpy(), moments.covariance[0, :, 0].double().cpu().numpy()
     values, axes = np.linalg.eigh(np.nan_to_num(covariance))
     values = np.maximum(values - sigma**2, LEAST_DEVIATION**2)

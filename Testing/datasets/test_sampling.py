@@ -80,7 +80,7 @@ def test_every_permutation_and_flip_of_a_volume_is_seen_alike(permutation: tuple
             place = grid.to_index(corners @ base.matrix[:3, :3].T + base.matrix[:3, 3])
             inside = ((place > 4) & (place < np.array(grid.size) - 5)).all(-1)
         assert seen.shape == expected.shape and inside.sum() > 500
-        # An uneven last box falls on the other side of a flipped axis; away from the border, alike to the averages' error.
+        # An uneven last box falls on the other side of a flipped axis: alike to the averages' error, off the border.
         gap = (seen - expected).abs()[0, 0].numpy()[inside]
         assert gap.max() < 0.03 and gap.mean() < 0.01
 
@@ -113,6 +113,20 @@ def test_a_level_is_the_box_average_whatever_the_slab(monkeypatch: pytest.Monkey
     assert whole.values.shape == (1, 8, 4, 3)
     np.testing.assert_allclose(whole.values[0, 0, 0, 0], array[0, :3, :3, :3].mean(), rtol=1e-5)
     np.testing.assert_allclose(whole.to_world @ [0, 0, 0, 1], [0.5, 0.5, 0.5, 1])
+
+
+def test_a_part_around_a_region_is_seen_as_the_whole_is() -> None:
+    for dimension in (2, 3):
+        grid = oblique(dimension)
+        whole = Pyramid(ramp(grid, np.array([1.0, -2.0, 0.5])[:dimension]), IDENTITY)
+        frame = np.eye(dimension + 1)
+        frame[:-1, -1] = grid.centre - 2
+        corners = grid.centre + np.array(list(itertools.product([-5, 5], repeat=dimension)))
+        part = whole.around(corners)
+        assert np.prod(part.grid.size) < np.prod(grid.size)
+        expected = sample(whole, frame[None], (4,) * dimension)
+        torch.testing.assert_close(sample(part, frame[None], (4,) * dimension), expected, atol=1e-3, rtol=0)
+        assert np.prod(whole.around(corners + 1000).grid.size) >= 1
 
 
 def test_quantiles_of_a_thinned_volume_are_those_of_the_whole() -> None:
