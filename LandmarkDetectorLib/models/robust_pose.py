@@ -49,7 +49,7 @@ def find_pose(
         positions: (K, P, d) peaks in the world, NaN where there is none.
         weights: (K, P) their probabilities.
         tolerance: distance in world units at which a peak counts for about 0.6.
-        trials: how many random samples are tried; by default 400 pairs in 2D, 1500 samples of four in 3D.
+        trials: how many random samples are tried; by default 400 pairs in 2D, 800 samples of four in 3D.
         seed: of the random samples; the result is the same for the same peaks.
 
     Returns:
@@ -62,7 +62,7 @@ def find_pose(
     picked = d + 1 if d == 3 else 2
     if len(usable) < picked:
         return None
-    trials = trials or (400 if d == 2 else 1500)
+    trials = trials or (400 if d == 2 else 800)
     rng = np.random.default_rng(seed)
     # Gumbel's trick: the largest few of log-weight plus noise are a weighted sample without repetition.
     noise = rng.gumbel(size=(trials, len(usable)))
