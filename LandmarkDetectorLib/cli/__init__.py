@@ -16,4 +16,18 @@ def main() -> None:
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without a letter shows a ? and not a traceback
-    app(prog_name="landmark-detector")
+    try:
+        app(prog_name="landmark-detector")
+    finally:
+        _drop_what_nobody_reads()
+
+
+def _drop_what_nobody_reads() -> None:
+    """Where the reader of our output has gone, forget what is still in the buffer: Python would complain at exit."""
+    import os
+    import sys
+
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
