@@ -138,6 +138,8 @@ class Pipeline(_Strict):
     @model_validator(mode="after")
     def _agrees(self) -> Pipeline:
         count, d = len(self.labels), self.dimension
+        if self.frame is None and self.patch is None:
+            raise ValueError("a coarse stage alone places nothing; give frame, patch or both")
         if len(set(self.labels)) != count:
             raise ValueError("labels must differ")
         mean = np.asarray(self.prior.mean)

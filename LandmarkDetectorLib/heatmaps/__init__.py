@@ -2,7 +2,20 @@
 
 from LandmarkDetectorLib.heatmaps import decoders as _decoders  # noqa: F401  registers them
 from LandmarkDetectorLib.heatmaps.decode import Decoded, decode
+from LandmarkDetectorLib.heatmaps.expectation import Expectation, spatial_expectation, spatial_softmax
 from LandmarkDetectorLib.heatmaps.generate import gaussian_heatmaps
 from LandmarkDetectorLib.heatmaps.peaks import Peaks, find_peaks
+from LandmarkDetectorLib.heatmaps.window import WindowMoments, window_moments
 
-__all__ = ["Decoded", "Peaks", "decode", "find_peaks", "gaussian_heatmaps"]
+__all__ = [
+    "Decoded",
+    "Expectation",
+    "Peaks",
+    "WindowMoments",
+    "decode",
+    "find_peaks",
+    "gaussian_heatmaps",
+    "spatial_expectation",
+    "spatial_softmax",
+    "window_moments",
+]

@@ -120,14 +120,13 @@ class Detector:
             pyramid = pyramid.around(_region(pipeline, prior, found.pose, unit))
         refiner = Refiner(pyramid, pipeline, prior, self.networks, watch, unit)
         pose, centres = found.pose, prior.mean
-        covariances = np.zeros((len(centres), prior.dimension, prior.dimension))
         measured: list[Measurement] = []
         if pipeline.frame is not None:
             for _ in range(pipeline.frame.passes):
                 step("frame", 0.2)
                 seen = refiner.look_at_frame(pose, plan)
                 with watch("shape"):
-                    centres, covariances = refiner.join(seen, refiner.believe(seen))
+                    centres, _ = refiner.join(seen, refiner.believe(seen))
                     change = refiner.turned(pose, centres)
                     pose, centres = pose @ change, apply(np.linalg.inv(change), centres)
             measured = [_moved(seen, change)]
@@ -139,7 +138,7 @@ class Detector:
                 seen = refiner.look_at_patches(pose, pipeline.design @ centres, plan, listen)
                 measured.append(seen)
                 with watch("shape"):
-                    centres, covariances = refiner.join(seen, refiner.believe(seen))
+                    centres, _ = refiner.join(seen, refiner.believe(seen))
         with watch("shape"):
             return self._landmarks(refiner, _mean(measured), pose, image.grid)
 

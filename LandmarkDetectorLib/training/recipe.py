@@ -178,6 +178,8 @@ def read_recipe(path: str | Path) -> Recipe:
     except ValidationError as error:
         first = error.errors()[0]
         raise RecipeError(f"{path.name}: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
+    if recipe.frame is None and recipe.patch is None:
+        raise RecipeError(f"{path.name}: a coarse stage alone places nothing; give frame, patch or both.")
     if (recipe.frame is None) != (recipe.frame_training is None) or (recipe.patch is None) != (
         recipe.patch_training is None
     ):

@@ -123,6 +123,21 @@ def test_a_recipe_that_is_no_yaml_or_not_there_is_one_sentence(tmp_path: Path) -
         train("gone", tmp_path, tmp_path / "run")
 
 
+@pytest.mark.parametrize("lacking", ["patch", "frame"])
+def test_a_recipe_may_leave_out_one_of_the_fine_stages(tmp_path: Path, lacking: str) -> None:
+    recipe, data = prepared(tmp_path, steps=80, **{lacking: "", f"{lacking}_training": ""})
+    bundle = train(recipe, data, tmp_path / "run", device="cpu")
+    figures = evaluate_bundle(bundle, data, subjects="all", device="cpu")
+    assert figures["summary"]["mean"] < 2.0 and figures["summary"]["missed"] < 10
+
+
+def test_a_recipe_of_a_coarse_stage_alone_is_refused(tmp_path: Path) -> None:
+    nothing = {name: "" for name in ("frame", "frame_training", "patch", "patch_training")}
+    recipe, data = prepared(tmp_path, count=4, **nothing)
+    with pytest.raises(RecipeError, match="coarse stage alone"):
+        train(recipe, data, tmp_path / "run", device="cpu")
+
+
 def test_a_missing_licence_text_stops_before_a_bundle_is_written(tmp_path: Path) -> None:
     recipe, data = prepared(tmp_path, steps=1, count=4)
     (data / "LICENSE").unlink()
