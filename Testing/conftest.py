@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if item.get_closest_marker("slow") and not config.getoption("--slow"):
             item.add_marker(pytest.mark.skip(reason="slow: runs with --slow"))
         if item.get_closest_marker("data") and config.getoption("--data") is None:
-            item.add_marker(pytest.mark.skip(reason="needs the data sets: runs with --data FOLDER"))
+            item.add_marker(pytest.mark.skip(reason="needs the data sets: runs with --data=FOLDER"))
         if item.get_closest_marker("gpu") and not _has_cuda():
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
 
