@@ -55,30 +55,30 @@ class WholeStage(_Strict):
     tile: int = Field(96, ge=16)
 
 
-class FrameStage(_Strict):
-    """The box around the mean shape in the pose-normalised frame, all landmarks at once.
+class _FineStage(_Strict):
+    """A stage after the pose is known.
 
     A map is read in a ``window`` around its peak. ``sigma`` is the width, in samples, of the Gaussians that the network
     was trained on: a map is that much wider than what the network does not know.
     """
 
     spacing: float = Field(gt=0)
+    network: NetworkSettings
+    window: float = Field(gt=0)
+    passes: int = Field(1, ge=1)
+    sigma: float = Field(0.0, ge=0)
+
+
+class FrameStage(_FineStage):
+    """The box around the mean shape in the pose-normalised frame, with a margin, all landmarks at once."""
+
     margin: float = Field(gt=0)
-    network: NetworkSettings
-    window: float = Field(gt=0)
-    passes: int = Field(1, ge=1)
-    sigma: float = Field(0.0, ge=0)
 
 
-class PatchStage(_Strict):
-    """A patch around each landmark in the pose-normalised frame, one conditioned network for all; read as a frame."""
+class PatchStage(_FineStage):
+    """A patch of ``size`` samples a side around each landmark, one conditioned network for all."""
 
-    spacing: float = Field(gt=0)
     size: int = Field(ge=8)
-    network: NetworkSettings
-    window: float = Field(gt=0)
-    passes: int = Field(1, ge=1)
-    sigma: float = Field(0.0, ge=0)
 
 
 class PriorSettings(_Strict):

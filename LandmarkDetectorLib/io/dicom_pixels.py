@@ -84,7 +84,7 @@ def _values(planes: Sequence[Plane], wanted: np.dtype) -> Iterator[np.ndarray]:
     for plane in planes[1:]:
         try:
             frame = next(stored)
-        except Exception:
+        except Exception:  # as above
             raise _damaged(first) from None
         yield _real(frame, plane, wanted)
 
