@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 import warnings
 from collections.abc import Sequence
@@ -81,6 +80,8 @@ def _detect_one(
     for notice in detection.notices:
         say(f"Note: {notice}")
     if table:
+        from LandmarkDetectorLib.inference.memory import peak_memory
+
         results.print(landmark_table(detection.landmarks, job.image.name, image.dimension))
         spent = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in timing.items())
         say(f"Time: {spent}; peak memory {peak_memory() / 2**20:.0f} MB.")
@@ -137,17 +138,6 @@ def write_files(job: Job, image: Image, detection: Detection, bundle: Bundle, ti
         for file in fresh:
             file.unlink(missing_ok=True)
         raise
-
-
-def peak_memory() -> int:
-    """The most memory that this process has held so far, in bytes."""
-    import psutil
-
-    if sys.platform == "win32":
-        return int(psutil.Process().memory_info().peak_wset)
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _what_was_written(records: list[dict[str, Any]], count: int) -> str:

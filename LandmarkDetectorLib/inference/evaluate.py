@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 
 from LandmarkDetectorLib.bundles import Bundle, load_bundle
 from LandmarkDetectorLib.core import DatasetError, LandmarkSet
 from LandmarkDetectorLib.datasets.cases import Case, Dataset, read_dataset
 from LandmarkDetectorLib.evaluation import biometry_errors, false_finds, head_biometry, radial_errors, summarise
 from LandmarkDetectorLib.inference.detector import Detection, Detector
+from LandmarkDetectorLib.inference.memory import peak_memory
 
 HEAD = ("OFD left", "OFD right", "BPD upper", "BPD lower")
 """A bundle that finds these four is judged by the head's measurements too."""
@@ -35,8 +35,7 @@ def evaluate_bundle(
         bundle: a bundle, its name or its folder.
         data: a folder with a ``dataset.json``.
         subjects: ``held-out`` (those that the bundle says did not train and may be judged), ``all`` (also those that
-            trained:
-            the figures are then too good), or the path of a text file with one subject a line.
+            trained: the figures are then too good), or the path of a text file with one subject a line.
         device: as for :class:`Detector`.
         progress: called with a subject's number and the fraction done.
 
@@ -68,7 +67,7 @@ def evaluate_bundle(
         "subjects": subjects if subjects in ("held-out", "all") else Path(subjects).name,
         "device": str(detector.plan.device),
         "seconds": _seconds(seconds, detections),
-        "peak_memory_mb": round(_peak_memory() / 2**20),
+        "peak_memory_mb": round(peak_memory() / 2**20),
     }
 
 
@@ -148,18 +147,6 @@ def _seconds(seconds: list[float], detections: list[Detection]) -> dict[str, Any
         "parts": {name: round(value, 4) for name, value in sorted(parts.items())},
         "other_over_networks": other / networks if networks else None,
     }
-
-
-def _peak_memory() -> int:
-    """Peak resident memory of this process in bytes."""
-    info = psutil.Process().memory_info()
-    if hasattr(info, "peak_wset"):  # Windows
-        return int(info.peak_wset)
-    import resource
-    import sys
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(peak if sys.platform == "darwin" else peak * 1024)
 
 
 def _plain(value: float) -> float | None:

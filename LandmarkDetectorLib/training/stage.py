@@ -1,9 +1,8 @@
 """Train one stage: a sampler and a network in, averaged weights and a curve out.
 
 The engine is ignite's. Every step draws its sample from a generator seeded by (seed, stage, step), and the checkpoint
-holds the
-network, its average, the optimiser and the step: an interrupted run goes on to the same result (bit for bit on one
-machine).
+holds the network, its average, the optimiser and the step: an interrupted run goes on to the same result (bit for bit
+on one machine).
 """
 
 from __future__ import annotations
@@ -90,7 +89,7 @@ class _Stage:
                 self.pool, self.next = pool, pool.submit(self._batch, self.step * self.training.accumulate)
                 self.engine.run([None] * remaining, max_epochs=1, epoch_length=remaining)
                 self.next.result()
-        if self.step % every or not self.history:
+        if not self.history or self.history[-1]["step"] != self.step:
             self._validate()
         # Weights are picked by the validation cases only where the recipe asks for it: those cases are then no test.
         if self.best is not None and self.training.patience is not None:

@@ -73,6 +73,16 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
         assert torch.equal(value, parts[name]), name
 
 
+def test_a_run_that_is_complete_is_only_published_anew(tmp_path: Path) -> None:
+    recipe, data = prepared(tmp_path, steps=30)
+    train(recipe, data, tmp_path / "run", device="cpu")
+    curves = {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "run").glob("*.csv")}
+    train(recipe, data, tmp_path / "run", device="cpu", resume=True)
+    assert curves and curves == {
+        path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "run").glob("*.csv")
+    }
+
+
 def test_a_fold_shares_no_family_with_what_trains(tmp_path: Path) -> None:
     recipe, data = prepared(tmp_path)
     content, dataset = read_recipe(recipe), read_dataset(data)
