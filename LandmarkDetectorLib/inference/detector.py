@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import chdtr
 
 from LandmarkDetectorLib.bundles import Bundle, load_bundle
 from LandmarkDetectorLib.bundles.pipeline import Pipeline, read_pipeline
@@ -18,6 +18,7 @@ from LandmarkDetectorLib.core.similarity import apply
 from LandmarkDetectorLib.datasets.intensity import Intensity
 from LandmarkDetectorLib.datasets.sampling import Pyramid
 from LandmarkDetectorLib.inference.coarse import coarse_pose
+from LandmarkDetectorLib.inference.detection import Detection
 from LandmarkDetectorLib.inference.memory import MemoryPlan, first_plan, run_within_memory
 from LandmarkDetectorLib.inference.networks import Networks
 from LandmarkDetectorLib.inference.refine import Measurement, Refiner
@@ -27,15 +28,6 @@ from LandmarkDetectorLib.models.allocator import keep_freed_memory
 from LandmarkDetectorLib.models.threads import one_blas_thread
 
 Progress = Callable[[str, float], None]
-
-
-@dataclass(frozen=True, eq=False)
-class Detection:
-    """Landmarks, the seconds that each part took, and what a person should be told."""
-
-    landmarks: LandmarkSet
-    timing: dict[str, float] = field(default_factory=dict)
-    notices: list[str] = field(default_factory=list)
 
 
 class Detector:
@@ -159,7 +151,7 @@ class Detector:
                 marks.append(Landmark(label, status="missing"))
                 continue
             variance = np.trace(spread[k]) / d
-            confidence = float(presence[k] * chi2.cdf(tolerance**2 / max(variance, 1e-12), d))
+            confidence = float(presence[k] * chdtr(d, tolerance**2 / max(variance, 1e-12)))
             marks.append(Landmark(label, world[k], "defined", confidence, spread[k]))
         return marks
 

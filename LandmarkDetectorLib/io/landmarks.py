@@ -60,6 +60,11 @@ def save_landmarks(landmarks: LandmarkSet, path: str | os.PathLike[str], *, coor
     _chosen(_WRITERS, path)(landmarks, path, coordinate_system=coordinate_system)
 
 
+def check_landmark_format(path: str | os.PathLike[str]) -> None:
+    """Raise LandmarkFileError now, not after hours of work, where the suffix is of no format that can be written."""
+    _chosen(_WRITERS, Path(path))
+
+
 def _chosen(known: dict[str, _Function], path: Path) -> _Function:
     suffix = suffix_of(path)
     if suffix not in known:

@@ -1,0 +1,251 @@
+"""Voxels on their way to the worker: a private file that both processes map, so that nothing goes through text.
+
+The file lies in a folder of its own that only its owner may open, in memory (``/dev/shm``) where there is room, else in
+the system's folder for temporary files. Neither name says anything of the image. The side that made it removes it; of
+what a crashed application could not remove, :func:`sweep` cleans up: an application holds a lock in its folder for as
+long as it lives, whatever way it ends.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import stat
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from LandmarkDetectorLib.core import Grid, Image, ImageError, LandmarkDetectorError
+
+if os.name == "posix":
+    import fcntl
+
+PIECE = 8 << 20
+"""Bytes that are written at a time: a few milliseconds, between which an application stays alive."""
+SPARE = 64 << 20
+"""Bytes that must stay free beside the file."""
+PREFIX = "landmark-detector-"
+_OWNER, _VOXELS = "owner", "voxels"
+_UNOWNED_SECONDS = 3600.0
+"""A folder in which no lock was ever made is left alone for this long: its owner may be about to."""
+
+
+class VoxelFile:
+    """The voxels of one image in a file; a context manager that removes it.
+
+    Args:
+        image: what to write; it is read piece by piece, never copied as a whole.
+
+    Raises:
+        LandmarkDetectorError: no folder has room for it, or none can be written.
+    """
+
+    def __init__(self, image: Image) -> None:
+        self._image = image
+        self._dtype = _plain(image.array.dtype)
+        needed = image.array.size * self._dtype.itemsize
+        self._home = _private_folder(needed, image.name)
+        self._path = self._home.path / _VOXELS
+        self._whole = False
+
+    def write_steps(self) -> Iterator[float]:
+        """Write it piece by piece, and say after each the fraction that is written.
+
+        Raises:
+            LandmarkDetectorError: the disk is full; the file is removed then.
+        """
+        array, done = self._image.array, 0
+        try:
+            with open(self._path, "xb", buffering=0) as stream:
+                for piece in _pieces(array, self._dtype.itemsize):
+                    _write(stream.fileno(), np.ascontiguousarray(piece, dtype=self._dtype).data.cast("B"))
+                    done += piece.size
+                    yield done / array.size
+        except OSError as error:
+            self.close()
+            raise _no_room(self._image.name, error.strerror or type(error).__name__) from error
+        self._whole = True
+
+    def write(self) -> None:
+        """Write all of it at once; errors as of :meth:`write_steps`."""
+        for _ in self.write_steps():
+            pass
+
+    @property
+    def reference(self) -> dict[str, Any]:
+        """What the worker needs to find it, as JSON values."""
+        if not self._whole:
+            raise ValueError("the voxels have not been written to the end")
+        grid = self._image.grid
+        return {
+            "file": str(self._path),
+            "dtype": self._dtype.str,
+            "shape": list(self._image.array.shape),
+            "name": self._image.name,
+            "grid": {
+                "size": list(grid.size),
+                "spacing": list(grid.spacing),
+                "origin": list(grid.origin),
+                "direction": grid.direction.tolist(),
+                "unit": grid.unit,
+            },
+        }
+
+    def close(self) -> None:
+        """Remove the file and its folder; as often as you like."""
+        self._home.remove()
+
+    def __enter__(self) -> VoxelFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def read_mapped(reference: Mapping[str, Any]) -> Image:
+    """The image in a file that :class:`VoxelFile` wrote, mapped: what is not looked at is not read, nor ever altered.
+
+    Raises:
+        ImageError: the file is gone or not whole, or the reference is wrong.
+    """
+    try:
+        path, shape = Path(reference["file"]), tuple(int(n) for n in reference["shape"])
+        dtype, name = np.dtype(reference["dtype"]), str(reference["name"])
+        size, spacing, origin = (tuple(reference["grid"][key]) for key in ("size", "spacing", "origin"))
+        direction = np.asarray(reference["grid"]["direction"], dtype=np.float64)
+        grid = Grid(size, spacing, origin, direction, reference["grid"]["unit"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ImageError(f"The reference to an image is wrong ({error!r}); detect again.") from error
+    expected = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
+    try:
+        if path.stat().st_size != expected:  # a map that is longer than its file would end the process
+            raise ImageError(f"{name}: its voxels did not arrive as a whole; detect again.")
+        # Private to this process ("c"): torch wants arrays that could be written to.
+        array = np.memmap(path, dtype, "c", shape=shape)
+    except OSError as error:
+        raise ImageError(f"{name}: its voxels are no longer there ({error.strerror}); detect again.") from error
+    return Image(array, grid, name)
+
+
+def sweep() -> int:
+    """Remove what applications that no longer live have left behind; returns how many folders that were."""
+    removed = 0
+    for base in _bases():
+        with suppress(OSError):
+            for path in base.glob(f"{PREFIX}*"):
+                removed += _removed_if_orphaned(path)
+    return removed
+
+
+class _Home:
+    """A folder that only its owner may open, and the lock in it that says that the owner lives."""
+
+    def __init__(self, base: Path) -> None:
+        self.path = base / f"{PREFIX}{secrets.token_hex(8)}"
+        os.mkdir(self.path, 0o700)
+        try:
+            # Under another name until it is locked: whoever sweeps never sees it unlocked.
+            unlocked = self.path / f"{_OWNER}-new"
+            self._lock = open(unlocked if os.name == "posix" else self.path / _OWNER, "xb")  # noqa: SIM115
+            if os.name == "posix":
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                unlocked.rename(self.path / _OWNER)
+        except OSError:
+            shutil.rmtree(self.path, ignore_errors=True)
+            raise
+
+    def remove(self) -> None:
+        if not self._lock.closed:
+            # The voxels first: should this be broken off, the lock falls and the rest is swept.
+            with suppress(FileNotFoundError, PermissionError):  # Windows: a worker still has it; it is swept later
+                (self.path / _VOXELS).unlink()
+            self._lock.close()
+            shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _removed_if_orphaned(path: Path) -> bool:
+    """Remove a folder whose owner does not live; a folder of another person's is left alone."""
+    owner = path / _OWNER
+    try:
+        status = path.lstat()
+        if not stat.S_ISDIR(status.st_mode) or (os.name == "posix" and status.st_uid != os.getuid()):
+            return False
+        if not owner.exists():
+            if time.time() - status.st_mtime < _UNOWNED_SECONDS:
+                return False
+        elif os.name == "posix":
+            with open(owner, "rb") as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        else:
+            owner.unlink()  # Windows refuses while the owner has it open
+    except OSError:  # it is locked, or somebody else is removing it
+        return False
+    shutil.rmtree(path, ignore_errors=True)
+    return not path.exists()
+
+
+def _bases() -> list[Path]:
+    """Where the files may lie, the best place first."""
+    memory = Path("/dev/shm")
+    places = [memory] if os.name == "posix" and memory.is_dir() and os.access(memory, os.W_OK) else []
+    return [*places, Path(tempfile.gettempdir())]
+
+
+def _private_folder(needed: int, name: str) -> _Home:
+    reason = "none has the room"
+    for base in _bases():
+        try:
+            if _room_in(base) < needed + SPARE:
+                continue
+            return _Home(base)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+    raise _no_room(name, f"{reason}; {needed / 2**20:.0f} MB are needed")
+
+
+def _room_in(base: Path) -> int:
+    room = shutil.disk_usage(base).free
+    if base == Path("/dev/shm"):  # what is there takes memory: never more than half of what is free
+        from LandmarkDetectorLib.io.limits import available_memory
+
+        memory = available_memory()
+        return room if memory is None else min(room, memory // 2)
+    return room
+
+
+def _no_room(name: str, reason: str) -> LandmarkDetectorError:
+    return LandmarkDetectorError(
+        f"{name}: its voxels cannot be handed to the worker, no folder for temporary files takes them ({reason}); "
+        "free some space on the disk."
+    )
+
+
+def _plain(dtype: np.dtype) -> np.dtype:
+    """The type that they are written in: this machine's own order of bytes, at most 64 bits."""
+    return np.dtype(np.float64) if dtype.itemsize > 8 else dtype.newbyteorder("=")
+
+
+def _pieces(array: np.ndarray, itemsize: int) -> Iterator[np.ndarray]:
+    """Parts of an array in the order in which its values stand, each of at most :data:`PIECE` bytes."""
+    size = array.size * itemsize
+    if size <= PIECE or array.ndim == 0:
+        yield array
+        return
+    at_once = PIECE // max(1, size // len(array))
+    if at_once == 0:
+        for part in array:
+            yield from _pieces(part, itemsize)
+    else:
+        for start in range(0, len(array), at_once):
+            yield array[start : start + at_once]
+
+
+def _write(descriptor: int, data: memoryview) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
