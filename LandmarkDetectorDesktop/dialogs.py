@@ -1,0 +1,72 @@
+"""What the desktop says to a person and asks of him; a test may answer in his place."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from PySide6.QtWidgets import QMessageBox, QWidget
+
+_ICONS = {
+    "error": QMessageBox.Icon.Critical,
+    "warning": QMessageBox.Icon.Warning,
+    "info": QMessageBox.Icon.Information,
+    "question": QMessageBox.Icon.Question,
+}
+
+
+class Dialogs:
+    """Message boxes over a window.
+
+    Args:
+        window: gives the window that they stand over, or None.
+        title: their title.
+        answer: asked instead of the person, with the kind (error, warning, info, question) and the text; returns
+            whether it is confirmed. Then no box is shown.
+
+    Attributes:
+        said: what was said or asked so far, as (kind, text); kept for tests, the last hundred.
+    """
+
+    def __init__(
+        self, window: Callable[[], QWidget | None], title: str, answer: Callable[[str, str], bool] | None = None
+    ) -> None:
+        self._window = window
+        self._title = title
+        self.answer = answer
+        self.said: list[tuple[str, str]] = []
+
+    def say(self, kind: str, text: str, *, detail: str = "", title: str = "", parent: QWidget | None = None) -> None:
+        """Show a text until the person has read it."""
+        self._ask(kind, text, QMessageBox.StandardButton.Ok, detail, title, parent)
+
+    def confirm(
+        self,
+        text: str,
+        buttons: QMessageBox.StandardButton,
+        *,
+        detail: str = "",
+        title: str = "",
+        parent: QWidget | None = None,
+    ) -> bool:
+        """Ask; True for OK, Yes or Retry."""
+        return self._ask("question", text, buttons, detail, title, parent)
+
+    def _ask(
+        self,
+        kind: str,
+        text: str,
+        buttons: QMessageBox.StandardButton,
+        detail: str,
+        title: str,
+        parent: QWidget | None,
+    ) -> bool:
+        self.said = [*self.said[-99:], (kind, text)]
+        logging.getLogger(__name__).debug("%s: %s", kind, text)
+        if self.answer is not None:
+            return bool(self.answer(kind, text))
+        box = QMessageBox(_ICONS[kind], title or self._title, text, buttons, parent or self._window())
+        if detail:
+            box.setDetailedText(detail)
+        agreed = (QMessageBox.StandardButton.Ok, QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.Retry)
+        return QMessageBox.StandardButton(box.exec()) in agreed
