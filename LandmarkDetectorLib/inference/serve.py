@@ -8,7 +8,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -153,7 +153,8 @@ def write_outputs(detection: Detection, outputs: list[Path], coordinates: str) -
             save_landmarks(detection.landmarks, output, coordinate_system=coordinates)
     except BaseException:
         for output in fresh:
-            output.unlink(missing_ok=True)
+            with suppress(FileNotFoundError, NotADirectoryError):
+                output.unlink()
         raise
 
 

@@ -1,0 +1,201 @@
+"""The talk between an application and its worker, without any input or output: every face can drive it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from LandmarkDetectorLib.core import LandmarkDetectorError, errors
+from LandmarkDetectorLib.inference.detection import Detection
+from LandmarkDetectorLib.inference.protocol import (
+    PROTOCOL,
+    Lines,
+    ProtocolError,
+    decode,
+    encode,
+    landmarks_from_record,
+)
+
+
+class WorkerError(LandmarkDetectorError):
+    """The worker ended, or cannot be understood; a new one can be started."""
+
+
+class Listener(Protocol):
+    """What a face wants to hear of the running request."""
+
+    def on_ready(self, devices: list[dict[str, str]]) -> None:
+        """The worker has loaded its libraries; ``devices`` have a ``name`` for requests and a ``label`` for people."""
+
+    def on_progress(self, stage: str, fraction: float) -> None:
+        """So much of the whole is done."""
+
+    def on_notice(self, text: str) -> None:
+        """Something that the person should be told, at once; those of the detection come with the result."""
+
+    def on_result(self, detection: Detection) -> None:
+        """The request has ended well."""
+
+    def on_error(self, message: str) -> None:
+        """The request, or the worker itself, has failed; one sentence."""
+
+
+class Conversation:
+    """The talk with one worker process.
+
+    Args:
+        send: writes bytes to its standard input.
+        listener: is told what comes back.
+        end: ends the process; called where it cannot be understood.
+    """
+
+    def __init__(
+        self, send: Callable[[bytes], None], listener: Listener, end: Callable[[], None] | None = None
+    ) -> None:
+        self._send, self._listener, self._end = send, listener, end
+        self._lines = Lines()
+        self._number = 0
+        self._running: tuple[int, str] | None = None
+        self.ready = False
+        self.over = False
+        self.pid: int | None = None
+        """Of the worker itself, also where a launcher stands between."""
+        self.error: LandmarkDetectorError | None = None
+        """What the listener was told last by ``on_error``, by its kind."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request runs; one more is refused, except behind a ``load``, which nobody waits for."""
+        return self._running is not None
+
+    def load(self, bundle: str | os.PathLike[str], device: str = "auto") -> None:
+        """Have the worker read a bundle now, so that the first detection does not wait for it."""
+        self._request("load", bundle=os.fspath(bundle), device=device)
+
+    def detect(self, reference: Mapping[str, Any], bundle: str | os.PathLike[str], device: str = "auto") -> None:
+        """Detect in the image of :attr:`VoxelFile.reference`; the file must stay until the request has ended."""
+        self._request("detect", image=dict(reference), bundle=os.fspath(bundle), device=device)
+
+    def detect_file(
+        self,
+        image: str | os.PathLike[str],
+        outputs: Sequence[str | os.PathLike[str]],
+        bundle: str | os.PathLike[str],
+        device: str = "auto",
+        *,
+        spacing: Sequence[float] | None = None,
+        coordinates: str = "LPS",
+    ) -> None:
+        """Have the worker read an image file or DICOM folder, detect, and write the landmarks to all of ``outputs``."""
+        written = [os.path.abspath(output) for output in outputs]
+        more = {} if spacing is None else {"spacing": list(spacing)}
+        self._request(
+            "detect_file",
+            image=os.path.abspath(image),
+            outputs=written,
+            bundle=os.fspath(bundle),
+            device=device,
+            coordinates=coordinates,
+            **more,
+        )
+
+    def cancel(self) -> None:
+        """Ask the running request to stop at its next step; its end is told as an error of kind ``Cancelled``."""
+        if self.busy:
+            self._send(encode({"command": "cancel"}))
+
+    def feed(self, piece: bytes) -> None:
+        """Take what has come from the worker's standard output, cut in any way."""
+        try:
+            for line in self._lines.feed(piece):
+                if self.over:
+                    return
+                if self.pid is None and not line.lstrip().startswith(b"{"):
+                    continue  # a launcher or the interpreter's site may greet before the worker does
+                self._take(decode(line))
+        except ProtocolError as error:
+            self._break_off(f"The worker cannot be understood ({error}) and was ended; try again.")
+
+    def lost(self, reason: str = "it ended unexpectedly") -> None:
+        """To be called when the process has ended or could not be started."""
+        if not self.over:
+            self.over = True
+            busy, self._running = self.busy, None
+            if busy or not self.ready:
+                during = "during the detection" if busy else "while it was starting"
+                self._fail(WorkerError(f"The worker was lost {during} ({reason}); try again."))
+
+    def _request(self, command: str, **content: Any) -> None:
+        if self.over:
+            raise WorkerError("The worker has ended; start a new one.")
+        if self._running is not None and self._running[1] != "load":
+            raise WorkerError("The worker is busy with another request; wait for its end, or cancel it.")
+        self._number += 1
+        line = encode({"id": self._number, "command": command, **content})
+        self._running = (self._number, command)
+        self._send(line)
+
+    def _take(self, message: Mapping[str, Any]) -> None:
+        event, number = message.get("event"), message.get("id")
+        try:
+            if event == "hello":
+                self._greet(message)
+            elif event == "ready":
+                self.ready = True
+                self._listener.on_ready([dict(device) for device in message["devices"]])
+            elif number is None and event == "error":
+                self._break_off(str(message["message"]))
+            elif self._running is not None and number == self._running[0]:
+                self._answer(event, message)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ProtocolError(f"the event {str(event)[:40]!r} is wrong: {error!r}") from error
+
+    def _greet(self, message: Mapping[str, Any]) -> None:
+        self.pid = int(message["pid"])
+        if message["protocol"] != PROTOCOL:
+            self._break_off(
+                f"The worker speaks version {message['protocol']} of the protocol and this application {PROTOCOL}; "
+                "install both from the same release."
+            )
+
+    def _answer(self, event: Any, message: Mapping[str, Any]) -> None:
+        if event == "progress":
+            self._listener.on_progress(str(message["stage"]), float(message["fraction"]))
+        elif event == "notice":
+            self._listener.on_notice(str(message["text"]))
+        elif event == "error":
+            self._running = None
+            self._fail(_error_of(str(message["kind"]), str(message["message"])))
+        elif event == "result":
+            assert self._running is not None
+            if self._running[1] == "load":
+                self._running = None
+                return
+            detection = Detection(
+                landmarks_from_record(message["landmarks"]), dict(message["timing"]), list(message["notices"])
+            )
+            self._running = None
+            self._listener.on_result(detection)
+        else:
+            raise ProtocolError(f"there is no event {str(event)[:40]!r}")
+
+    def _break_off(self, sentence: str) -> None:
+        if self.over:
+            return
+        self.over, self._running = True, None
+        if self._end is not None:
+            self._end()
+        self._fail(WorkerError(sentence))
+
+    def _fail(self, error: LandmarkDetectorError) -> None:
+        self.error = error
+        self._listener.on_error(str(error))
+
+
+def _error_of(kind: str, message: str) -> LandmarkDetectorError:
+    """The error of this kind in the house's family."""
+    known = getattr(errors, kind, None)
+    if isinstance(known, type) and issubclass(known, LandmarkDetectorError):
+        return known(message)
+    return WorkerError(message)
