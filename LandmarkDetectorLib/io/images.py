@@ -52,7 +52,7 @@ def load_image(path: str | os.PathLike[str], *, spacing: Sequence[float] | None 
         stem, (array, grid) = stem_of(path, suffix), reader(path, spacing)
     if spacing is not None:
         grid = _scaled(grid, spacing, name)
-    return Image(_mended(_native(array), name), grid, stem)
+    return Image(mended(_native(array), name), grid, stem)
 
 
 def save_image(image: Image, path: str | os.PathLike[str]) -> None:
@@ -193,8 +193,8 @@ def _native(array: np.ndarray) -> np.ndarray:
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
-def _mended(array: np.ndarray, name: str) -> np.ndarray:
-    """The array with finite values only; in place where that is possible."""
+def mended(array: np.ndarray, name: str) -> np.ndarray:
+    """The array with finite values only, and a notice of what was not; in place unless it is read-only."""
     if array.size == 0:
         raise ImageError(f"{name}: the image is empty; its size is {array.shape}.")
     lowest, highest = array.min(), array.max()

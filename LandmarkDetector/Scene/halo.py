@@ -1,0 +1,204 @@
+"""How sure the detector is, drawn around each landmark that nobody has reviewed: ellipsoids in 3D and in the slices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+
+from .control_points import index_of, is_placed
+from .review import Review
+from .state import UNREVIEWED, Proposal
+from .volume_image import TO_LPS
+
+LEVEL = {2: 2.4477, 3: 2.7955}
+"""Standard deviations within which 95 % of a normal distribution in 2D and 3D lie, sqrt(chi2.ppf(0.95, d))."""
+
+SURE, FAIR, UNSURE, UNKNOWN = (86, 180, 233), (240, 228, 66), (213, 94, 0), (204, 204, 204)
+"""Sky blue, yellow and vermilion of Okabe and Ito, told apart by those who see no red or green; gray where unknown."""
+
+_THINNEST = 0.2
+"""Shortest half-axis by the longest: a flat region in a picture's own plane would not be cut by that plane."""
+_RINGS, _AROUND = 12, 24
+_COLOURS = "confidence"
+
+
+def colour_of(confidence: float | None) -> tuple[int, int, int]:
+    """RGB in 0..255: from unsure (0) over fair (0.5) to sure (1); gray where nobody said."""
+    if confidence is None:
+        return UNKNOWN
+    low, high, share = (UNSURE, FAIR, 2 * confidence) if confidence < 0.5 else (FAIR, SURE, 2 * confidence - 1)
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(low, high, strict=True))
+    return red, green, blue
+
+
+class Halo:
+    """A model of the regions in which the landmarks lie with 95 % probability, by the detector's own account.
+
+    It follows moved points and the parent transform, and loses a landmark's region when that is reviewed. It is not
+    saved with the scene and cannot be picked, so that a point that is dragged in 3D does not stick to it.
+
+    Args:
+        review: whose landmarks are drawn.
+    """
+
+    def __init__(self, review: Review) -> None:
+        self.review = review
+        self.scene = review.scene
+        self._slots: dict[str, int] = {}
+        self._centres = np.empty((0, 3))
+        self._drawn: list[tuple[str, Proposal]] = []
+        self._template, self._cells = _unit_sphere()
+        self.model = self._add_model()
+        self.update()
+        review.observe(self.update)
+        node = review.node
+        self._tags = [
+            node.AddObserver(node.PointModifiedEvent, self._on_point),
+            node.AddObserver(slicer.vtkMRMLTransformableNode.TransformModifiedEvent, self._on_transform),
+        ]
+        self._on_transform()
+
+    @property
+    def visible(self) -> bool:
+        """Whether the regions are shown."""
+        return bool(self.model.GetDisplayVisibility())
+
+    def show(self, visible: bool) -> None:
+        """Show or hide all regions."""
+        self.model.SetDisplayVisibility(bool(visible))
+
+    def update(self) -> None:
+        """Draw what the review says now."""
+        if not self.review.alive:
+            self._clear()
+            return
+        state, node = self.review.state, self.review.node
+        drawn = [
+            (key, entry.proposal)
+            for key, entry in state.points.items()
+            if entry.status == UNREVIEWED and entry.proposal is not None and entry.proposal.covariance is not None
+        ]
+        if drawn != self._drawn:
+            self._drawn = drawn
+            self._build()
+        for key in self._slots:
+            self._follow(index_of(node, key), key)
+
+    def release(self) -> None:
+        """Take the model out of the scene."""
+        for tag in self._tags:
+            self.review.node.RemoveObserver(tag)
+        self._tags = []
+        self._clear()
+
+    def _clear(self) -> None:
+        if self.model.GetScene() is not None:
+            display = self.model.GetDisplayNode()
+            self.scene.RemoveNode(self.model)
+            if display is not None:
+                self.scene.RemoveNode(display)
+
+    def _add_model(self) -> Any:
+        model = self.scene.CreateNodeByClass("vtkMRMLModelNode")
+        model.UnRegister(None)
+        model.SetName(f"{self.review.node.GetName()} 95 %")
+        display = self.scene.CreateNodeByClass("vtkMRMLModelDisplayNode")
+        display.UnRegister(None)
+        for node in (model, display):
+            node.SetSaveWithScene(False)
+            node.SetHideFromEditors(True)
+        model.SetSelectable(False)
+        display.SetVisibility2D(True)
+        display.SetSliceIntersectionThickness(2)
+        display.SetSliceIntersectionOpacity(0.9)
+        display.SetOpacity(0.35)
+        display.SetBackfaceCulling(True)
+        display.SetSpecular(0)
+        display.SetAmbient(0.3)
+        self.scene.AddNode(display)
+        self.scene.AddNode(model)
+        model.SetAndObserveDisplayNodeID(display.GetID())
+        model.SetAndObservePolyData(vtk.vtkPolyData())
+        display.SetActiveScalar(_COLOURS, vtk.vtkAssignAttribute.POINT_DATA)
+        display.SetScalarRangeFlag(display.UseDirectMapping)
+        display.SetScalarVisibility(True)
+        return model
+
+    def _build(self) -> None:
+        """Shapes and colours of all regions, around the places of their proposals."""
+        size, count = len(self._template), len(self._drawn)
+        axes = np.array([_half_axes(proposal) for _, proposal in self._drawn]).reshape(-1, 3, 3)
+        self._slots = {key: slot for slot, (key, _) in enumerate(self._drawn)}
+        self._centres = np.array([proposal.position for _, proposal in self._drawn]).reshape(-1, 3) * TO_LPS
+        points = np.einsum("pi,kji->kpj", self._template, axes) + self._centres[:, None]
+        normals = np.einsum("pi,kji->kpj", self._template, np.linalg.inv(axes).transpose(0, 2, 1))
+        normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+        colours = np.array([colour_of(proposal.confidence) for _, proposal in self._drawn], dtype=np.uint8)
+        data = vtk.vtkPolyData()
+        places = vtk.vtkPoints()
+        places.SetData(numpy_to_vtk(points.reshape(-1, 3), deep=1))
+        data.SetPoints(places)
+        cells = (self._cells + size * np.arange(count)[:, None, None]).reshape(-1, 3)
+        triangles = vtk.vtkCellArray()
+        triangles.SetData(3, numpy_to_vtk(cells.ravel(), deep=1, array_type=vtk.VTK_ID_TYPE))
+        data.SetPolys(triangles)
+        data.GetPointData().SetNormals(numpy_to_vtk(normals.reshape(-1, 3), deep=1))
+        painted = numpy_to_vtk(np.repeat(colours.reshape(-1, 3), size, axis=0), deep=1)
+        painted.SetName(_COLOURS)
+        data.GetPointData().SetScalars(painted)
+        self.model.SetAndObservePolyData(data)
+
+    def _follow(self, index: int, key: str) -> None:
+        """Bring a region to where its control point is."""
+        if index < 0 or not is_placed(self.review.node, index):
+            return
+        slot = self._slots[key]
+        shift = np.array(self.review.node.GetNthControlPointPosition(index)) - self._centres[slot]
+        if not shift.any():
+            return
+        self._centres[slot] += shift
+        data = self.model.GetPolyData()
+        size = len(self._template)
+        points = data.GetPoints()
+        vtk_to_numpy(points.GetData())[slot * size : (slot + 1) * size] += shift
+        points.GetData().Modified()
+        points.Modified()
+        data.Modified()
+
+    @vtk.calldata_type(vtk.VTK_INT)
+    def _on_point(self, node: Any, event: str, index: int | None = None) -> None:
+        if index is None or not 0 <= index < node.GetNumberOfControlPoints():
+            return  # a whole list that changed reaches us through the review
+        key = node.GetNthControlPointID(index)
+        if key in self._slots:
+            self._follow(index, key)
+
+    def _on_transform(self, *_: Any) -> None:
+        self.model.SetAndObserveTransformNodeID(self.review.node.GetTransformNodeID())
+
+
+def _half_axes(proposal: Proposal) -> np.ndarray:
+    """The half-axes of the 95 % region as columns, in RAS, (3, 3)."""
+    covariance = np.reshape(np.array(proposal.covariance), (3, 3))
+    variances, directions = np.linalg.eigh((covariance + covariance.T) / 2)
+    flat = variances[0] <= 1e-9 * max(variances[-1], 1e-12)
+    lengths = LEVEL[2 if flat else 3] * np.sqrt(np.maximum(variances, 0))
+    lengths = np.maximum(lengths, max(_THINNEST * lengths.max(), 1e-6))
+    return TO_LPS[:, None] * directions * lengths
+
+
+def _unit_sphere() -> tuple[np.ndarray, np.ndarray]:
+    """Points (P, 3) and triangles (T, 3), turned outwards, of a sphere of radius 1."""
+    source = vtk.vtkSphereSource()
+    source.SetRadius(1.0)
+    source.SetPhiResolution(_RINGS)
+    source.SetThetaResolution(_AROUND)
+    source.SetOutputPointsPrecision(vtk.vtkAlgorithm.DOUBLE_PRECISION)
+    source.Update()
+    data = source.GetOutput()
+    cells = vtk_to_numpy(data.GetPolys().GetConnectivityArray()).reshape(-1, 3)
+    return vtk_to_numpy(data.GetPoints().GetData()).copy(), cells.astype(np.int64)

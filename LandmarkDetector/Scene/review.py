@@ -1,0 +1,382 @@
+"""What a person does to a proposal: confirm, correct, say that it is absent, take that back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+
+from .control_points import index_of, keys_of, place, position_of, to_world
+from .history import History
+from .record import ATTRIBUTE, read_state, spoken_of, write_state
+from .state import ABSENT, CONFIRMED, CORRECTED, NOT_FOUND, REVIEWED, STATUSES, UNREVIEWED, Entry, State
+
+_STILL = 1e-6
+"""Nearer than this, in mm, a landmark has not been moved; files keep positions to the last bit but one."""
+
+_EVENTS = (
+    "PointAddedEvent",
+    "PointRemovedEvent",
+    "PointModifiedEvent",
+    "PointPositionDefinedEvent",
+    "PointPositionUndefinedEvent",
+    "PointPositionMissingEvent",
+    "PointPositionNonMissingEvent",
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One landmark, as a table shows it.
+
+    Args:
+        index: its control point.
+        point_id: that one's id, which stays when others are removed.
+        label: the control point's label.
+        name: what the bundle's card calls it; the label where the card is not there.
+        definition: where it lies, by the card; empty without.
+        confidence: of the position that stands there, or ``None`` where nobody said, or a person placed it.
+        status: one of :data:`STATUSES`.
+        position: in the world, LPS, (3,), or ``None``.
+    """
+
+    index: int
+    point_id: str
+    label: str
+    name: str
+    definition: str
+    confidence: float | None
+    status: str
+    position: tuple[float, ...] | None
+
+
+class Review:
+    """The review of one result node.
+
+    All that is said is kept in the node, see :mod:`.record`. Every action is one step of undo; a drag is one as well,
+    which the markups widget saves by itself. Drags and placings are noticed here, wherever they are done; landmarks
+    that others move, rename, add or remove are taken as they are found. A node that is removed from the scene, or a
+    scene that is closed, leaves an empty review.
+
+    Args:
+        node: the ``vtkMRMLMarkupsFiducialNode``; a list that knows nothing of a review begins one.
+        names: what the card calls landmarks, by label.
+        definitions: where they lie, by label.
+
+    Raises:
+        LandmarkError: the node's record was damaged by others.
+    """
+
+    def __init__(
+        self, node: Any, names: Mapping[str, str] | None = None, definitions: Mapping[str, str] | None = None
+    ) -> None:
+        self.node = node
+        self.names = names or {}
+        self.definitions = definitions or {}
+        self.scene = node.GetScene()
+        self.history = History(self.scene)
+        self._callbacks: list[Callable[[], None]] = []
+        self._known: tuple[str, State] | None = None
+        self._busy = self._interacting = False
+        self._frame = None if node.GetParentTransformNode() is None else to_world(node)
+        node.SetUndoEnabled(True)
+        if not node.GetAttribute(ATTRIBUTE):
+            write_state(node, read_state(node))
+        self._settle()
+        self._observed = [(node, node.AddObserver(getattr(node, name), self._on_points)) for name in _EVENTS]
+        for sender, event, slot in (
+            (node, vtk.vtkCommand.ModifiedEvent, self._on_changed),
+            (node, node.PointStartInteractionEvent, self._on_start),
+            (node, node.PointEndInteractionEvent, self._on_end),
+            (node, slicer.vtkMRMLTransformableNode.TransformModifiedEvent, self._on_transform),
+            (self.scene, self.scene.EndUndoEvent, self._on_undone),
+            (self.scene, self.scene.EndRedoEvent, self._on_undone),
+        ):
+            self._observed.append((sender, sender.AddObserver(event, slot)))
+
+    # -- what is there --------------------------------------------------------------------------------------------
+
+    @property
+    def alive(self) -> bool:
+        """Whether the node is still in the scene."""
+        return self.node.GetScene() is not None and self.scene.IsNodePresent(self.node) != 0
+
+    def rows(self) -> list[Row]:
+        """One row a landmark, those first that a person should look at first.
+
+        Unreviewed ones come before reviewed ones, since only they need work. Among them those that were not found come
+        first, as they ask for a hand and not for a glance; then the others from low confidence to high, and those of
+        which nobody knows a confidence before all that have one. What is equal keeps the order of the bundle.
+        """
+        if not self.alive:
+            return []
+        state = self._settle()
+        keys = keys_of(self.node)
+        places = [position_of(self.node, i) for i in range(len(keys))]
+        world, _ = to_world(self.node)(np.array([at or (0.0, 0.0, 0.0) for at in places]).reshape(-1, 3))
+        rows = []
+        for index, (key, label) in enumerate(keys):
+            entry = state.points.get(key)
+            if entry is None:  # it hangs on the mouse and is not placed yet
+                continue
+            position = None if places[index] is None else tuple(world[index].tolist())
+            believed = entry.believed
+            rows.append(
+                Row(
+                    index,
+                    key,
+                    label,
+                    self.names.get(label, label),
+                    self.definitions.get(label, ""),
+                    None if believed is None else believed.confidence,
+                    entry.status,
+                    position,
+                )
+            )
+        return sorted(rows, key=_look_here_first)
+
+    def counts(self) -> dict[str, int]:
+        """How many landmarks have each of the statuses."""
+        found = dict.fromkeys(STATUSES, 0)
+        if self.alive:
+            for entry in self._settle().points.values():
+                found[entry.status] += 1
+        return found
+
+    def has_reviewed(self) -> bool:
+        """Whether a person has reviewed, added or renamed any landmark."""
+        return self.alive and any(entry.touched for entry in self._settle().points.values())
+
+    # -- what a person does ---------------------------------------------------------------------------------------
+
+    def confirm(self, ids: Iterable[str]) -> int:
+        """The proposals are right. Those without a position, and those that a person has placed, stay as they are.
+
+        Args:
+            ids: of control points, as in all of these methods; unknown ones are passed over.
+
+        Returns:
+            How many landmarks changed.
+        """
+        return self._act(ids, lambda e: replace(e, status=CONFIRMED) if e.status == UNREVIEWED else e)
+
+    def mark_absent(self, ids: Iterable[str]) -> int:
+        """The landmarks are not in the image: their positions go. Returns how many changed."""
+        return self._act(ids, lambda e: replace(e, status=ABSENT, at=None))
+
+    def reset(self, ids: Iterable[str]) -> int:
+        """Back to the proposals, unreviewed. One that a person added has none and stays. Returns how many changed."""
+        return self._act(
+            ids,
+            lambda e: e if e.proposal is None else replace(e, status=e.proposal.status, at=e.proposal.position),
+        )
+
+    def note_moved(self, point_id: str) -> bool:
+        """A landmark was dragged or placed and is corrected by that; whether it was news.
+
+        Drags and placings by the mouse are noticed without this; it is for those who move control points themselves,
+        after :meth:`History.step <.history.History.step>`.
+        """
+        if not self.alive:
+            return False
+        before = self.state.points.get(point_id)
+        after = self._settle().points.get(point_id)
+        self._tell()
+        return before != after
+
+    def begin_placing(self, point_id: str) -> bool:
+        """Make a landmark that has no position the one that the next click in place mode fills; whether it can be."""
+        index = index_of(self.node, point_id) if self.alive else -1
+        if index < 0 or position_of(self.node, index) is not None:
+            return False
+        self.end_placing()
+        with self._quietly():
+            self.node.UnsetNthControlPointPosition(index)
+            self.node.SetControlPointPlacementStartIndex(index)
+        return True
+
+    def end_placing(self) -> None:
+        """Landmarks that were to be placed and were not are missing again."""
+        if not self.alive:
+            return
+        with self._quietly():
+            for key, entry in self.state.points.items():
+                index = index_of(self.node, key)
+                if index >= 0 and entry.at is None and position_of(self.node, index) is None:
+                    place(self.node, index, None)
+
+    # -- who listens ----------------------------------------------------------------------------------------------
+
+    def observe(self, callback: Callable[[], None]) -> None:
+        """Have something called, without arguments, whenever :meth:`rows` may have changed."""
+        self._callbacks.append(callback)
+
+    def release(self) -> None:
+        """Stop looking at the node; the review is of no use afterwards."""
+        for sender, tag in self._observed:
+            sender.RemoveObserver(tag)
+        self._observed.clear()
+        self._callbacks.clear()
+
+    # -- how it is done -------------------------------------------------------------------------------------------
+
+    def _act(self, ids: Iterable[str], change: Callable[[Entry], Entry]) -> int:
+        if not self.alive:
+            return 0
+        state = self._settle()
+        changed = {}
+        for key in dict.fromkeys(ids):
+            entry = state.points.get(key)
+            if entry is not None and (new := change(entry)) != entry:
+                changed[key] = new
+        if not changed:
+            return 0
+        self.history.step()
+        with self._quietly():
+            for key, entry in changed.items():
+                place(self.node, index_of(self.node, key), entry.at)
+            self._write({**state.points, **changed}, state)
+        self._tell()
+        return len(changed)
+
+    @property
+    def state(self) -> State:
+        """The node's own record, which a drag that goes on has not reached yet; read again only when it has changed."""
+        text = self.node.GetAttribute(ATTRIBUTE) or ""
+        if self._known is None or self._known[0] != text:
+            self._known = (text, read_state(self.node))
+        return self._known[1]
+
+    def _settle(self) -> State:
+        """The state, brought up to what the control points say now."""
+        state = self.state
+        if self._interacting or self._busy or not self.alive:
+            return state
+        now = reconciled(self.node, self._hardened(state))
+        if now is state:
+            return state
+        with self._quietly():
+            self._write(now.points, now)
+        return self.state
+
+    def _hardened(self, state: State) -> State:
+        """The state in world coordinates, where all landmarks have been hardened out of their transform."""
+        frame = self._frame
+        if frame is None or self.node.GetParentTransformNode() is not None:
+            return state
+        self._frame = None
+        return hardened(self.node, state, frame)
+
+    def _write(self, points: dict[str, Entry], before: State) -> None:
+        old = self.state
+        for index, (key, _) in enumerate(keys_of(self.node)):
+            entry, earlier = points.get(key), old.points.get(key)
+            if entry is not earlier:
+                said = spoken_of(earlier, old.unit)
+                if (self.node.GetNthControlPointDescription(index) or "") == said:
+                    self.node.SetNthControlPointDescription(index, spoken_of(entry, before.unit))
+        write_state(self.node, before.with_points(points))
+
+    @contextmanager
+    def _quietly(self) -> Iterator[None]:
+        """Events that we cause ourselves are folded into one and not answered."""
+        was, self._busy = self._busy, True
+        folded = self.node.StartModify()
+        try:
+            yield
+        finally:
+            self.node.EndModify(folded)
+            self._busy = was
+
+    def _tell(self) -> None:
+        for callback in list(self._callbacks):
+            callback()
+
+    @property
+    def _deaf(self) -> bool:
+        return self._busy or self._interacting or self.scene.IsUndoing() or self.scene.IsRedoing()
+
+    def _on_changed(self, *_: Any) -> None:
+        if not self._deaf:
+            self._tell()
+
+    def _on_points(self, *_: Any) -> None:
+        # Only told, not settled: hardening a transform moves the points first and lets go of the transform afterwards.
+        if not self._deaf:
+            self._tell()
+
+    def _on_transform(self, *_: Any) -> None:
+        if self.node.GetParentTransformNode() is not None:
+            self._frame = to_world(self.node)
+        self._on_changed()
+
+    def _on_start(self, *_: Any) -> None:
+        self._interacting = True
+
+    def _on_end(self, *_: Any) -> None:
+        self._interacting = False
+        if self._busy or not self.alive:
+            return
+        before = self.state
+        if self._settle() is before:
+            self.history.drop_step()  # a click that moved nothing
+        self._tell()
+
+    def _on_undone(self, *_: Any) -> None:
+        if self.alive:
+            self.end_placing()  # what a placing click undoes is a point that hangs on the mouse
+            self._tell()
+
+
+def reconciled(node: Any, state: State) -> State:
+    """The state with what others did to the control points since; the same object where they did nothing.
+
+    A moved landmark is corrected; one that was said to be missing is absent; one whose position was taken away is not
+    found; one that was added is a person's own; one that was removed is gone.
+    """
+    points = {}
+    changed = False
+    for index, (key, label) in enumerate(keys_of(node)):
+        entry, at = state.points.get(key), position_of(node, index)
+        if entry is None:
+            if node.GetNthControlPointPositionStatus(index) != node.PositionPreview:
+                points[key] = Entry(NOT_FOUND if at is None else CORRECTED, label, at)
+                changed = True
+            continue
+        if not _same(entry.at, at):
+            missing = node.GetNthControlPointPositionStatus(index) == node.PositionMissing
+            status = CORRECTED if at is not None else ABSENT if missing else NOT_FOUND
+            entry, changed = replace(entry, status=status, at=at), True
+        if entry.label != label:
+            entry, changed = replace(entry, label=label), True
+        points[key] = entry
+    return state.with_points(points) if changed or len(points) != len(state.points) else state
+
+
+def hardened(node: Any, state: State, frame: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]) -> State:
+    """The state in world coordinates where every control point went there through ``frame``, else as it is."""
+    from .record import in_world
+
+    moved = in_world(state, frame)
+    for index, (key, _) in enumerate(keys_of(node)):
+        entry = moved.points.get(key)
+        if entry is not None and not _same(entry.at, position_of(node, index), 1e-4):
+            return state
+    return moved
+
+
+def _same(a: tuple[float, ...] | None, b: tuple[float, ...] | None, still: float = _STILL) -> bool:
+    if a is None or b is None:
+        return a is b
+    return max(abs(p - q) for p, q in zip(a, b, strict=True)) <= still
+
+
+def _look_here_first(row: Row) -> tuple[bool, bool, float, int]:
+    reviewed = row.status in REVIEWED
+    confidence = -1.0 if row.confidence is None else row.confidence
+    return reviewed, not reviewed and row.status != NOT_FOUND, 0.0 if reviewed else confidence, row.index

@@ -1,0 +1,110 @@
+"""A volume of the scene as the library's image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import vtk
+from vtk.util.numpy_support import vtk_to_numpy
+
+TO_LPS = np.array([-1.0, -1.0, 1.0])
+"""MRML's world is RAS; multiplied with this it is LPS, and the other way round."""
+
+_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+
+
+def image_of_volume(node: Any, channels: int | None = None) -> Any:
+    """The voxels and the geometry of a volume node, in the volume's own coordinates.
+
+    The parent transform is left out: landmarks are found where the volume stands by itself, and the result observes the
+    same transform. The voxels are looked at, not copied, unless some of them are not finite numbers; they are valid
+    for as long as the volume's voxels are not replaced.
+
+    Args:
+        node: a ``vtkMRMLScalarVolumeNode`` or ``vtkMRMLVectorVolumeNode``.
+        channels: how many the bundle asks for. A picture whose colours are all gray is taken as one channel where one
+            is asked for; without saying, only those that a file of a gray palette became.
+
+    Returns:
+        ``core.Image``, (C, Z, Y, X), three-dimensional even for one slice, in LPS; in ``px`` where the volume is a
+        picture that nobody gave a voxel size.
+
+    Raises:
+        ImageError: no volume, no voxels, or voxels that stand on no regular grid.
+    """
+    from LandmarkDetectorLib.core import Grid, Image, ImageError
+    from LandmarkDetectorLib.io.images import mended
+
+    if node is None:
+        raise ImageError("No volume is chosen; load one and choose it.")
+    name = node.GetName() or "volume"
+    if not node.IsA("vtkMRMLVolumeNode"):
+        raise ImageError(f"{name}: it is no volume; choose a volume.")
+    data = node.GetImageData()
+    scalars = None if data is None else data.GetPointData().GetScalars()
+    if scalars is None or data.GetNumberOfPoints() == 0:
+        raise ImageError(f"{name}: the volume holds no voxels; load it again.")
+    size = data.GetDimensions()
+    array = vtk_to_numpy(scalars)
+    if array.dtype.kind not in "buif":
+        raise ImageError(f"{name}: values of type {array.dtype} are not real numbers; convert the volume.")
+    array = np.moveaxis(array.reshape(*size[::-1], -1), -1, 0)
+    spacing, origin, direction = _geometry(node, data.GetExtent()[::2])
+    file = _picture_file(node)
+    if file is not None and len(array) in (2, 4):
+        array = array[:-1]  # transparency, which Slicer reads as a channel
+    if len(array) == 3 and (channels == 1 or (channels is None and file is not None and file.suffix.lower() == ".bmp")):
+        array = _gray(array)
+    unit = "px" if file is not None and _has_no_scale(file, spacing) else "mm"
+    try:
+        grid = Grid(size, spacing, origin, direction, unit)
+    except ImageError as error:
+        raise ImageError(f"{name}: {error}") from None
+    array = array.view()
+    array.setflags(write=False)  # the scene's own voxels: whoever must change them takes a copy
+    return Image(mended(array, name), grid, name)
+
+
+def _geometry(node: Any, first: tuple[int, ...]) -> tuple[tuple[float, ...], tuple[float, ...], np.ndarray]:
+    """Spacing, LPS position of the first voxel (whose IJK is ``first``) and direction cosines."""
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    to_ras = np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
+    axes = TO_LPS[:, None] * to_ras[:3, :3]
+    origin = TO_LPS * (to_ras @ [*first, 1.0])[:3]
+    spacing = np.linalg.norm(axes, axis=0)
+    direction = np.divide(axes, spacing, out=np.zeros_like(axes), where=spacing > 0)
+    return tuple(spacing.tolist()), tuple(origin.tolist()), direction
+
+
+def _gray(array: np.ndarray) -> np.ndarray:
+    """The first channel where all three are the same, else all."""
+    same = np.array_equal(array[0], array[1]) and np.array_equal(array[0], array[2])
+    return array[:1] if same else array
+
+
+def _picture_file(node: Any) -> Path | None:
+    """The file of PNG and its like that the volume was read from."""
+    storage = node.GetStorageNode()
+    name = None if storage is None else storage.GetFileName()
+    return Path(name) if name and Path(name).suffix.lower() in _PICTURES else None
+
+
+def _has_no_scale(file: Path, spacing: tuple[float, ...]) -> bool:
+    """Whether the spacing is still the one that came with the picture, which speaks of printing and not of a patient.
+
+    Where somebody entered another one in the scene, that is in millimetres.
+    """
+    if np.allclose(spacing[:2], 1.0, rtol=1e-6):
+        return True
+    import SimpleITK as sitk
+
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(file))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError:
+        return False  # the file has gone, so the scene is all there is to be believed
+    return bool(np.allclose(spacing[:2], reader.GetSpacing()[:2], rtol=1e-5))
