@@ -1,0 +1,86 @@
+"""The bundles that the panel offers, and whether one of them suits an image."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from LandmarkDetector.Panel.texts import _
+
+
+class BundleList:
+    """The shipped and imported bundles; read when first asked for and after every change."""
+
+    def __init__(self) -> None:
+        self._bundles: dict[str, Any] = {}
+        self.complaints: list[str] = []
+
+    def read(self) -> None:
+        """Look which bundles are there; of those that cannot be loaded :attr:`complaints` says why."""
+        from LandmarkDetectorLib.bundles import list_bundles
+        from LandmarkDetectorLib.core.errors import LandmarkDetectorWarning
+
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            self._bundles = {bundle.name: bundle for bundle in list_bundles()}
+        self.complaints = [str(w.message) for w in caught if issubclass(w.category, LandmarkDetectorWarning)]
+
+    def names(self) -> list[str]:
+        """Names, the shipped ones first."""
+        return list(self._bundles)
+
+    def get(self, name: str) -> Any:
+        """The bundle of that name, or ``None``."""
+        return self._bundles.get(name)
+
+    def take_in(self, path: str, *, replace: bool = False) -> str:
+        """Import a bundle from an archive or a folder and return its name.
+
+        Raises:
+            BundleError: it is not sound, or there is one of that name and it shall not be replaced.
+        """
+        from LandmarkDetectorLib.bundles import import_bundle
+
+        bundle = import_bundle(path, replace=replace)
+        self.read()
+        return str(bundle.name)
+
+    def remove(self, name: str) -> None:
+        """Remove an imported bundle.
+
+        Raises:
+            BundleError: it came with the software.
+        """
+        from LandmarkDetectorLib.bundles import remove_bundle
+
+        remove_bundle(name)
+        self.read()
+
+    def is_shipped(self, name: str) -> bool:
+        """Whether it came with the software and stays."""
+        from LandmarkDetectorLib.bundles.store import SHIPPED
+
+        bundle = self.get(name)
+        return bundle is not None and SHIPPED in bundle.folder.parents
+
+
+def why_not(image: Any, bundle: Any) -> str | None:
+    """Why a bundle cannot look at an image at all, in one sentence; ``None`` when it can."""
+    card = bundle.card
+    flat = image.dimension == 3 and image.grid.size[2] == 1
+    if image.dimension != card.dimension and not (card.dimension == 2 and flat):
+        return _("{name} is {image}D and the bundle {bundle} is for {wanted}D images; choose another bundle.").format(
+            name=image.name, image=image.dimension, bundle=bundle.name, wanted=card.dimension
+        )
+    if image.channels != card.channels:
+        return _(
+            "{name} has {image} channels and the bundle {bundle} wants {wanted}; choose another bundle or image."
+        ).format(name=image.name, image=image.channels, bundle=bundle.name, wanted=card.channels)
+    return None
+
+
+def unlike_training(image: Any, bundle: Any) -> list[str]:
+    """In which ways an image does not look like what the bundle was trained on, one sentence each."""
+    from LandmarkDetectorLib.bundles import differences
+
+    return list(differences(image, bundle.appearance))

@@ -1,0 +1,62 @@
+"""One button that detects and cancels, and what happens meanwhile in words, per cent and time left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from LandmarkDetector.Panel.detection import stage_words, time_left
+from LandmarkDetector.Panel.note import Note
+from LandmarkDetector.Panel.signals import Signal
+from LandmarkDetector.Panel.texts import _
+
+
+class DetectView:
+    """The section "Detect".
+
+    Tells by ``asked()`` that the button was pressed to detect and by ``called_off()`` that it was pressed to cancel.
+
+    Args:
+        ui: the widgets of the .ui file by name.
+        clock: seconds that only go up.
+    """
+
+    def __init__(self, ui, clock: Callable[[], float] = time.monotonic) -> None:
+        self.asked, self.called_off = Signal(), Signal()
+        self._ui, self._clock = ui, clock
+        self._running = False
+        self._began = 0.0
+        self.message = Note(ui.messageLabel)
+        ui.detectButton.clicked.connect(self._on_button)
+
+    def show_ready(self, obstacle: str) -> None:
+        """Nothing runs; ``obstacle`` says why nothing can, or is empty."""
+        self._running = False
+        self._ui.detectButton.setText(_("Detect landmarks"))
+        self._ui.detectButton.setEnabled(not obstacle)
+        self._ui.detectButton.setToolTip(obstacle or _("Find the landmarks of the chosen volume."))
+        self._ui.progressBar.setVisible(False)
+        self._ui.stageLabel.setVisible(bool(obstacle))
+        self._ui.stageLabel.setText(obstacle)
+
+    def show_running(self) -> None:
+        """A detection has begun."""
+        self._running = True
+        self._began = self._clock()
+        self.message.clear()
+        self._ui.detectButton.setText(_("Cancel"))
+        self._ui.detectButton.setToolTip(_("Stop at once; nothing is changed."))
+        self._ui.detectButton.setEnabled(True)
+        self._ui.progressBar.setVisible(True)
+        self._ui.stageLabel.setVisible(True)
+        self.show_progress("writing", 0.0)
+
+    def show_progress(self, stage: str, fraction: float) -> None:
+        """How far it is; a fraction in 0..1."""
+        self._ui.progressBar.setValue(round(1000 * fraction))
+        parts = [_("{percent} %").format(percent=round(100 * fraction)), stage_words(stage)]
+        left = time_left(self._clock() - self._began, fraction)
+        self._ui.stageLabel.setText(" · ".join([*parts, left] if left else parts))
+
+    def _on_button(self, *_arguments) -> None:
+        (self.called_off if self._running else self.asked).emit()

@@ -1,0 +1,154 @@
+"""One detection from the volume to the landmarks, between two turns of the event loop at a time.
+
+The voxels are written piece by piece by a timer, then the worker is asked; nothing is made or changed in the scene.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import qt
+
+from LandmarkDetector.Panel.signals import Signal
+from LandmarkDetector.Panel.texts import _
+
+_WRITING = 0.05
+"""The share of the bar that writing the voxels takes."""
+_TURN_SECONDS = 0.02
+"""For how long voxels are written before the event loop has its turn."""
+
+
+class DetectionRun:
+    """Runs detections, one at a time.
+
+    Tells by its signals: ``progressed(stage, fraction)``, ``noticed(text)``, ``found(detection)`` and
+    ``failed(message)``. Nothing is told after :meth:`cancel`.
+
+    Args:
+        worker: a :class:`~LandmarkDetector.Panel.worker_process.WorkerProcess`.
+        clock: seconds that only go up.
+    """
+
+    def __init__(self, worker, clock: Callable[[], float] = time.monotonic) -> None:
+        self.progressed, self.noticed, self.found, self.failed = Signal(), Signal(), Signal(), Signal()
+        self._worker, self._clock = worker, clock
+        self._file: Any = None
+        self._steps: Iterator[float] | None = None
+        self._request: tuple[str, str] = ("", "")
+        self._asked = False
+        self._timer = qt.QTimer()
+        self._timer.setInterval(0)
+        self._timer.timeout.connect(self._write)
+        worker.progress.connect(self._on_progress)
+        worker.notice.connect(self._on_notice)
+        worker.result.connect(self._on_result)
+        worker.failed.connect(self._on_failed)
+
+    @property
+    def running(self) -> bool:
+        """Whether a detection is on its way."""
+        return self._steps is not None or self._asked
+
+    def start(self, image: Any, bundle: str, device: str) -> None:
+        """Begin.
+
+        Args:
+            image: a library ``Image``; its array must stay as it is until the voxels are written.
+            bundle: the name of a bundle, or its folder.
+            device: as the library calls it.
+
+        Raises:
+            LandmarkDetectorError: there is no room for the voxels.
+        """
+        from LandmarkDetectorLib.inference.voxel_file import VoxelFile
+
+        self._file = VoxelFile(image)
+        self._steps = self._file.write_steps()
+        self._request = (bundle, device)
+        self._worker.start()
+        self.progressed.emit("writing", 0.0)
+        self._timer.start()
+
+    def cancel(self) -> None:
+        """Stop at once: the worker is killed, the voxels are removed."""
+        if not self.running:
+            return
+        self._worker.end()
+        self._rest()
+
+    def _write(self, *_arguments) -> None:
+        from LandmarkDetectorLib.core import LandmarkDetectorError
+
+        end = self._clock() + _TURN_SECONDS
+        fraction: float | None = 0.0
+        try:
+            while fraction is not None and self._clock() < end:
+                fraction = next(self._steps, None) if self._steps is not None else None
+        except LandmarkDetectorError as error:
+            self._fail(str(error))
+            return
+        if fraction is not None:
+            self.progressed.emit("writing", _WRITING * fraction)
+            return
+        self._timer.stop()
+        self._steps, self._asked = None, True
+        try:
+            self._worker.detect(self._file.reference, *self._request)
+            self.progressed.emit("loading" if self._worker.is_ready else "starting", _WRITING)
+        except LandmarkDetectorError as error:
+            self._fail(str(error))
+
+    def _on_progress(self, stage: str, fraction: float) -> None:
+        if self._asked:
+            self.progressed.emit(stage, _WRITING + (1 - _WRITING) * fraction)
+
+    def _on_notice(self, text: str) -> None:
+        if self._asked:
+            self.noticed.emit(text)
+
+    def _on_result(self, detection: Any) -> None:
+        if self._asked:
+            self._rest()
+            self.found.emit(detection)
+
+    def _on_failed(self, message: str) -> None:
+        if self._asked:  # what fails while the voxels are written is asked again after it
+            self._fail(message)
+
+    def _fail(self, message: str) -> None:
+        self._rest()
+        self.failed.emit(message)
+
+    def _rest(self) -> None:
+        self._timer.stop()
+        self._steps, self._asked = None, False
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def stage_words(stage: str) -> str:
+    """A stage of the protocol in words for a person."""
+    words = {
+        "writing": _("Handing over the image"),
+        "starting": _("Starting the detector"),
+        "loading": _("Loading the bundle"),
+        "reading": _("Reading the image"),
+        "coarse": _("Looking for the anatomy"),
+        "frame": _("Finding its position and direction"),
+        "patches": _("Looking closely at every landmark"),
+        "done": _("Finishing"),
+    }
+    return words.get(stage, _("Detecting"))
+
+
+def time_left(elapsed: float, fraction: float) -> str:
+    """How long it will take yet, in words; empty as long as that would be a guess."""
+    if fraction < 0.1 or elapsed < 0.5 or fraction >= 1:
+        return ""
+    seconds = elapsed * (1 - fraction) / fraction
+    if seconds < 90:
+        return _("about {seconds} s left").format(seconds=max(1, round(seconds)))
+    return _("about {minutes} min left").format(minutes=round(seconds / 60))

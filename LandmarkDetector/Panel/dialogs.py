@@ -1,0 +1,81 @@
+"""Everything that the panel asks a person: one small class, so that a test or a script can answer instead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import qt
+
+
+class Dialogs:
+    """Dialogs above a widget.
+
+    Args:
+        parent: the QWidget that they belong to.
+    """
+
+    def __init__(self, parent) -> None:
+        self._parent = parent
+
+    def ask(self, title: str, question: str, answers: Sequence[tuple[str, str]]) -> str | None:
+        """Let the person choose one of ``answers``, pairs of a key and the text on its button; a way out is added.
+
+        Returns:
+            The key, or ``None`` when the person would rather not.
+        """
+        box = qt.QMessageBox(self._parent)
+        box.setWindowTitle(title)
+        box.setText(question)
+        keys = {}
+        for key, text in answers:
+            button = qt.QPushButton(text)
+            box.addButton(button, qt.QMessageBox.AcceptRole)
+            keys[key] = button
+        box.setDefaultButton(next(iter(keys.values())))
+        box.addButton(qt.QMessageBox.Cancel)
+        box.exec()
+        chosen = box.clickedButton()
+        return next((key for key, button in keys.items() if button == chosen), None)
+
+    def open_file(self, title: str, patterns: str) -> str | None:
+        """A file that is there; ``patterns`` as Qt writes them: ``"Bundles (*.zip *.tar.gz)"``."""
+        dialog = qt.QFileDialog(self._parent, title, "", patterns)
+        dialog.setFileMode(qt.QFileDialog.ExistingFile)
+        return self._chosen(dialog)
+
+    def open_folder(self, title: str) -> str | None:
+        """A folder; it may be made in the dialog."""
+        dialog = qt.QFileDialog(self._parent, title)
+        dialog.setFileMode(qt.QFileDialog.Directory)
+        dialog.setOption(qt.QFileDialog.ShowDirsOnly, True)
+        return self._chosen(dialog)
+
+    def save_file(self, title: str, name: str, pattern: str) -> str | None:
+        """A file to write, the person having been asked where one would be replaced."""
+        dialog = qt.QFileDialog(self._parent, title, name, pattern)
+        dialog.setAcceptMode(qt.QFileDialog.AcceptSave)
+        dialog.setFileMode(qt.QFileDialog.AnyFile)
+        dialog.selectFile(name)
+        return self._chosen(dialog)
+
+    def show_page(self, title: str, html: str) -> None:
+        """A page to read, in simple HTML; links are not followed."""
+        dialog = qt.QDialog(self._parent)
+        dialog.setWindowTitle(title)
+        page = qt.QTextBrowser()
+        page.setOpenLinks(False)
+        page.setHtml(html)
+        buttons = qt.QDialogButtonBox()
+        buttons.setStandardButtons(qt.QDialogButtonBox.Close)
+        buttons.rejected.connect(dialog.reject)
+        rows = qt.QVBoxLayout(dialog)
+        rows.addWidget(page)
+        rows.addWidget(buttons)
+        dialog.resize(620, 640)
+        dialog.exec()
+
+    @staticmethod
+    def _chosen(dialog) -> str | None:
+        accepted = dialog.exec()
+        files = list(dialog.selectedFiles())
+        return str(files[0]) if accepted and files else None

@@ -1,0 +1,110 @@
+"""Writing the landmarks to a file that says in which coordinates they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from LandmarkDetector.Panel.note import Note
+from LandmarkDetector.Panel.parameters import Parameters
+from LandmarkDetector.Panel.texts import _
+
+FORMATS = (
+    (".mrk.json", _("Slicer point list (.mrk.json)")),
+    (".fcsv", _("Older Slicer point list (.fcsv)")),
+    (".csv", _("Table (.csv)")),
+    (".xlsx", _("Spreadsheet (.xlsx)")),
+)
+SYSTEMS = (("LPS", _("LPS: left, posterior, superior")), ("RAS", _("RAS: right, anterior, superior")))
+
+
+class ExportView:
+    """The section "Export".
+
+    Args:
+        ui: the widgets of the .ui file by name.
+        parameters: where choices are kept.
+        dialogs: how the person is asked.
+        export: writes a node to a path in ``LPS`` or ``RAS``.
+    """
+
+    def __init__(self, ui, parameters: Parameters, dialogs, export: Callable[[Any, Path, str], None]) -> None:
+        self._ui, self._parameters, self._dialogs, self._export = ui, parameters, dialogs, export
+        self._node: Any = None
+        self._left, self._total = 0, 0
+        self._consented: set[str] = set()
+        self.message = Note(ui.exportLabel)
+        for suffix, text in FORMATS:
+            ui.formatCombo.addItem(text, suffix)
+        for system, text in SYSTEMS:
+            ui.systemCombo.addItem(text, system)
+        self.restore()
+        ui.formatCombo.currentIndexChanged.connect(
+            lambda *_: parameters.set_text("format", self._data(self._ui.formatCombo))
+        )
+        ui.systemCombo.currentIndexChanged.connect(
+            lambda *_: parameters.set_text("system", self._data(self._ui.systemCombo))
+        )
+        ui.exportButton.clicked.connect(self._on_export)
+        self.show(None, 0, 0)
+
+    def restore(self) -> None:
+        """Show what the scene keeps."""
+        for combo, name in ((self._ui.formatCombo, "format"), (self._ui.systemCombo, "system")):
+            combo.setCurrentIndex(max(0, combo.findData(self._parameters.text(name))))
+
+    def show(self, node, left: int, total: int) -> None:
+        """Be ready to write ``node``, of whose ``total`` landmarks ``left`` are not reviewed."""
+        if node is not self._node:
+            self.message.clear()
+        self._node, self._left, self._total = node, left, total
+        self._ui.exportButton.setEnabled(node is not None and total > 0)
+
+    def _on_export(self, *_arguments) -> None:
+        from LandmarkDetectorLib.core import LandmarkDetectorError
+
+        node = self._node
+        if node is None or not self._may_export(node):
+            return
+        system, suffix = self._data(self._ui.systemCombo), self._data(self._ui.formatCombo)
+        title = _("Export landmarks in {system} world coordinates").format(system=system)
+        chosen = self._dialogs.save_file(title, f"{_file_name(node.GetName())}{suffix}", f"*{suffix}")
+        if not chosen:
+            return
+        path = Path(chosen)
+        if not path.name.lower().endswith(suffix):
+            path = path.with_name(path.name + suffix)
+            if path.exists() and not self._may_replace(path):
+                return
+        try:
+            self._export(node, path, system)
+        except LandmarkDetectorError as error:
+            self.message.show(str(error), "error")
+            return
+        done = _("{total} landmarks written to {name}, in {system} world coordinates.")
+        self.message.show(done.format(total=self._total, name=path.name, system=system))
+
+    def _may_export(self, node) -> bool:
+        if not self._left or node.GetID() in self._consented:
+            return True
+        question = _("{left} of {total} landmarks are not reviewed; export all the same?")
+        answers = [("export", _("Export"))]
+        if self._dialogs.ask(_("Export"), question.format(left=self._left, total=self._total), answers) != "export":
+            return False
+        self._consented.add(node.GetID())
+        return True
+
+    def _may_replace(self, path: Path) -> bool:
+        question = _("{name} is there already; replace it?").format(name=path.name)
+        return self._dialogs.ask(_("Export"), question, [("replace", _("Replace"))]) == "replace"
+
+    @staticmethod
+    def _data(combo) -> str:
+        return str(combo.itemData(int(combo.property("currentIndex"))))
+
+
+def _file_name(name: str) -> str:
+    """A node's name as one that every file system takes."""
+    kept = "".join("_" if character in '<>:"/\\|?*' or ord(character) < 32 else character for character in name)
+    return kept.strip(" .") or "landmarks"

@@ -1,0 +1,235 @@
+"""What is looked at: the volume, the bundle and the device, and whether they suit each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import qt
+
+from LandmarkDetector.Panel.bundle_list import BundleList, unlike_training, why_not
+from LandmarkDetector.Panel.card_page import card_page
+from LandmarkDetector.Panel.note import Note
+from LandmarkDetector.Panel.parameters import Parameters
+from LandmarkDetector.Panel.signals import Signal
+from LandmarkDetector.Panel.texts import _
+
+AUTOMATIC = "auto"
+
+
+class InputView:
+    """The section "Input".
+
+    Tells by ``changed()`` that volume, bundle or device changed.
+
+    Args:
+        ui: the widgets of the .ui file by name.
+        scene: the MRML scene.
+        parameters: where choices are kept.
+        dialogs: how the person is asked.
+        bundles: the bundles that are offered.
+    """
+
+    def __init__(self, ui, scene, parameters: Parameters, dialogs, bundles: BundleList) -> None:
+        self.changed = Signal()
+        self.bundles = bundles
+        self._ui, self._parameters, self._dialogs = ui, parameters, dialogs
+        self._notice = Note(ui.noticeLabel)
+        self._obstacle = ""
+        self._looked_at: tuple[Any, ...] = ()
+        ui.volumeSelector.setMRMLScene(scene)
+        ui.volumeSelector.currentNodeChanged.connect(self._on_volume)
+        ui.bundleCombo.currentIndexChanged.connect(self._on_bundle)
+        ui.deviceCombo.currentIndexChanged.connect(self._on_device)
+        ui.bundleInfoButton.clicked.connect(self._on_card)
+        self._make_menu()
+        self.show_devices([])
+
+    @property
+    def volume(self):
+        """The volume node that was chosen, or ``None``."""
+        return self._ui.volumeSelector.currentNode()
+
+    @property
+    def bundle(self) -> Any:
+        """The bundle that was chosen, or ``None``."""
+        return self.bundles.get(self._ui.bundleCombo.itemData(self._place(self._ui.bundleCombo)) or "")
+
+    @property
+    def device(self) -> str:
+        """The device that was chosen, as the library calls it."""
+        return self._ui.deviceCombo.itemData(self._place(self._ui.deviceCombo)) or AUTOMATIC
+
+    @property
+    def obstacle(self) -> str:
+        """Why nothing can be detected with these choices; empty when it can."""
+        return self._obstacle
+
+    def read_bundles(self) -> None:
+        """Fill the list of bundles."""
+        self.bundles.read()
+        self._fill_bundles(self._parameters.text("bundle"))
+
+    def restore(self) -> None:
+        """Show what the scene keeps: another one was opened, or the panel begins."""
+        self._ui.volumeSelector.setCurrentNode(self._parameters.node("volume"))
+        self._fill_bundles(self._parameters.text("bundle"))
+        self._choose(self._ui.deviceCombo, self._parameters.text("device", AUTOMATIC))
+        self.look()
+
+    def choose_volume(self, node) -> None:
+        """Choose a volume for the person."""
+        self._ui.volumeSelector.setCurrentNode(node)
+
+    def choose_bundle(self, name: str) -> None:
+        """Choose a bundle for the person."""
+        self._choose(self._ui.bundleCombo, name)
+
+    def set_enabled(self, enabled: bool) -> None:
+        """Whether choices may change: not while a detection runs."""
+        for widget in (self._ui.volumeSelector, self._ui.bundleCombo, self._ui.deviceCombo, self._ui.bundleMenuButton):
+            widget.setEnabled(enabled)
+
+    def show_devices(self, devices: list[dict[str, str]]) -> None:
+        """Offer what the worker said that there is."""
+        combo = self._ui.deviceCombo
+        kept = self._parameters.text("device", AUTOMATIC)
+        old = combo.blockSignals(True)
+        combo.clear()
+        combo.addItem(_("Automatic"), AUTOMATIC)
+        for device in devices:
+            combo.addItem(str(device["label"]), str(device["name"]))
+        combo.blockSignals(old)
+        self._choose(combo, kept)
+
+    def look(self) -> None:
+        """Say whether the volume suits the bundle."""
+        volume, bundle = self.volume, self.bundle
+        looked_at = (volume, volume.GetMTime() if volume is not None else 0, bundle)
+        if looked_at == self._looked_at:
+            return
+        self._looked_at = looked_at
+        self._obstacle = ""
+        self._notice.clear()
+        if not self.bundles.names():
+            self._obstacle = _("There is no bundle here: import one with 'More'.")
+            self._notice.show(" ".join([self._obstacle, *self.bundles.complaints]), "warning")
+        elif bundle is None:
+            self._obstacle = _("Choose a bundle.")
+        elif volume is None:
+            self._obstacle = _("Choose a volume, or load one.")
+        elif volume.GetImageData() is None:
+            self._obstacle = _("The volume holds no image yet; load one.")
+        else:
+            self._compare(volume, bundle)
+
+    def _compare(self, volume, bundle) -> None:
+        from LandmarkDetector.Scene.volume_image import image_of_volume
+        from LandmarkDetectorLib.core import LandmarkDetectorError
+
+        try:
+            image = image_of_volume(volume, bundle.card.channels)
+        except LandmarkDetectorError as error:
+            self._obstacle = str(error)
+        else:
+            self._obstacle = why_not(image, bundle) or ""
+        if self._obstacle:
+            self._notice.show(self._obstacle, "warning")
+            return
+        unlike = unlike_training(image, bundle)
+        if unlike:
+            self._notice.show("\n".join(unlike), "warning")
+
+    def _fill_bundles(self, chosen: str) -> None:
+        combo = self._ui.bundleCombo
+        names = self.bundles.names()
+        old = combo.blockSignals(True)
+        combo.clear()
+        for name in names:
+            card = self.bundles.get(name).card
+            combo.addItem(f"{card.title} ({card.dimension}D)", name)
+            combo.setItemData(combo.findData(name), f"{name} {card.version}: {card.description}", qt.Qt.ToolTipRole)
+        if not names:
+            combo.addItem(_("No bundle"), "")
+        combo.blockSignals(old)
+        self._choose(combo, chosen if chosen in names else (names[0] if names else ""))
+        self._ui.bundleInfoButton.setEnabled(bool(names))
+        self._after_bundle()
+
+    def _make_menu(self) -> None:
+        self._menu = qt.QMenu(self._ui.bundleMenuButton)
+        self.import_archive = self._menu.addAction(_("Import a bundle from an archive…"))
+        self.import_folder = self._menu.addAction(_("Import a bundle from a folder…"))
+        self.remove_action = self._menu.addAction(_("Remove this bundle…"))
+        self.import_archive.triggered.connect(self._on_import_archive)
+        self.import_folder.triggered.connect(self._on_import_folder)
+        self.remove_action.triggered.connect(self._on_remove)
+        self._ui.bundleMenuButton.setMenu(self._menu)
+        self._ui.bundleMenuButton.setPopupMode(qt.QToolButton.InstantPopup)
+
+    def _on_volume(self, *_arguments) -> None:
+        self._parameters.set_node("volume", self.volume)
+        self.look()
+        self.changed.emit()
+
+    def _on_bundle(self, *_arguments) -> None:
+        self._parameters.set_text("bundle", self.bundle.name if self.bundle is not None else "")
+        self._after_bundle()
+        self.changed.emit()
+
+    def _after_bundle(self) -> None:
+        name = self.bundle.name if self.bundle is not None else ""
+        self.remove_action.setEnabled(bool(name) and not self.bundles.is_shipped(name))
+        self._looked_at = ()
+        self.look()
+
+    def _on_device(self, *_arguments) -> None:
+        self._parameters.set_text("device", self.device)
+        self.changed.emit()
+
+    def _on_card(self, *_arguments) -> None:
+        if self.bundle is not None:
+            card = self.bundle.card
+            self._dialogs.show_page(str(card.title), card_page(card))
+
+    def _on_import_archive(self, *_arguments) -> None:
+        self._take_in(self._dialogs.open_file(_("Import a bundle"), _("Bundles (*.zip *.tar.gz *.tgz);;All files (*)")))
+
+    def _on_import_folder(self, *_arguments) -> None:
+        self._take_in(self._dialogs.open_folder(_("Import a bundle")))
+
+    def _take_in(self, path: str | None) -> None:
+        if not path:
+            return
+        from LandmarkDetectorLib.core import LandmarkDetectorError
+
+        try:
+            name = self.bundles.take_in(path)
+        except LandmarkDetectorError as error:
+            self._notice.show(str(error), "error")
+            return
+        self._fill_bundles(name)
+        self._on_bundle()
+
+    def _on_remove(self, *_arguments) -> None:
+        from LandmarkDetectorLib.core import LandmarkDetectorError
+
+        name = self.bundle.name
+        question = _("Remove the bundle {name} from this computer?").format(name=name)
+        if self._dialogs.ask(_("Remove a bundle"), question, [("remove", _("Remove"))]) != "remove":
+            return
+        try:
+            self.bundles.remove(name)
+        except LandmarkDetectorError as error:
+            self._notice.show(str(error), "error")
+            return
+        self._fill_bundles("")
+        self._on_bundle()
+
+    @staticmethod
+    def _place(combo) -> int:
+        return int(combo.property("currentIndex"))
+
+    @staticmethod
+    def _choose(combo, data: str) -> None:
+        place = combo.findData(data)
+        combo.setCurrentIndex(max(place, 0))

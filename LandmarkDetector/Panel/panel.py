@@ -1,0 +1,288 @@
+"""The panel: joins the views with the worker and the scene. What each part does is in its own file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import qt
+import vtk
+
+from LandmarkDetector.Panel.bundle_list import BundleList
+from LandmarkDetector.Panel.detect_view import DetectView
+from LandmarkDetector.Panel.detection import DetectionRun
+from LandmarkDetector.Panel.dialogs import Dialogs
+from LandmarkDetector.Panel.export_view import ExportView
+from LandmarkDetector.Panel.input_view import InputView
+from LandmarkDetector.Panel.parameters import Parameters
+from LandmarkDetector.Panel.placing import Placing
+from LandmarkDetector.Panel.review_view import ReviewView
+from LandmarkDetector.Panel.texts import _
+from LandmarkDetector.Panel.worker_process import WorkerProcess
+
+_VOLUMES = ("vtkMRMLScalarVolumeNode", "vtkMRMLVectorVolumeNode")
+_BUNDLE = "LandmarkDetector.bundle"
+KEEP, NEW = "keep", "new"
+
+
+class Panel:
+    """All of the panel.
+
+    Args:
+        root: the widget of the .ui file.
+        ui: its widgets by name.
+        scene: the MRML scene.
+        dialogs: how the person is asked.
+        worker: what detects.
+        requirements: which packages are missing, and how they are installed; ``None`` where nothing can be missing.
+        clock: seconds that only go up.
+    """
+
+    def __init__(
+        self,
+        root,
+        ui,
+        scene,
+        *,
+        dialogs=None,
+        worker=None,
+        requirements=None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        from LandmarkDetector.Scene import export, history
+
+        self.root, self.ui, self.scene = root, ui, scene
+        self.dialogs = dialogs or Dialogs(root)
+        self.worker = worker or WorkerProcess()
+        self._requirements = requirements
+        self._volume: Any = None
+        self._bundle = ""
+        self._into: Any = None
+        self._notices: list[str] = []
+        self._closing = False
+        root.setMRMLScene(scene)
+        self.parameters = Parameters(scene)
+        self.history = history.History(scene)
+        self.run = DetectionRun(self.worker, clock)
+        self.input = InputView(ui, scene, self.parameters, self.dialogs, BundleList())
+        self.detect = DetectView(ui, clock)
+        self.placing = Placing(scene)
+        self.review = ReviewView(
+            ui, scene, self.parameters, self.history, self.placing, self._review_of, self._show_point
+        )
+        self.export = ExportView(ui, self.parameters, self.dialogs, export.export)
+        self._halo: Any = None
+        self._connect()
+        self.input.read_bundles()
+        self.input.restore()
+        self._adopt_volume()
+        self._show_ready()
+
+    # --- what the host tells
+
+    def enter(self) -> None:
+        """The person comes: have the detector warm before the first click."""
+        self._adopt_volume()
+        self._warm()
+
+    def exit(self) -> None:
+        """The person goes."""
+        self.placing.cancel()
+
+    def close(self) -> None:
+        """The panel is not needed any more: end the worker, let go of the scene."""
+        self._closing = True
+        self.run.cancel()
+        self.worker.close()
+        self._release()
+        self.scene.RemoveObserver(self._observation)
+
+    def scene_closes(self) -> None:
+        """The scene is about to be emptied: end the detection, let go of its nodes."""
+        self._closing = True
+        self.run.cancel()
+        self._release()
+
+    def scene_closed(self) -> None:
+        """The scene is empty."""
+        self._closing = False
+        self.detect.message.clear()
+        self._restore()
+
+    def scene_opened(self) -> None:
+        """A scene was read: show what it keeps."""
+        self._restore()
+
+    # --- detecting
+
+    def _connect(self) -> None:
+        self.input.changed.connect(self._on_input)
+        self.detect.asked.connect(self._on_detect)
+        self.detect.called_off.connect(self._on_cancel)
+        self.run.progressed.connect(self.detect.show_progress)
+        self.run.noticed.connect(self._notices.append)
+        self.run.found.connect(self._on_found)
+        self.run.failed.connect(self._on_failed)
+        self.worker.ready.connect(self.input.show_devices)
+        self.review.chosen.connect(self._on_result)
+        self.review.changed.connect(self._on_reviewed)
+        self._observation = self.scene.AddObserver(self.scene.NodeAddedEvent, self._on_node_added)
+
+    def _on_detect(self, *_arguments) -> None:
+        from LandmarkDetector.Scene.volume_image import image_of_volume
+        from LandmarkDetectorLib.core import LandmarkDetectorError
+
+        self.input.look()
+        if self.input.obstacle:
+            self._show_ready()
+            return
+        volume, bundle = self.input.volume, self.input.bundle
+        into = self._where_to(volume, bundle.name)
+        if into is False:
+            return
+        self._volume, self._bundle, self._into = volume, bundle.name, into
+        self._notices.clear()
+        self.placing.cancel()
+        self.detect.show_running()
+        self._lock(True)
+        try:
+            self.run.start(image_of_volume(volume, bundle.card.channels), bundle.name, self.input.device)
+        except LandmarkDetectorError as error:
+            self._on_failed(str(error))
+
+    def _where_to(self, volume, bundle: str) -> Any:
+        """The result that the landmarks go into, ``None`` for a new one, ``False`` when the person would rather not."""
+        from LandmarkDetector.Scene.result import is_result, volume_of
+
+        node = self.review.node
+        if not is_result(node) or volume_of(node) is not volume or node.GetAttribute(_BUNDLE) != bundle:
+            return None
+        if not self.review.review.has_reviewed():
+            return node
+        question = _("{name} holds landmarks that were reviewed. Detect again, and…").format(name=node.GetName())
+        answers = [(KEEP, _("Keep reviewed ones")), (NEW, _("Make a new result"))]
+        answer = self.dialogs.ask(_("Detect again"), question, answers)
+        return {KEEP: node, NEW: None, None: False}[answer]
+
+    def _on_cancel(self, *_arguments) -> None:
+        self.run.cancel()
+        self._lock(False)
+        self._show_ready()
+        self.detect.message.show(_("Cancelled; nothing was changed."))
+
+    def _on_found(self, detection) -> None:
+        from LandmarkDetector.Scene.result import create_result, update_result
+
+        self._lock(False)
+        self._show_ready()
+        into = self._into
+        if into is not None and self.scene.GetNodeByID(into.GetID()) is into:
+            update_result(into, detection.landmarks)
+            node = into
+        else:
+            node = create_result(self.scene, detection.landmarks, self._volume)
+        self._volume = self._into = None
+        self.review.choose_node(node)
+        self.review.begin()
+        notices = list(dict.fromkeys([*self._notices, *detection.notices]))
+        self.detect.message.show("\n".join(notices), "warning" if notices else "plain")
+
+    def _on_failed(self, message: str) -> None:
+        self._volume = self._into = None
+        self._lock(False)
+        self._show_ready()
+        self.detect.message.show(message, "error")
+
+    def _lock(self, running: bool) -> None:
+        self.input.set_enabled(not running)
+        self.ui.resultSelector.setEnabled(not running)
+
+    def _show_ready(self) -> None:
+        self.detect.show_ready(self.input.obstacle)
+
+    def _on_input(self, *_arguments) -> None:
+        if not self.run.running:
+            self._show_ready()
+            self._warm()
+
+    def _warm(self) -> None:
+        if self.input.bundle is not None and not self.run.running and not self._closing:
+            self.worker.warm(self.input.bundle.name, self.input.device)
+
+    # --- the scene
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _on_node_added(self, _scene, _event, node=None) -> None:
+        if node is not None and node.GetClassName() in _VOLUMES:
+            qt.QTimer.singleShot(0, self._adopt_volume)  # it gets its voxels after this
+
+    def _adopt_volume(self) -> None:
+        """Where nothing was chosen, choose the volume that is there."""
+        if self._closing or self.run.running:
+            return
+        if self.input.volume is None:
+            found = [self.scene.GetFirstNodeByClass(name) for name in _VOLUMES]
+            node = next((n for n in found if n is not None and n.GetClassName() in _VOLUMES), None)
+            if node is not None:
+                self.input.choose_volume(node)
+        self.input.look()
+        self._show_ready()
+
+    def _restore(self) -> None:
+        self.input.restore()
+        self.review.restore()
+        self.export.restore()
+        self.review.choose_node(self.parameters.node("result"))
+        self._adopt_volume()
+
+    def _release(self) -> None:
+        self._lock(False)
+        self._volume = self._into = None
+        self.review.release()
+        self._drop_halo()
+
+    # --- the result
+
+    def _on_result(self, node) -> None:
+        self._show_halo()
+
+    def _on_reviewed(self, *_arguments) -> None:
+        review = self.review.review
+        counts = review.counts() if review is not None else {}
+        left = counts.get("unreviewed", 0) + counts.get("not found", 0)
+        self.export.show(self.review.node, left, sum(counts.values()))
+        self._show_halo()
+
+    def _review_of(self, node) -> Any:
+        """A review of a node, with the words of its bundle's card where that is here."""
+        from LandmarkDetector.Scene.review import Review
+
+        bundle = self.input.bundles.get(node.GetAttribute(_BUNDLE) or "")
+        marks = bundle.card.landmarks if bundle is not None else []
+        names, definitions = ({m.label: getattr(m, part) for m in marks} for part in ("name", "definition"))
+        return Review(node, names, definitions)
+
+    @staticmethod
+    def _show_point(node, index: int) -> None:
+        """Bring all views to a control point, and light it up."""
+        from LandmarkDetector.Scene.focus import jump_to
+
+        jump_to(node, index)
+        if node.GetDisplayNode() is not None:
+            # Not its "selected" flag: that is saved, and modules that are given the list leave out the others.
+            node.GetDisplayNode().SetActiveControlPoint(index)
+
+    def _show_halo(self) -> None:
+        from LandmarkDetector.Scene.halo import Halo
+
+        review = self.review.review if self.ui.halosCheck.isChecked() else None
+        if self._halo is not None and self._halo.review is not review:
+            self._drop_halo()
+        if self._halo is None and review is not None:
+            self._halo = Halo(review)
+
+    def _drop_halo(self) -> None:
+        if self._halo is not None:
+            self._halo.release()
+            self._halo = None

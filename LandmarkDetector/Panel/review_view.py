@@ -1,0 +1,335 @@
+"""The review: go through the landmarks, confirm, correct, mark absent, place; every action can be taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import qt
+
+from LandmarkDetector.Panel.colours import status_look
+from LandmarkDetector.Panel.parameters import Parameters
+from LandmarkDetector.Panel.review_rows import (
+    AS_IN_BUNDLE,
+    BY_LABEL,
+    EVERY,
+    LEFT,
+    LOOK_FIRST,
+    matching,
+    next_to_look_at,
+    ordered,
+)
+from LandmarkDetector.Panel.review_table import ReviewTable
+from LandmarkDetector.Panel.signals import Signal
+from LandmarkDetector.Panel.texts import _
+
+STATUSES = ("unreviewed", "not found", "confirmed", "corrected", "absent")
+
+
+class ReviewView:
+    """The section "Review".
+
+    Tells by ``chosen(node)`` that another result was chosen, and by ``changed()`` that something was reviewed.
+
+    Args:
+        ui: the widgets of the .ui file by name.
+        scene: the MRML scene.
+        parameters: where choices are kept.
+        history: takes steps back and does them again.
+        placing: puts a landmark where the person clicks.
+        make_review: a review of a node.
+        show_point: shows a control point of a node in all views.
+    """
+
+    def __init__(
+        self,
+        ui,
+        scene,
+        parameters: Parameters,
+        history,
+        placing,
+        make_review: Callable[[Any], Any],
+        show_point: Callable[[Any, int], None],
+    ) -> None:
+        self.chosen, self.changed = Signal(), Signal()
+        self._ui, self._parameters, self._history, self._placing = ui, parameters, history, placing
+        self._make_review, self._show_point = make_review, show_point
+        self._node: Any = None
+        self._review: Any = None
+        self._by_id: dict[str, Any] = {}
+        self._order: list[str] = []
+        self._current = ""
+        self.table = ReviewTable(ui.reviewTable)
+        self._later = qt.QTimer()
+        self._later.setSingleShot(True)
+        self._later.setInterval(0)
+        self._later.timeout.connect(self._refresh)
+        self._fill_choices()
+        self._connect(scene)
+        self.set_node(None)
+
+    @property
+    def node(self):
+        """The node that is reviewed, or ``None``."""
+        return self._node
+
+    @property
+    def review(self) -> Any:
+        """The review of that node, or ``None``."""
+        return self._review
+
+    def choose_node(self, node) -> None:
+        """Choose a result for the person."""
+        self._ui.resultSelector.setCurrentNode(node)
+        if node is not self._node:
+            self.set_node(node)
+
+    def set_node(self, node) -> None:
+        """Review another node, or none."""
+        self._placing.cancel()
+        if self._review is not None:
+            self._review.release()
+        self._node, self._review = node, None
+        self._order, self._by_id, self._current = [], {}, ""
+        if node is not None:
+            self._review = self._make_review(node)
+            self._review.observe(self._on_review)
+        self.table.clear_selection()
+        self._refresh()
+
+    def release(self) -> None:
+        """Let go of the node; the panel ends or the scene closes."""
+        self._later.stop()
+        self.set_node(None)
+
+    def select(self, point_id: str) -> None:
+        """Go to a landmark."""
+        if not self.table.select(point_id):
+            self._clear_filter()
+            self.table.select(point_id)
+
+    def begin(self) -> None:
+        """Go to the landmark to look at first."""
+        self._later.stop()
+        self._refresh()
+        first = next_to_look_at(self.table.rows, "")
+        if first:
+            self.select(first)
+
+    def refresh(self) -> None:
+        """Show the state of the review."""
+        self._refresh()
+
+    def _connect(self, scene) -> None:
+        ui = self._ui
+        ui.resultSelector.setMRMLScene(scene)
+        ui.resultSelector.currentNodeChanged.connect(self._on_result)
+        ui.searchEdit.textChanged.connect(lambda *_: self._show())
+        ui.filterCombo.currentIndexChanged.connect(self._on_filter)
+        ui.orderCombo.currentIndexChanged.connect(self._on_order)
+        ui.halosCheck.toggled.connect(lambda *_: self.changed.emit())
+        self.table.chosen.connect(self._on_chosen)
+        self._placing.placed.connect(self._on_placed)
+        self._placing.ended.connect(self._on_placing_ended)
+        self._keys = []
+        for button, key, action in (
+            (ui.previousButton, "P", lambda: self._move(-1)),
+            (ui.nextButton, "N", lambda: self._move(1)),
+            (ui.confirmButton, "C", lambda: self._judge("confirm")),
+            (ui.absentButton, "X", lambda: self._judge("mark_absent")),
+            (ui.placeButton, "L", self._place),
+            (ui.resetButton, "R", lambda: self._judge("reset")),
+            (ui.undoButton, "U", lambda: self._step(self._history.undo)),
+            (ui.redoButton, "Shift+U", lambda: self._step(self._history.redo)),
+        ):
+            button.clicked.connect(lambda *_, action=action: action())
+            shortcut = qt.QShortcut(qt.QKeySequence(key), ui.reviewSection)
+            shortcut.setContext(qt.Qt.WidgetWithChildrenShortcut)
+            shortcut.activated.connect(lambda *_, button=button: button.click())
+            self._keys.append(shortcut)
+
+    def _fill_choices(self) -> None:
+        ui = self._ui
+        for text, key in (
+            (_("Look here first"), LOOK_FIRST),
+            (_("As in the bundle"), AS_IN_BUNDLE),
+            (_("By label"), BY_LABEL),
+        ):
+            ui.orderCombo.addItem(text, key)
+        ui.filterCombo.addItem(_("All"), EVERY)
+        ui.filterCombo.addItem(_("Left to review"), LEFT)
+        for status in STATUSES:
+            look = status_look(status)
+            ui.filterCombo.addItem(f"{look.symbol} {look.word}", status)
+        self.restore()
+
+    def restore(self) -> None:
+        """Show the order and the filter that the scene keeps."""
+        ui = self._ui
+        for combo, name in ((ui.orderCombo, "order"), (ui.filterCombo, "filter")):
+            combo.setCurrentIndex(max(0, combo.findData(self._parameters.text(name))))
+
+    # --- what is shown
+
+    def _on_review(self, *_arguments) -> None:
+        self._later.start()
+
+    def _refresh(self, *_arguments) -> None:
+        """Read the review and show it; an order that the person is working through stays as it is."""
+        before = self._by_id
+        rows = list(self._review.rows()) if self._review is not None else []
+        self._by_id = {row.point_id: row for row in rows}
+        if self._by_id.keys() != before.keys():
+            self._sort(rows)
+        moved = [i for i, row in self._by_id.items() if row.status == "corrected" and _differs(before.get(i), row)]
+        self._show()
+        if len(moved) == 1 and before and moved[0] != self._placing.point_id:
+            self._follow(moved[0])
+        self.changed.emit()
+
+    def _sort(self, rows) -> None:
+        self._order = [row.point_id for row in ordered(rows, self._data(self._ui.orderCombo))]
+
+    def _show(self) -> None:
+        rows = [self._by_id[point_id] for point_id in self._order]
+        shown = matching(rows, self._data(self._ui.filterCombo), str(self._ui.searchEdit.property("text")))
+        self.table.show(shown)
+        if self._current not in self._by_id:
+            self._current = ""
+        if not (self._current and self.table.select(self._current, quietly=True)):
+            self.table.clear_selection()
+        self._show_words()
+
+    def _show_words(self) -> None:
+        ui = self._ui
+        ui.countsLabel.setText(self._counts())
+        row = self._by_id.get(self._current)
+        hint = _("Select a landmark, and all views go there.") if self._by_id else ""
+        ui.landmarkLabel.setText(_about(row) if row is not None else hint)
+        some = bool(self._by_id)
+        for widget in (ui.searchEdit, ui.filterCombo, ui.orderCombo, ui.previousButton, ui.nextButton, ui.halosCheck):
+            widget.setEnabled(some)
+        ui.absentButton.setEnabled(row is not None and row.status != "absent")
+        ui.resetButton.setEnabled(row is not None and row.status in ("confirmed", "corrected", "absent"))
+        ui.confirmButton.setEnabled(row is not None and row.status == "unreviewed")
+        ui.placeButton.setEnabled(row is not None and row.position is None)
+        ui.undoButton.setEnabled(bool(self._history.can_undo()))
+        ui.redoButton.setEnabled(bool(self._history.can_redo()))
+
+    def _counts(self) -> str:
+        if self._node is None:
+            return _("Nothing to review yet: detect landmarks, or choose a result.")
+        counts = self._review.counts()
+        total = len(self._by_id)
+        parts = {"unreviewed": counts.get("unreviewed", 0), "not found": counts.get("not found", 0)}
+        left = sum(parts.values())
+        if not total:
+            return _("This point list is empty.")
+        if not left:
+            return _("All {total} landmarks are reviewed.").format(total=total)
+        told = ", ".join(f"{number} {status_look(status).word}" for status, number in parts.items() if number)
+        return _("{left} of {total} left: {told}").format(left=left, total=total, told=told)
+
+    # --- what the person does
+
+    def _on_result(self, *_arguments) -> None:
+        node = self._ui.resultSelector.currentNode()
+        self._parameters.set_node("result", node)
+        if node is not self._node:
+            self.set_node(node)
+            self.chosen.emit(node)
+
+    def _on_filter(self, *_arguments) -> None:
+        self._parameters.set_text("filter", self._data(self._ui.filterCombo))
+        self._show()
+
+    def _on_order(self, *_arguments) -> None:
+        self._parameters.set_text("order", self._data(self._ui.orderCombo))
+        self._sort(self._by_id.values())
+        self._show()
+
+    def _on_chosen(self, point_id: str) -> None:
+        self._current = point_id
+        if self._placing.point_id not in ("", point_id):
+            self._placing.cancel()
+        self._show_words()
+        row = self._by_id[point_id]
+        self._show_point(self._node, row.index)
+
+    def _follow(self, point_id: str) -> None:
+        """The person moved a landmark in a view: show its row, but leave the views where they are."""
+        self._current = point_id
+        if not self.table.select(point_id, quietly=True):
+            self._clear_filter()
+            self.table.select(point_id, quietly=True)
+        self._show_words()
+        self.table.widget.setFocus()  # so that the keys work at once
+
+    def _move(self, step: int) -> None:
+        rows = self.table.rows
+        if rows:
+            place = self.table.place_of(self._current)
+            place = min(max(place + step, 0), len(rows) - 1)
+            self.table.select(rows[place].point_id)
+
+    def _judge(self, action: str) -> None:
+        row = self._by_id.get(self._current)
+        if row is None:
+            return
+        onward = next_to_look_at(self.table.rows, row.point_id) if action != "reset" else ""
+        self._placing.cancel()
+        getattr(self._review, action)([row.point_id])
+        self._later.stop()
+        self._refresh()
+        if onward:
+            self.select(onward)
+        elif action == "reset":
+            self._show_point(self._node, row.index)
+
+    def _step(self, action: Callable[[], Any]) -> None:
+        self._placing.cancel()
+        action()
+        self._refresh()
+
+    def _place(self) -> None:
+        if self._placing.point_id:
+            self._placing.cancel()
+            return
+        self._ui.placeButton.setChecked(bool(self._current) and self._placing.begin(self._review, self._current))
+
+    def _on_placed(self, point_id: str) -> None:
+        self._current = point_id
+        self._refresh()
+        self.table.widget.setFocus()
+
+    def _on_placing_ended(self, *_arguments) -> None:
+        self._ui.placeButton.setChecked(False)
+
+    def _clear_filter(self) -> None:
+        old = self._ui.searchEdit.blockSignals(True)
+        self._ui.searchEdit.setText("")
+        self._ui.searchEdit.blockSignals(old)
+        self._ui.filterCombo.setCurrentIndex(0)
+        self._show()
+
+    @staticmethod
+    def _data(combo) -> str:
+        return str(combo.itemData(int(combo.property("currentIndex"))))
+
+
+def _differs(before: Any, now: Any) -> bool:
+    return before is None or before.status != now.status or _place(before) != _place(now)
+
+
+def _place(row: Any) -> tuple[float, ...]:
+    return () if row.position is None else tuple(row.position)
+
+
+def _about(row: Any) -> str:
+    look = status_look(row.status)
+    title = row.label if row.name in ("", row.label) else f"{row.label}, {row.name}"
+    parts = [f"{title}: {look.word}"]
+    if row.confidence is not None:
+        parts.append(_("confidence {value:.2f}").format(value=row.confidence))
+    text = ", ".join(parts)
+    return f"{text}\n{row.definition}" if row.definition else text
