@@ -42,8 +42,7 @@ def offences(
     """
     tree = ast.parse(source)
     named = {qt_name(node).split(".")[0] for node in ast.walk(tree)} - {""}
-    kinds = [*map(qt_class, named), *(forms or {}).values(), *USUAL]
-    rules = _Rules(forms or {}, set().union(*map(properties, kinds)))
+    rules = _Rules(forms or {}, {*map(qt_class, named), *(forms or {}).values(), *USUAL} - {None})
     rules.visit(tree)
     return [f"{where}:{line} {said}" for line, said in sorted({*_imports(tree, knows_qt), *rules.found})]
 
@@ -99,9 +98,10 @@ def _is_enum(name: str) -> bool:
 class _Rules(Kinds):
     """The rules, each beside the kind of node that it looks at."""
 
-    def __init__(self, forms: dict[str, Any], names: set[str]) -> None:
+    def __init__(self, forms: dict[str, Any], used: set[Any]) -> None:
         super().__init__(forms)
-        self._camel = {name for name in names if CAMEL.match(name)}
+        self._of_qt = {name for kind in used for name in dir(kind) if CAMEL.match(name)}
+        self._camel = {name for kind in used for name in properties(kind) if CAMEL.match(name)}
         self._unlike_items = {name for name in self._camel if not any(hasattr(item, name) for item in ITEMS)}
         self.found: set[tuple[int, str]] = set()
 
@@ -168,14 +168,14 @@ class _Rules(Kinds):
         name, owner = qt_name(function), self.kind(function.value)
         told = ast.unparse(function)
         ours = owner not in (None, OWN)
-        foreign = _root(function) in ("slicer", "vtk", "self", "logging")
+        unknown = owner is None and _root(function) not in ("slicer", "vtk")
         if isinstance(function.value, ast.Call) and ast.unparse(function.value) == "super()":
             if function.attr != "__init__" and any(
                 hasattr(kind, function.attr) for kind in (QtWidgets.QWidget, *USUAL)
             ):
                 self._say(node, f"calls {told}; call the class, qt.QWidget.{function.attr}(self, ...)")
             return
-        if node.keywords and (name or ours or (owner is None and CAMEL.match(function.attr) and not foreign)):
+        if node.keywords and (name or ours or (unknown and function.attr in self._of_qt)):
             self._say(node, f"passes keywords to {told}; PythonQt takes positional arguments only")
         if function.attr == "connect":
             self._connect(node, function)

@@ -87,7 +87,7 @@ GOOD = {
     "own objects with a widget's name": "class V:\n  def f(self):\n    self._edit = Note()\n    self._edit.text()",
     "annotated as its own": "def f(combo: Choice):\n  return combo.count()",
     "layouts": "layout = qt.QVBoxLayout()\nlayout.count()",
-    "keywords to own functions": "update(label='q')\nslicer.util.infoDisplay('q', windowTitle='w')\nx.say(text='q')",
+    "keywords to own functions": "update(label='q')\nslicer.util.infoDisplay('q', windowTitle='w')\nx.say(text='q')\nx.installTorch(ask=1)",
     "text of an item": "def f(ui):\n  return ui.reviewTable.item(0, 0).text().split(sep=',')",
     "super of own": "class V(Base):\n  def __init__(self):\n    super().__init__()\n    super().setup()",
     "isinstance of Python's": "isinstance(w, str)",

@@ -1,0 +1,195 @@
+"""Which Python packages are missing, and how they come into 3D Slicer: at the click, with the person's consent.
+
+torch comes from Slicer's PyTorch extension, which knows the graphics card; the rest by ``slicer.packaging``, which asks
+the person with the list of packages in view. What Slicer brings itself (numpy, SimpleITK, ...) is never replaced.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from LandmarkDetector.Panel.texts import _
+
+REQUESTER = "Landmark Detector"
+TORCH = "torch>=2.8"
+KEPT = ("numpy", "scipy", "SimpleITK", "pydicom", "vtk", "torch", "torchvision")
+_LINE = re.compile(r"([A-Za-z0-9][\w.-]*)>=(\d+(?:\.\d+)*)")
+
+
+class InstallError(RuntimeError):
+    """Packages are missing and could not be installed; the message is one sentence for the person."""
+
+
+class InstallRefused(InstallError):
+    """The person said no."""
+
+
+class Requirements:
+    """The packages that detecting needs.
+
+    Args:
+        path: a requirements.txt with lower bounds, one ``NAME>=VERSION`` a line; without torch.
+        packaging: what checks and installs, with the interface of ``slicer.packaging``; Slicer's own if None.
+        torch_logic: what installs torch, with the interface of ``PyTorchUtilsLogic``; that of the extension if None.
+
+    Raises:
+        ValueError: a line is written in another way.
+    """
+
+    def __init__(self, path: Path | str, packaging: Any = None, torch_logic: Any = None) -> None:
+        self.lines = _read(Path(path))
+        self._packaging, self._torch_logic = packaging, torch_logic
+
+    def missing(self) -> list[str]:
+        """What is not installed, or too old; torch first. Starts no process and imports none of the packages."""
+        packaging = self._slicer_packaging()
+        satisfied = packaging.pip_check if packaging is not None else is_satisfied
+        return [line for line in (TORCH, *self.lines) if not satisfied(line)]
+
+    def ensure(self) -> None:
+        """Install what is missing, the person having been asked; does nothing where nothing is.
+
+        Raises:
+            InstallRefused: the person said no.
+            InstallError: this Slicer, its extensions or the network do not serve.
+        """
+        missing = self.missing()
+        if not missing:
+            return
+        packaging = self._slicer_packaging()
+        if packaging is None:
+            raise InstallError(
+                _(
+                    "Python packages are missing ({packages}), and only 3D Slicer 5.12 or newer can install them; "
+                    "update Slicer, or install them with pip where this is not Slicer."
+                ).format(packages=", ".join(missing))
+            )
+        if TORCH in missing:
+            self._ensure_torch()
+        rest = [line for line in missing if line != TORCH]
+        if rest:
+            _install(packaging, rest)
+        importlib.invalidate_caches()
+        left = self.missing()
+        if left:
+            raise InstallError(
+                _("These packages are still missing: {packages}; restart Slicer and try again.").format(
+                    packages=", ".join(left)
+                )
+            )
+
+    def _slicer_packaging(self) -> Any:
+        """``slicer.packaging``, which is not there before Slicer 5.12 and not outside Slicer."""
+        if self._packaging is None:
+            try:
+                self._packaging = importlib.import_module("slicer.packaging")
+            except ImportError:
+                return None
+        return self._packaging
+
+    def _ensure_torch(self) -> None:
+        installed = installed_version("torch")
+        if installed:  # replacing it under other extensions, maybe loaded, is not ours to do
+            raise InstallError(
+                _(
+                    "PyTorch {version} is too old (needed: {needed}); update it in the module 'PyTorch Utils' and "
+                    "restart Slicer."
+                ).format(version=installed, needed=TORCH)
+            )
+        logic = self._torch_logic or _logic_of_extension()
+        try:
+            torch = logic.installTorch(askConfirmation=True, torchVersionRequirement=TORCH.removeprefix("torch"))
+        except (subprocess.CalledProcessError, OSError, ImportError, RuntimeError, ValueError) as error:
+            raise InstallError(
+                _("PyTorch could not be installed ({error}); install it in the module 'PyTorch Utils'.").format(
+                    error=error
+                )
+            ) from error
+        if torch is None:
+            raise InstallRefused(_("Nothing was installed: detecting needs PyTorch; press Install when you want it."))
+
+
+def installed_version(name: str) -> str:
+    """The version of an installed distribution, empty without one."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def is_satisfied(line: str) -> bool:
+    """Whether a distribution is there that is no older than a line ``NAME>=VERSION`` asks.
+
+    Raises:
+        ValueError: the line is written in another way.
+    """
+    match = _LINE.fullmatch(line)
+    if match is None:
+        raise ValueError(f"{line!r} is no requirement of the form NAME>=VERSION.")
+    name, needed = match.groups()
+    found = re.match(r"\d+(?:\.\d+)*", installed_version(name))  # 2.8.0+cu128 and 2.8.0a0 count as 2.8.0
+    return found is not None and _numbers(found.group()) >= _numbers(needed)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """``(2, 8)`` for "2.8.0": zeros at the end say nothing."""
+    parts = [int(part) for part in version.split(".")]
+    while len(parts) > 1 and parts[-1] == 0:
+        parts.pop()
+    return tuple(parts)
+
+
+def _read(path: Path) -> list[str]:
+    lines = [line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = [line for line in lines if line]
+    for line in lines:
+        match = _LINE.fullmatch(line)
+        if match is None or match.group(1).lower() in {name.lower() for name in KEPT}:
+            raise ValueError(f"{path.name}: {line!r} must be NAME>=VERSION, and nothing that Slicer or PyTorch bring.")
+    return lines
+
+
+def _install(packaging: Any, lines: list[str]) -> None:
+    """Have ``slicer.packaging`` ask and install, with everything held that must stay as it is.
+
+    monai asks for torch, and pip would rather fetch another torch from its index than fail. The constraints name the
+    versions that are there (also of what Slicer brings), so that pip keeps them or stops, and never replaces one.
+    """
+    versions = {name: installed_version(name) for name in KEPT}
+    with tempfile.TemporaryDirectory(prefix="landmark-detector-") as folder:
+        held = Path(folder) / "constraints.txt"
+        held.write_text("".join(f"{name}=={version}\n" for name, version in versions.items() if version), "utf-8")
+        try:
+            packaging.pip_ensure(lines, constraints=str(held), requester=REQUESTER)
+        except subprocess.CalledProcessError as error:
+            raise InstallError(
+                _(
+                    "pip could not install {packages}; look at the messages in Slicer's Python console, check the "
+                    "network and try again."
+                ).format(packages=", ".join(lines))
+            ) from error
+        except RuntimeError as error:  # how slicer.packaging says that the person declined
+            raise InstallRefused(
+                _("Nothing was installed: detecting needs {packages}; press Install when you want them.").format(
+                    packages=", ".join(lines)
+                )
+            ) from error
+
+
+def _logic_of_extension() -> Any:
+    """What installs torch, from Slicer's PyTorch extension."""
+    try:
+        return importlib.import_module("PyTorchUtils").PyTorchUtilsLogic()
+    except ImportError as error:
+        raise InstallError(
+            _(
+                "PyTorch is missing: install the extension 'PyTorch' in Slicer's Extensions Manager, restart Slicer "
+                "and try again."
+            )
+        ) from error
