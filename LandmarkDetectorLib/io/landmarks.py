@@ -10,6 +10,7 @@ from LandmarkDetectorLib.core import LandmarkFileError, LandmarkSet
 from LandmarkDetectorLib.io.fcsv import read_fcsv, write_fcsv
 from LandmarkDetectorLib.io.markups import read_markups, write_markups
 from LandmarkDetectorLib.io.names import shown, suffix_of
+from LandmarkDetectorLib.io.spreadsheets import read_spreadsheet, write_spreadsheet
 from LandmarkDetectorLib.io.tables import read_table, write_table
 
 _Function = TypeVar("_Function")
@@ -19,17 +20,24 @@ class _Writer(Protocol):
     def __call__(self, landmarks: LandmarkSet, path: Path, *, coordinate_system: str = "LPS") -> None: ...
 
 
-_READERS = {".mrk.json": read_markups, ".json": read_markups, ".fcsv": read_fcsv, ".csv": read_table}
+_READERS = {
+    ".mrk.json": read_markups,
+    ".json": read_markups,
+    ".fcsv": read_fcsv,
+    ".csv": read_table,
+    ".xlsx": read_spreadsheet,
+}
 _WRITERS: dict[str, _Writer] = {
     ".mrk.json": write_markups,
     ".json": write_markups,
     ".fcsv": write_fcsv,
     ".csv": write_table,
+    ".xlsx": write_spreadsheet,
 }
 
 
 def load_landmarks(path: str | os.PathLike[str]) -> LandmarkSet:
-    """Read landmarks: Slicer markups (.mrk.json, .json), .fcsv, our .csv, or Slicer's control point table (.csv).
+    """Read landmarks: Slicer markups (.mrk.json, .json), .fcsv, our .csv and .xlsx, or Slicer's own table (.csv).
 
     Args:
         path: the file; labels may stand in it twice, and are refused only where landmarks are paired.
@@ -46,11 +54,13 @@ def load_landmarks(path: str | os.PathLike[str]) -> LandmarkSet:
 
 
 def save_landmarks(landmarks: LandmarkSet, path: str | os.PathLike[str], *, coordinate_system: str = "LPS") -> None:
-    """Write landmarks, whole or not at all; .mrk.json keeps everything, .csv all but ``info``, .fcsv positions in mm.
+    """Write landmarks, whole or not at all.
+
+    .mrk.json keeps everything, .csv and .xlsx all but ``info``, .fcsv positions in mm.
 
     Args:
         landmarks: in LPS, as everywhere.
-        path: ends in .mrk.json, .json, .fcsv or .csv.
+        path: ends in .mrk.json, .json, .fcsv, .csv or .xlsx.
         coordinate_system: ``"LPS"`` or ``"RAS"``, that of the positions in the file.
 
     Raises:

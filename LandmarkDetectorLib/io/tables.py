@@ -19,7 +19,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -44,7 +43,20 @@ def read_table(path: Path) -> LandmarkSet:
             the header.
     """
     name = shown(path)
-    rows = _rows(read_text(path), name)
+    return landmarks_of_rows(_rows(read_text(path), name), name, stem_of(path))
+
+
+def landmarks_of_rows(rows: Iterator[tuple[int, list[str]]], name: str, stem: str) -> LandmarkSet:
+    """The landmarks of the rows of any table, each with its number, the header first.
+
+    Args:
+        rows: all as long as the header.
+        name: of the file, for messages.
+        stem: how the set is called.
+
+    Raises:
+        LandmarkFileError: as :func:`read_table` says.
+    """
     header = [cell.strip().lower() for cell in next(rows, (1, []))[1]]
     if "label" not in header:
         advice = "separate the columns by commas" if ";" in "".join(header) else "save the table with its header"
@@ -52,7 +64,7 @@ def read_table(path: Path) -> LandmarkSet:
     layout = _Layout.of(header, name)
     landmarks = [layout.landmark(dict(zip(header, cells, strict=True)), f"{name}: row {row}") for row, cells in rows]
     try:
-        return LandmarkSet(tuple(landmarks), layout.unit, stem_of(path))
+        return LandmarkSet(tuple(landmarks), layout.unit, stem)
     except LandmarkError as error:
         raise LandmarkFileError(str(error)) from None
 
@@ -64,6 +76,20 @@ def write_table(landmarks: LandmarkSet, path: Path, *, coordinate_system: str = 
         LandmarkFileError: an unknown coordinate system, a label that a table cannot hold, or a file that cannot be
             written.
     """
+    table = io.StringIO()
+    # CRLF as in RFC 4180: every Python then quotes a label that holds either of the two.
+    writer = csv.writer(table, lineterminator="\r\n")
+    for row in rows_of_landmarks(landmarks, path, coordinate_system):
+        writer.writerow(["" if cell is None else cell for cell in row])
+    write_text(path, table.getvalue())
+
+
+def rows_of_landmarks(landmarks: LandmarkSet, path: Path, coordinate_system: str) -> Iterator[list[str | float | None]]:
+    """The header, which says axes and unit, and a row for each landmark; a cell that holds nothing is ``None``.
+
+    Raises:
+        LandmarkFileError: an unknown coordinate system, or a text that a table cannot hold.
+    """
     if coordinate_system not in COORDINATE_SYSTEMS:
         raise LandmarkFileError(f"{shown(path)}: {coordinate_system!r} is no coordinate system; use LPS or RAS.")
     axes = "xyz"[: landmarks.dimension or 3]
@@ -72,24 +98,17 @@ def write_table(landmarks: LandmarkSet, path: Path, *, coordinate_system: str = 
     pairs = [(i, j) for i in range(len(axes)) for j in range(i, len(axes))]
     if not any(mark.covariance is not None for mark in landmarks):
         pairs = []
-    table = io.StringIO()
-    # CRLF as in RFC 4180: every Python then quotes a label that holds either of the two.
-    writer = csv.writer(table, lineterminator="\r\n")
     covariance_names = [f"covariance_{axes[i]}{axes[j]}_{frame}2" for i, j in pairs]
-    writer.writerow(
-        ["label", *(f"{axis}_{frame}" for axis in axes), "status", "confidence", "description", *covariance_names]
-    )
+    yield ["label", *(f"{axis}_{frame}" for axis in axes), "status", "confidence", "description", *covariance_names]
     for mark in landmarks:
         check_text(mark.label, path)
         check_text(mark.description, path)
-        position = [""] * len(axes) if mark.position is None else (signs * mark.position).tolist()
-        confidence = "" if mark.confidence is None else mark.confidence
-        spread: list[Any] = [""] * len(pairs)
+        position = [None] * len(axes) if mark.position is None else (signs * mark.position).tolist()
+        spread: list[float | None] = [None] * len(pairs)
         if mark.covariance is not None:
             turned = np.outer(signs, signs) * mark.covariance
             spread = [float(turned[pair]) for pair in pairs]
-        writer.writerow([mark.label, *position, mark.status, confidence, mark.description, *spread])
-    write_text(path, table.getvalue())
+        yield [mark.label, *position, mark.status, mark.confidence, mark.description, *spread]
 
 
 def check_text(text: str, path: Path) -> None:
