@@ -40,7 +40,7 @@ def position_of(node: Any, index: int) -> tuple[float, ...] | None:
     if not is_placed(node, index):
         return None
     x, y, z = node.GetNthControlPointPosition(index)
-    return -x + 0.0, -y + 0.0, z  # adding zero turns -0.0 into 0.0
+    return 0.0 - x, 0.0 - y, z  # and not -x, which makes -0.0 of 0.0
 
 
 def place(node: Any, index: int, position: Sequence[float] | None) -> None:
@@ -49,7 +49,7 @@ def place(node: Any, index: int, position: Sequence[float] | None) -> None:
         if node.GetNthControlPointPositionStatus(index) != node.PositionMissing:
             node.SetNthControlPointPositionMissing(index)
     else:
-        node.SetNthControlPointPosition(index, -position[0], -position[1], position[2])
+        node.SetNthControlPointPosition(index, 0.0 - position[0], 0.0 - position[1], position[2])
 
 
 def to_world(node: Any) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:

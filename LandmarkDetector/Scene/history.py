@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import weakref
+from collections.abc import Callable, Iterator
 from typing import Any
 
 _LEVELS = 100  # a state of 100 landmarks takes 0.1 ms and some 20 kB; one of 10 000 landmarks 7 ms and 1.6 MB
@@ -40,16 +41,22 @@ class History:
 
     def undo(self) -> None:
         """Go back to how things were before the last action; nothing happens where there was none."""
-        if self.can_undo():
-            self.scene.Undo()
+        self._until_something_changes(self.can_undo, self.scene.Undo)
 
     def redo(self) -> None:
         """Take back the last undo; nothing happens where there was none."""
-        if self.can_redo():
-            self.scene.Redo()
+        self._until_something_changes(self.can_redo, self.scene.Redo)
+
+    def _until_something_changes(self, possible: Callable[[], bool], go: Callable[[], None]) -> None:
+        # The markups widget saves steps for mere clicks on a point as well, which nobody would see undone.
+        before = _content(self.scene)
+        while possible():
+            go()
+            if _content(self.scene) != before:
+                return
 
     def can_undo(self) -> bool:
-        """Whether there is an action to take back."""
+        """Whether there is a step to take back; it may be one of a click that changed nothing."""
         return self.scene.GetNumberOfUndoLevels() > 0
 
     def can_redo(self) -> bool:
@@ -62,31 +69,24 @@ class History:
         self.scene.ClearRedoStack()
         _last_step.pop(self.scene, None)
 
-    def drop_step(self) -> None:
-        """Forget the last step where nothing was done after it, as after a click on a point that moved nothing."""
-        if self.can_undo():
-            self.scene.Undo()
-            self.scene.ClearRedoStack()
-
 
 def _content(scene: Any) -> str:
-    """A digest of all that undo would restore in our results."""
+    """A digest of what a person would see undone in our results."""
     digest = hashlib.blake2b()
     for i in range(scene.GetNumberOfNodesByClass("vtkMRMLMarkupsFiducialNode")):
         node = scene.GetNthNodeByClass(i, "vtkMRMLMarkupsFiducialNode")
         if node.GetUndoEnabled():
-            digest.update(repr((node.GetID(), node.GetName(), dict(_attributes(node)), list(_points(node)))).encode())
+            digest.update(repr((node.GetID(), node.GetName(), list(_attributes(node)), list(_points(node)))).encode())
     return digest.hexdigest()
 
 
-def _attributes(node: Any) -> Any:
-    return ((name, node.GetAttribute(name)) for name in node.GetAttributeNames())
+def _attributes(node: Any) -> Iterator[tuple[str, str]]:
+    # The markups widget leaves attributes of its own behind.
+    names = sorted(name for name in node.GetAttributeNames() if name.startswith("LandmarkDetector."))
+    return ((name, node.GetAttribute(name)) for name in names)
 
 
-def _points(node: Any) -> Any:
+def _points(node: Any) -> Iterator[tuple[Any, ...]]:
     for i in range(node.GetNumberOfControlPoints()):
-        yield (
-            node.GetNthControlPointLabel(i),
-            node.GetNthControlPointPositionStatus(i),
-            node.GetNthControlPointPosition(i),
-        )
+        placed = node.GetNthControlPointPositionStatus(i) == node.PositionDefined
+        yield node.GetNthControlPointLabel(i), placed, node.GetNthControlPointPosition(i) if placed else None

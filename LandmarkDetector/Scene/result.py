@@ -149,7 +149,7 @@ def installed_texts(node: Any) -> tuple[dict[str, str], dict[str, str]]:
 def _insert(node: Any, index: int, entry: Entry, description: str, state: State) -> str:
     """Put a landmark in at its place; the id of its control point."""
     at = entry.at or (0.0, 0.0, 0.0)
-    node.InsertControlPoint(index, vtk.vtkVector3d(-at[0] + 0.0, -at[1] + 0.0, at[2]), entry.label)
+    node.InsertControlPoint(index, vtk.vtkVector3d(0.0 - at[0], 0.0 - at[1], at[2]), entry.label)
     place(node, index, entry.at)
     node.SetNthControlPointDescription(index, description or spoken_of(entry, state.unit))
     return node.GetNthControlPointID(index)

@@ -323,9 +323,8 @@ class Review:
         if self._busy or not self.alive:
             return
         before = self.state
-        if self._settle() is before:
-            self.history.drop_step()  # a click that moved nothing
-        self._tell()
+        if self._settle() is not before:
+            self._tell()
 
     def _on_undone(self, *_: Any) -> None:
         if self.alive:

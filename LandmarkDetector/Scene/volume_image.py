@@ -12,6 +12,9 @@ from vtk.util.numpy_support import vtk_to_numpy
 TO_LPS = np.array([-1.0, -1.0, 1.0])
 """MRML's world is RAS; multiplied with this it is LPS, and the other way round."""
 
+UNIT = "LandmarkDetector.unit"
+"""Attribute of a volume that was made of an image of the library: its unit, ``mm`` or ``px``."""
+
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 
@@ -57,7 +60,7 @@ def image_of_volume(node: Any, channels: int | None = None) -> Any:
         array = array[:-1]  # transparency, which Slicer reads as a channel
     if len(array) == 3 and (channels == 1 or (channels is None and file is not None and file.suffix.lower() == ".bmp")):
         array = _gray(array)
-    unit = "px" if file is not None and _has_no_scale(file, spacing) else "mm"
+    unit = "px" if _has_no_scale(node, file, spacing) else "mm"
     try:
         grid = Grid(size, spacing, origin, direction, unit)
     except ImageError as error:
@@ -92,13 +95,18 @@ def _picture_file(node: Any) -> Path | None:
     return Path(name) if name and Path(name).suffix.lower() in _PICTURES else None
 
 
-def _has_no_scale(file: Path, spacing: tuple[float, ...]) -> bool:
-    """Whether the spacing is still the one that came with the picture, which speaks of printing and not of a patient.
+def _has_no_scale(node: Any, file: Path | None, spacing: tuple[float, ...]) -> bool:
+    """Whether the spacing is still the one that came with a picture, which speaks of printing and not of a patient.
 
     Where somebody entered another one in the scene, that is in millimetres.
     """
+    known = node.GetAttribute(UNIT)
+    if known == "mm" or (known is None and file is None):
+        return False
     if np.allclose(spacing[:2], 1.0, rtol=1e-6):
         return True
+    if known == "px" or file is None:
+        return False
     import SimpleITK as sitk
 
     reader = sitk.ImageFileReader()

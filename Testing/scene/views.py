@@ -94,7 +94,7 @@ class SliceView(_View):
         self.image = vtk.vtkActor2D()
         self.image.SetMapper(mapper)
         self.image.GetProperty().SetDisplayLocationToBackground()
-        self.renderer.AddActor2D(self.image)
+        self.renderer.AddViewProp(self.image)
         style = slicer.vtkMRMLSliceViewInteractorStyle()
         style.SetSliceLogic(self.logic)
         style.SetDisplayableManagers(self.group)
