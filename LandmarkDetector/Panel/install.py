@@ -18,7 +18,7 @@ from LandmarkDetector.Panel.texts import _
 
 REQUESTER = "Landmark Detector"
 TORCH = "torch>=2.8"
-KEPT = ("numpy", "scipy", "SimpleITK", "pydicom", "vtk", "torch", "torchvision")
+KEPT = ("numpy", "scipy", "SimpleITK", "pydicom", "pillow", "vtk", "torch", "torchvision")
 _LINE = re.compile(r"([A-Za-z0-9][\w.-]*)>=(\d+(?:\.\d+)*)")
 
 

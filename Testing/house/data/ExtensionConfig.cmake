@@ -1,0 +1,6 @@
+foreach(_name HOMEPAGE CATEGORY CONTRIBUTORS DESCRIPTION ICONURL SCREENSHOTURLS DEPENDS)
+  if(NOT DEFINED EXTENSION_${_name})
+    message(FATAL_ERROR "EXTENSION_${_name} is not set")
+  endif()
+endforeach()
+message(STATUS "extension ${PROJECT_NAME} in ${EXTENSION_CATEGORY} depends on ${EXTENSION_DEPENDS}")
