@@ -48,7 +48,7 @@ def place(node: Any, index: int, position: Sequence[float] | None) -> None:
     if position is None:
         if node.GetNthControlPointPositionStatus(index) != node.PositionMissing:
             node.SetNthControlPointPositionMissing(index)
-    else:
+    elif position_of(node, index) != tuple(position):  # moving thousands costs seconds
         node.SetNthControlPointPosition(index, 0.0 - position[0], 0.0 - position[1], position[2])
 
 

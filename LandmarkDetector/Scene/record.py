@@ -9,9 +9,9 @@ read from such a file gets its attribute from them.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
 
@@ -50,16 +50,53 @@ def read_state(node: Any) -> State:
         ) from None
 
 
-def write_state(node: Any, state: State) -> None:
-    """Put the state into the node: attribute and measurements."""
+def write_state(node: Any, state: State) -> str:
+    """Put the state into the node, attribute and measurements; the attribute's text."""
     from LandmarkDetectorLib.io.markups_certainty import as_measurements
 
     keys = keys_of(node)
-    entries = as_measurements(landmarks_of(node, state, world=False), keys)
+    certain = _CertainSet([_Certain.of(state.points.get(key)) for key, _ in keys], state.unit, _dimension(node, state))
+    entries = as_measurements(cast(Any, certain), keys)
     entries.append(_review_measurement(state, keys))
     set_measurements(node, entries, remove=_LIBRARY)
-    node.SetAttribute(ATTRIBUTE, state.as_json())
+    text = state.as_json()
+    node.SetAttribute(ATTRIBUTE, text)
     node.StorableModified()
+    return text
+
+
+@dataclass
+class _Certain:
+    """What a measurement and a description say of a landmark; a ``Landmark`` would check each of thousands again."""
+
+    confidence: float | None = None
+    covariance: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, entry: Entry | None) -> _Certain:
+        believed = None if entry is None else entry.believed
+        if believed is None:
+            return cls()
+        covariance = None if believed.covariance is None else np.reshape(believed.covariance, (3, 3))
+        return cls(believed.confidence, covariance)
+
+
+@dataclass
+class _CertainSet:
+    marks: list[_Certain]
+    unit: str
+    dimension: int
+
+    def __iter__(self) -> Iterator[_Certain]:
+        return iter(self.marks)
+
+
+def _dimension(node: Any, state: State) -> int:
+    """2 where the detector worked on a flat image and no landmark has left its plane since."""
+    if state.dimension == 3:
+        return 3
+    places = (position_of(node, i) for i in range(node.GetNumberOfControlPoints()))
+    return 2 if all(at is None or abs(at[2]) <= _PLANE_TOLERANCE for at in places) else 3
 
 
 def landmarks_of(node: Any, state: State, world: bool = True) -> Any:
@@ -101,16 +138,11 @@ def landmarks_of(node: Any, state: State, world: bool = True) -> Any:
     return LandmarkSet(tuple(marks), state.unit, node.GetName() or "landmarks", _info(node, state, keys, mapping))
 
 
-def spoken_of(entry: Entry | None, unit: str, dimension: int = 3) -> str:
+def spoken_of(entry: Entry | None, unit: str) -> str:
     """What the description of a control point says by itself; empty where no confidence speaks of its position."""
-    from LandmarkDetectorLib.core import Landmark
     from LandmarkDetectorLib.io.markups_certainty import spoken
 
-    proposal = None if entry is None else entry.believed
-    if proposal is None:
-        return ""
-    covariance = None if proposal.covariance is None else np.reshape(proposal.covariance, (3, 3))
-    return spoken(Landmark("", proposal.position, None, proposal.confidence, covariance), unit)
+    return spoken(cast(Any, _Certain.of(entry)), unit)
 
 
 def _description(node: Any, index: int, entry: Entry | None, state: State) -> str:

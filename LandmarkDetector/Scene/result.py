@@ -40,9 +40,11 @@ def create_result(scene: Any, landmarks: Any, volume_node: Any = None) -> Any:
     node.SetName(scene.GetUniqueNameByString(" ".join(filter(None, (title, sources[0].get("bundle"))))))
     state = State({}, landmarks.unit, landmarks.dimension or 3, sources)
     points = {}
+    folded = node.StartModify()
     for index, (mark, proposal) in enumerate(zip(landmarks, fresh(landmarks), strict=True)):
         entry = Entry.proposed(proposal)
         points[_insert(node, index, entry, mark.description, state)] = entry
+    node.EndModify(folded)
     write_state(node, state.with_points(points))
     _name_source(node, sources[0])
     # Only when it is complete does it enter the scene: nobody sees half of it.
@@ -150,7 +152,8 @@ def _insert(node: Any, index: int, entry: Entry, description: str, state: State)
     """Put a landmark in at its place; the id of its control point."""
     at = entry.at or (0.0, 0.0, 0.0)
     node.InsertControlPoint(index, vtk.vtkVector3d(0.0 - at[0], 0.0 - at[1], at[2]), entry.label)
-    place(node, index, entry.at)
+    if entry.at is None:
+        node.SetNthControlPointPositionMissing(index)
     node.SetNthControlPointDescription(index, description or spoken_of(entry, state.unit))
     return node.GetNthControlPointID(index)
 

@@ -82,13 +82,13 @@ class Review:
         self.history = History(self.scene)
         self._callbacks: list[Callable[[], None]] = []
         self._known: tuple[str, State] | None = None
-        self._busy = self._interacting = False
+        self._busy = self._interacting = self._telling = False
         self._frame = None if node.GetParentTransformNode() is None else to_world(node)
         node.SetUndoEnabled(True)
         if not node.GetAttribute(ATTRIBUTE):
             write_state(node, read_state(node))
         self._settle()
-        self._observed = [(node, node.AddObserver(getattr(node, name), self._on_points)) for name in _EVENTS]
+        self._observed = [(node, node.AddObserver(getattr(node, name), self._on_changed)) for name in _EVENTS]
         for sender, event, slot in (
             (node, vtk.vtkCommand.ModifiedEvent, self._on_changed),
             (node, node.PointStartInteractionEvent, self._on_start),
@@ -237,9 +237,10 @@ class Review:
         if not changed:
             return 0
         self.history.step()
+        places = {key: index for index, (key, _) in enumerate(keys_of(self.node))}
         with self._quietly():
             for key, entry in changed.items():
-                place(self.node, index_of(self.node, key), entry.at)
+                place(self.node, places[key], entry.at)
             self._write({**state.points, **changed}, state)
         self._tell()
         return len(changed)
@@ -253,34 +254,38 @@ class Review:
         return self._known[1]
 
     def _settle(self) -> State:
-        """The state, brought up to what the control points say now."""
+        """The state, brought up to what the control points say now.
+
+        It is written down only where nobody is in the middle of something: hardening a transform, for one, moves the
+        points first and lets go of the transform afterwards.
+        """
         state = self.state
-        if self._interacting or self._busy or not self.alive:
+        if self._interacting or self._busy:
             return state
         now = reconciled(self.node, self._hardened(state))
-        if now is state:
-            return state
+        if now is state or self._telling:
+            return now
         with self._quietly():
-            self._write(now.points, now)
-        return self.state
+            self._write(now.points, state)
+        if self.node.GetParentTransformNode() is None:
+            self._frame = None
+        return now
 
     def _hardened(self, state: State) -> State:
         """The state in world coordinates, where all landmarks have been hardened out of their transform."""
-        frame = self._frame
-        if frame is None or self.node.GetParentTransformNode() is not None:
+        if self._frame is None or self.node.GetParentTransformNode() is not None:
             return state
-        self._frame = None
-        return hardened(self.node, state, frame)
+        return hardened(self.node, state, self._frame)
 
     def _write(self, points: dict[str, Entry], before: State) -> None:
-        old = self.state
         for index, (key, _) in enumerate(keys_of(self.node)):
-            entry, earlier = points.get(key), old.points.get(key)
-            if entry is not earlier:
-                said = spoken_of(earlier, old.unit)
+            entry, earlier = points.get(key), before.points.get(key)
+            if entry is not earlier and (entry is None or earlier is None or entry.believed is not earlier.believed):
+                said = spoken_of(earlier, before.unit)
                 if (self.node.GetNthControlPointDescription(index) or "") == said:
                     self.node.SetNthControlPointDescription(index, spoken_of(entry, before.unit))
-        write_state(self.node, before.with_points(points))
+        state = before.with_points(points)
+        self._known = (write_state(self.node, state), state)
 
     @contextmanager
     def _quietly(self) -> Iterator[None]:
@@ -302,13 +307,13 @@ class Review:
         return self._busy or self._interacting or self.scene.IsUndoing() or self.scene.IsRedoing()
 
     def _on_changed(self, *_: Any) -> None:
-        if not self._deaf:
+        if self._deaf or self._telling:
+            return
+        self._telling = True
+        try:
             self._tell()
-
-    def _on_points(self, *_: Any) -> None:
-        # Only told, not settled: hardening a transform moves the points first and lets go of the transform afterwards.
-        if not self._deaf:
-            self._tell()
+        finally:
+            self._telling = False
 
     def _on_transform(self, *_: Any) -> None:
         if self.node.GetParentTransformNode() is not None:
