@@ -2,24 +2,57 @@
 
 from __future__ import annotations
 
+import argparse
+import os
+import signal
 import sys
 
-from PySide6.QtWidgets import QApplication
 
+def main(arguments: list[str] | None = None) -> int:
+    """Open the window, with what is named in the arguments; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="start.py app", description="Find and review anatomical landmarks in a window."
+    )
+    parser.add_argument("paths", nargs="*", metavar="IMAGE", help="images, DICOM folders, landmarks or a scene to open")
+    paths = parser.parse_args(arguments).paths
+    missing = missing_screen()
+    if missing:
+        print(missing, file=sys.stderr)
+        return 2
+    if os.environ.get("QT_QPA_PLATFORM", "") == "offscreen":  # before VTK is imported
+        os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
+    from PySide6.QtCore import QTimer
+    from PySide6.QtWidgets import QApplication
 
-def main(arguments: list[str]) -> int:
-    """Open the window, with an image if one is named; returns the exit code."""
     application = QApplication([sys.argv[0]])
+    application.setApplicationName("LandmarkDetector")
+    application.setApplicationDisplayName("")
+    application.setStyle("Fusion")
+    signal.signal(signal.SIGINT, lambda *_: application.quit())
     from LandmarkDetectorDesktop.application import Desktop
 
     desktop = Desktop()
     desktop.window.show()
-    for path in arguments:
-        desktop.open(path)
+    QTimer.singleShot(0, desktop.window, lambda: desktop.open_all(paths))
+    awake = QTimer()  # Python sees a Ctrl+C in the terminal only when it is called now and then
+    awake.timeout.connect(lambda: None)
+    awake.start(500)
     code = application.exec()
     desktop.close()
     return code
 
 
+def missing_screen() -> str:
+    """What to do where there is no screen; empty where there is one."""
+    if not sys.platform.startswith("linux") or os.environ.get("QT_QPA_PLATFORM"):
+        return ""
+    if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        return ""
+    return (
+        "There is no screen (DISPLAY is not set): start it on a desktop, with `ssh -X`, under `xvfb-run`, "
+        "or with QT_QPA_PLATFORM=offscreen to draw without one."
+    )
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

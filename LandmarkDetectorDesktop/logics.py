@@ -32,6 +32,11 @@ class Logics:
         self.transforms = self._module("Transforms", slicer.vtkSlicerTransformLogic())
         self.volume_rendering = self._module("VolumeRendering", slicer.vtkSlicerVolumeRenderingLogic())
         self.subject_hierarchy = self._module("SubjectHierarchy", slicer.vtkSlicerSubjectHierarchyModuleLogic())
+        crosshair = slicer.vtkMRMLCrosshairNode()
+        crosshair.SetCrosshairName("default")
+        crosshair.SetSingletonTag("default")
+        crosshair.SetCrosshairBehavior(crosshair.OffsetJumpSlice)  # Shift and a move of the mouse
+        self.crosshair = self.scene.AddNode(crosshair)
 
     def _module(self, name: str, logic: Any) -> Any:
         if hasattr(logic, "SetMRMLApplicationLogic"):

@@ -6,6 +6,7 @@ painted as a picture, and the events go the other way; this works on every platf
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import vtk
@@ -34,6 +35,8 @@ _KEYS = {
     Qt.Key.Key_Space: "space",
 }
 _NOTCH = 120  # Qt's measure of one notch of a wheel
+_SLOW = 0.04  # seconds for a drawing
+_LONGEST_WAIT = 300  # milliseconds
 
 
 class Canvas(QWidget):
@@ -42,7 +45,7 @@ class Canvas(QWidget):
     It is drawn when :meth:`request` was called, once the events that are waiting have been handled; never otherwise.
 
     Attributes:
-        window: the ``vtkRenderWindow``.
+        render_window: the ``vtkRenderWindow``.
         interactor: its ``vtkGenericRenderWindowInteractor``.
         overlay: paints over the picture; called with a painter and the area in Qt's pixels, or None.
         resized: called after a change of size with the width and height in device pixels, or None.
@@ -51,22 +54,24 @@ class Canvas(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.window = vtk.vtkRenderWindow()
-        self.window.SetOffScreenRendering(1)
-        self.window.SetMultiSamples(0)
+        self.render_window = vtk.vtkRenderWindow()
+        self.render_window.SetOffScreenRendering(1)
+        self.render_window.SetMultiSamples(0)
         self.interactor = vtk.vtkGenericRenderWindowInteractor()
-        self.interactor.SetRenderWindow(self.window)
+        self.interactor.SetRenderWindow(self.render_window)
+        self.interactor.SetInteractorStyle(vtk.vtkInteractorStyleUser())  # does nothing; the default turns a camera
         self.overlay: Callable[[QPainter, QRectF], None] | None = None
         self.resized: Callable[[int, int], None] | None = None
         self.double_clicked: Callable[[], bool] | None = None
         self._picture = QImage()
         self._pixels = vtk.vtkUnsignedCharArray()
         self._wheel = 0
+        self._took = 0.0  # seconds that the last drawing took
         self._held: set[Qt.MouseButton] = set()
         self._paused = 0
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self.render)
+        self._timer.timeout.connect(self.draw)
         self._closed = False
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -77,9 +82,9 @@ class Canvas(QWidget):
     # --- drawing
 
     def request(self, *_) -> None:
-        """Draw soon; many requests make one drawing."""
-        if not (self._closed or self._paused or self._timer.isActive()):
-            self._timer.start(0)
+        """Draw soon; many requests make one drawing, and a view that draws slowly leaves time for the others."""
+        if not (self._closed or self._paused or self._timer.isActive()) and self.isVisible():
+            self._timer.start(min(int(self._took * 1000), _LONGEST_WAIT) if self._took > _SLOW else 0)
 
     def pause(self) -> None:
         """Draw nothing until :meth:`resume`; calls may be nested."""
@@ -90,17 +95,19 @@ class Canvas(QWidget):
         self._paused = max(self._paused - 1, 0)
         self.request()
 
-    def render(self) -> None:
+    def draw(self) -> None:
         """Draw now."""
-        width, height = self._device_size()
+        width, height = self.device_size()
         if self._closed or width < 2 or height < 2:
             return
         self._timer.stop()
-        self.window.SetSize(width, height)
-        self.window.Render()
-        self.window.GetRGBACharPixelData(0, 0, width - 1, height - 1, 0, self._pixels)
+        began = time.perf_counter()
+        self.render_window.SetSize(width, height)
+        self.render_window.Render()
+        self.render_window.GetRGBACharPixelData(0, 0, width - 1, height - 1, 0, self._pixels)
         pixels = vtk_to_numpy(self._pixels)
         self._picture = QImage(pixels.data, width, height, 4 * width, QImage.Format.Format_RGBX8888).copy()
+        self._took = time.perf_counter() - began
         self.update()
 
     def close_window(self) -> None:
@@ -110,7 +117,7 @@ class Canvas(QWidget):
         self.overlay = self.resized = self.double_clicked = None
         self.interactor.SetInteractorStyle(None)
         self.interactor.SetRenderWindow(None)
-        self.window.Finalize()
+        self.render_window.Finalize()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Show the last picture and what lies over it."""
@@ -131,10 +138,10 @@ class Canvas(QWidget):
 
     def resizeEvent(self, event) -> None:
         """Tell VTK its new size."""
-        width, height = self._device_size()
+        width, height = self.device_size()
         if self._closed or width < 2 or height < 2:
             return
-        self.window.SetSize(width, height)
+        self.render_window.SetSize(width, height)
         self.interactor.SetSize(width, height)
         if self.resized is not None:
             self.resized(width, height)
@@ -145,7 +152,8 @@ class Canvas(QWidget):
         super().showEvent(event)
         self.request()
 
-    def _device_size(self) -> tuple[int, int]:
+    def device_size(self) -> tuple[int, int]:
+        """Width and height in the screen's pixels."""
         ratio = self.devicePixelRatioF()
         return round(self.width() * ratio), round(self.height() * ratio)
 
@@ -154,7 +162,7 @@ class Canvas(QWidget):
     def to_device(self, position: QPointF) -> tuple[int, int]:
         """VTK's pixel, counted from the lower left, under a point of the widget."""
         ratio = self.devicePixelRatioF()
-        return int(position.x() * ratio), self._device_size()[1] - 1 - int(position.y() * ratio)
+        return int(position.x() * ratio), self.device_size()[1] - 1 - int(position.y() * ratio)
 
     def _tell(self, event, position: QPointF, key: str = "\0", symbol: str | None = None, repeat: int = 0) -> None:
         x, y = self.to_device(position)

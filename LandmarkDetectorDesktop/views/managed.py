@@ -31,7 +31,7 @@ class ManagedView:
         self.logic: Any = None
         self.canvas = Canvas()
         self.renderer = vtk.vtkRenderer()
-        self.canvas.window.AddRenderer(self.renderer)
+        self.canvas.render_window.AddRenderer(self.renderer)
         self.group = slicer.vtkMRMLDisplayableManagerGroup()
         self.group.SetRenderer(self.renderer)
         self.observations = Observations()
@@ -44,7 +44,7 @@ class ManagedView:
 
     def render(self) -> None:
         """Draw now."""
-        self.canvas.render()
+        self.canvas.draw()
 
     def request(self, *_: Any) -> None:
         """Draw soon."""

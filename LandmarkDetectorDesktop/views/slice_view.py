@@ -80,13 +80,35 @@ class SliceView(ManagedView):
         layout.addWidget(self.canvas, 1)
         self.widget.setObjectName(f"{name}View")
         self.canvas.setObjectName(f"{name}Canvas")
-        self.canvas.resized = self.logic.ResizeSliceNode
+        self.canvas.resized = self._on_resized
         self.canvas.overlay = self._paint_corner
+        self._fitted: tuple[float, ...] = ()
 
     def fit(self) -> None:
         """Show the whole volume, its middle slice."""
+        self.logic.ResizeSliceNode(*self.canvas.device_size())
         self.logic.FitSliceToBackground()
         self.logic.SnapSliceOffsetToIJK()
+        self._fitted = self._extent()
+
+    def refresh(self) -> None:
+        """Show what the nodes say; after a scene was read, whose views had other sizes."""
+        self.logic.ResizeSliceNode(*self.canvas.device_size())
+        self._on_modified()
+
+    def _extent(self) -> tuple[float, ...]:
+        """What part of the plane is shown: width, height and shift."""
+        return (*self.node.GetFieldOfView()[:2], *self.node.GetXYZOrigin()[:2])
+
+    def _on_resized(self, width: int, height: int) -> None:
+        """A view that shows the whole volume goes on doing so; one that was zoomed keeps its scale."""
+        fitted = self._fitted and self.volume is not None and self._extent() == self._fitted
+        self.logic.ResizeSliceNode(width, height)
+        if fitted:
+            offset = self.logic.GetSliceOffset()
+            self.logic.FitSliceToBackground()
+            self.logic.SetSliceOffset(offset)
+            self._fitted = self._extent()
 
     def close(self) -> None:
         """Let the scene go."""
@@ -117,7 +139,8 @@ class SliceView(ManagedView):
 
     def _show_offset(self) -> None:
         bounds, resolution = [0.0, -1.0], vtk.reference(1.0)
-        if self.volume is None or not self.logic.GetSliceOffsetRangeResolution(bounds, resolution):
+        has_range = self.volume is not None and self.logic.GetSliceOffsetRangeResolution(bounds, resolution)
+        if not has_range or bounds[1] - bounds[0] < 1.5 * float(resolution):  # one slice has nowhere to go
             self.bar.clear()
             return
         self.bar.show(self.logic.GetSliceOffset(), bounds[0], bounds[1], float(resolution), self._axis())

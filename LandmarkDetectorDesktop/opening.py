@@ -1,0 +1,154 @@
+"""Files and folders that a person opens, into nodes of the scene."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from LandmarkDetectorDesktop.volume_node import add_volume
+from LandmarkDetectorLib.core import ImageError, LandmarkDetectorWarning, LandmarkFileError
+from LandmarkDetectorLib.io import load_image, load_landmarks
+from LandmarkDetectorLib.io.names import shown
+
+MARKUPS = (".mrk.json", ".fcsv", ".json")
+SCENES = (".mrb", ".mrml")
+IMAGES = (
+    ".nii",
+    ".nii.gz",
+    ".nrrd",
+    ".nhdr",
+    ".mha",
+    ".mhd",
+    ".hdr",
+    ".img",
+    ".dcm",
+    ".dicom",
+    ".ima",
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".bmp",
+    ".tif",
+    ".tiff",
+    ".npy",
+    ".npz",
+)
+FILTERS = (
+    f"All that can be opened ({' '.join('*' + suffix for suffix in (*IMAGES, *MARKUPS, *SCENES))})",
+    f"Images ({' '.join('*' + suffix for suffix in IMAGES)})",
+    "Landmarks (*.mrk.json *.json *.fcsv)",
+    "Scenes (*.mrb *.mrml)",
+    "All files (*)",
+)
+
+
+def kind_of(path: Path) -> str:
+    """``markups``, ``scene`` or ``image``, by the end of the name."""
+    name = path.name.lower()
+    if name.endswith(MARKUPS):
+        return "markups"
+    return "scene" if name.endswith(SCENES) else "image"
+
+
+def open_path(logics: Any, path: str | os.PathLike[str], notice: Callable[[str], None]) -> Any:
+    """Open an image, a DICOM folder, a file of landmarks or a scene.
+
+    Images are read by the library, so that what is shown lies where the library finds its landmarks, and whatever is
+    wrong with a file is said before VTK sees it.
+
+    Args:
+        logics: the scene and its logics.
+        path: what to open.
+        notice: is told what was mended or assumed.
+
+    Returns:
+        The volume or markups node; the volume that a scene shows, or None if it shows none.
+
+    Raises:
+        LandmarkDetectorError: it cannot be read; one sentence that says why.
+    """
+    path = Path(path)
+    kind = kind_of(path)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", LandmarkDetectorWarning)
+        if kind == "scene":
+            node = _open_scene(logics, path)
+        elif kind == "markups":
+            node = _open_markups(logics, path)
+        else:
+            node = add_volume(logics.scene, load_image(path), path)
+    for warning in caught:
+        if issubclass(warning.category, LandmarkDetectorWarning):
+            notice(str(warning.message))
+    return node
+
+
+def _open_markups(logics: Any, path: Path) -> Any:
+    name = shown(path)
+    if not path.is_file():
+        raise LandmarkFileError(f"{name}: there is no such file; check the path.")
+    load_landmarks(path)  # says what is wrong, where Slicer's reader would take what it can get
+    scene, before = logics.scene, set()
+    before = {scene.GetNthNodeByClass(i, "vtkMRMLMarkupsNode").GetID() for i in range(_count(scene))}
+    read = logics.markups.LoadMarkupsFromFcsv if path.suffix.lower() == ".fcsv" else logics.markups.LoadMarkupsFromJson
+    node_id = read(str(path), name.split(".")[0])
+    node = scene.GetNodeByID(node_id) if node_id else None
+    if node is None:
+        for i in reversed(range(_count(scene))):
+            left = scene.GetNthNodeByClass(i, "vtkMRMLMarkupsNode")
+            if left.GetID() not in before:
+                scene.RemoveNode(left)
+        raise LandmarkFileError(f"{name}: Slicer's reader of markups does not take it; export it again.")
+    node.SetUndoEnabled(True)
+    return node
+
+
+def _count(scene: Any) -> int:
+    return int(scene.GetNumberOfNodesByClass("vtkMRMLMarkupsNode"))
+
+
+def _open_scene(logics: Any, path: Path) -> Any:
+    """Read a scene in the place of the present one."""
+    name = shown(path)
+    if not path.is_file():
+        raise ImageError(f"{name}: there is no such file; check the path.")
+    if path.suffix.lower() == ".mrml":
+        _read_mrml(logics.scene, path, name)
+    else:
+        with tempfile.TemporaryDirectory(prefix="landmarks-", ignore_cleanup_errors=True) as folder:
+            _read_mrml(logics.scene, _unpacked(path, Path(folder), name), name)
+    return None
+
+
+def _unpacked(path: Path, folder: Path, name: str) -> Path:
+    try:
+        with zipfile.ZipFile(path) as bundle:
+            if bundle.testzip() is not None:
+                raise zipfile.BadZipFile("checksum")
+            bundle.extractall(folder)
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError) as error:
+        raise ImageError(
+            f"{name}: it is no scene bundle, or damaged ({error}); copy it again from its source."
+        ) from None
+    except OSError as error:
+        raise ImageError(f"{name}: it cannot be unpacked ({error.strerror}); free some space and try again.") from None
+    scenes = sorted(folder.rglob("*.mrml"), key=lambda file: (len(file.parts), file))
+    if not scenes:
+        raise ImageError(f"{name}: the bundle holds no scene; save it again in Slicer.")
+    return scenes[0]
+
+
+def _read_mrml(scene: Any, path: Path, name: str) -> None:
+    if b"<MRML" not in path.read_bytes()[:4096]:
+        raise ImageError(f"{name}: this is no scene; choose a file that Slicer saved.")
+    scene.SetURL(str(path))
+    scene.Connect()
+    code = scene.GetErrorCode()
+    if code:
+        message = (scene.GetErrorMessage() or "").strip().splitlines()
+        raise ImageError(f"{name}: parts of the scene could not be read ({message[0] if message else code}).")
