@@ -147,14 +147,16 @@ class SubprocessWorker:
         cancelled: Callable[[], bool] | None = None,
         *,
         spacing: Sequence[float] | None = None,
+        series: str | None = None,
         coordinates: str = "LPS",
     ) -> Detection:
         """Read, detect and write in the worker; errors as of :meth:`detect`."""
-        return self._ask(
-            lambda talk: talk.detect_file(image, outputs, bundle, device, spacing=spacing, coordinates=coordinates),
-            progress,
-            cancelled,
-        )
+
+        def request(talk: Conversation) -> None:
+            options: dict[str, Any] = {"spacing": spacing, "series": series, "coordinates": coordinates}
+            talk.detect_file(image, outputs, bundle, device, **options)
+
+        return self._ask(request, progress, cancelled)
 
     def close(self) -> None:
         """End the process, whatever it does; as often as you like."""

@@ -85,11 +85,14 @@ class Conversation:
         device: str = "auto",
         *,
         spacing: Sequence[float] | None = None,
+        series: str | None = None,
         coordinates: str = "LPS",
     ) -> None:
         """Have the worker read an image file or DICOM folder, detect, and write the landmarks to all of ``outputs``."""
         written = [os.path.abspath(output) for output in outputs]
-        more = {} if spacing is None else {"spacing": list(spacing)}
+        more: dict[str, Any] = {} if spacing is None else {"spacing": list(spacing)}
+        if series is not None:
+            more["series"] = series
         self._request(
             "detect_file",
             image=os.path.abspath(image),

@@ -100,8 +100,7 @@ class Servant:
         detector = self._detector_of(request, desk)
         desk.say("progress", request.number, stage="reading", fraction=0.0)
         start = time.perf_counter()
-        spacing = request.message.get("spacing")
-        image = load_image(path, spacing=spacing)
+        image = load_image(path, spacing=request.message.get("spacing"), series=request.message.get("series"))
         seconds = time.perf_counter() - start
         detection = self._run(detector, image, request, desk)
         detection.timing["reading"] = seconds

@@ -41,11 +41,15 @@ def read_file(path: Path) -> tuple[np.ndarray, Grid]:
     return _assembled(planes_of(header, path), shown(path))
 
 
-def read_folder(folder: Path) -> tuple[np.ndarray, Grid]:
+def read_folder(folder: Path, chosen: str | None = None) -> tuple[np.ndarray, Grid]:
     """Values (C, [Z, ]Y, X), rescaled, and the grid, of the one series in a folder.
 
+    Args:
+        folder: where the files of the series lie.
+        chosen: its SeriesInstanceUID, where the folder holds others as well.
+
     Raises:
-        ImageError: there is no series or more than one, or its slices make no volume.
+        ImageError: there is no series or more than one to choose from, or its slices make no volume.
     """
     name = shown(folder)
     series: dict[str, list[Plane]] = {}
@@ -59,6 +63,10 @@ def read_folder(folder: Path) -> tuple[np.ndarray, Grid]:
         numbers[key] = str(header.get("SeriesNumber") or "without a number")
     if not series:
         raise ImageError(f"{name}: the folder holds no DICOM images; give an image file, or the folder of one series.")
+    if chosen is not None:
+        if chosen not in series:
+            raise ImageError(f"{name}: the series that was asked for is not in the folder any more; search it again.")
+        return _assembled(series[chosen], name)
     if len(series) > 1:
         listed = ", ".join(sorted(f"{numbers[key]} ({len(planes)} images)" for key, planes in series.items()))
         raise ImageError(f"{name}: the folder holds {len(series)} series, {listed}; give a folder with one series.")

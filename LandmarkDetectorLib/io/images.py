@@ -21,7 +21,9 @@ _Read = tuple[np.ndarray, Grid]
 _SPACING_TOLERANCE = 1e-4  # relative; headers in single precision, and people who round
 
 
-def load_image(path: str | os.PathLike[str], *, spacing: Sequence[float] | None = None) -> Image:
+def load_image(
+    path: str | os.PathLike[str], *, spacing: Sequence[float] | None = None, series: str | None = None
+) -> Image:
     """Read an image: NIfTI, NRRD, MetaImage, DICOM, PNG, JPEG, BMP, TIFF or NumPy, told apart by suffix.
 
     Origin, spacing and direction are the file's own, in LPS mm. Voxels keep their number type and stand in memory once;
@@ -32,6 +34,7 @@ def load_image(path: str | os.PathLike[str], *, spacing: Sequence[float] | None 
     Args:
         path: a file, or the folder of one DICOM series.
         spacing: distances between voxel centres along x, y[, z] in mm, for files that do not say.
+        series: the SeriesInstanceUID to read, for a folder that holds several.
 
     Returns:
         The image, called by the file's stem or the folder's name.
@@ -46,13 +49,18 @@ def load_image(path: str | os.PathLike[str], *, spacing: Sequence[float] | None 
     if not _exists(path, name):
         raise ImageError(f"{name}: there is no such file or folder; check the path.")
     if path.is_dir():
-        stem, (array, grid) = name, _read_dicom_folder(path)
+        stem, (array, grid) = name, _read_dicom_folder(path, series)
     else:
         suffix, reader = _format_of(path, name)
         stem, (array, grid) = stem_of(path, suffix), reader(path, spacing)
     if spacing is not None:
         grid = _scaled(grid, spacing, name)
     return Image(mended(_native(array), name), grid, stem)
+
+
+def image_suffixes() -> frozenset[str]:
+    """The suffixes of files that :func:`load_image` reads, in lower case; DICOM files may have others, or none."""
+    return frozenset(_readers)
 
 
 def save_image(image: Image, path: str | os.PathLike[str]) -> None:
@@ -97,10 +105,10 @@ def _read_dicom(path: Path, spacing: Sequence[float] | None) -> _Read:
     return read_file(path)
 
 
-def _read_dicom_folder(path: Path) -> _Read:
+def _read_dicom_folder(path: Path, series: str | None) -> _Read:
     from LandmarkDetectorLib.io.dicom import read_folder
 
-    return read_folder(path)
+    return read_folder(path, series)
 
 
 def _write_volume(image: Image, path: Path) -> None:
