@@ -85,6 +85,19 @@ def test_the_icon_is_where_its_address_says_and_as_large_as_asked():
     assert pixels(MODULE / "Resources" / "Icons" / "LandmarkDetector-32.png") == (32, 32)
 
 
+def test_the_screenshots_are_where_their_addresses_say():
+    for address in metadata("SCREENSHOTURLS").split():
+        assert pixels(ROOT / address.removeprefix("${EXTENSION_HOMEPAGE}/raw/main/"))[0] >= 800
+
+
+def test_the_pictures_of_the_guide_are_here_and_small():
+    guide = ROOT / "docs" / "clinician-guide.md"
+    named = set(re.findall(r"!\[[^]]+\]\(([^)]+)\)", guide.read_text(encoding="utf-8")))
+    assert len(named) >= 4
+    for name in named:
+        assert pixels(guide.parent / name)[0] >= 400 and (guide.parent / name).stat().st_size < 400_000, name
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of scripted modules as Slicer's build installs it, from stand-ins of Slicer's own macros."""

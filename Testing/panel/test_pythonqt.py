@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,9 @@ from PySide6 import QtCore, QtWidgets  # noqa: E402
 from Testing.panel.pythonqt import EnumValue, Wrapped, make_pythonqt  # noqa: E402
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _application() -> Iterator[QtWidgets.QApplication]:
-    yield QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
+@pytest.fixture(scope="session", autouse=True)
+def _application() -> QtWidgets.QApplication:
+    return QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
 
 
 @pytest.fixture
