@@ -27,6 +27,12 @@ FIRST_OF_TUPLE |= {"getText", "getMultiLineText", "getInt", "getDouble", "getIte
 SHORTCUT_METHODS = {"setShortcut", "setShortcuts", "setKey"}
 TAKES_CALLABLE = {"singleShot"}
 LATER_THAN_QT5 = {"position", "globalPosition", "scenePosition"}  # Slicer is built on Qt 5.15: events have pos()
+# Signals of which Qt 5 or Slicer has a second one, and what that one says instead: PythonQt connects either.
+SAYS_INSTEAD = {
+    "currentNodeChanged": lambda _owner, node: node is not None,
+    "currentIndexChanged": lambda owner, index: _text_of(owner, index),
+    "activated": lambda owner, index: _text_of(owner, index),
+}
 # Properties of Slicer's own widgets, whose getters the desktop's Python stand-ins have as methods of the same name.
 NATIVE_PROPERTIES = {
     "ctkCollapsibleButton": {"collapsed", "collapsedHeight"},
@@ -116,7 +122,7 @@ class Signal:
     """A signal: connected to one Python callable, and nothing else."""
 
     def __init__(self, owner: Any, name: str) -> None:
-        self._signal, self._name = getattr(owner, name), name
+        self._signal, self._name, self._owner = getattr(owner, name), name, weakref.ref(owner)
         meta = owner.metaObject()
         methods = (meta.method(index) for index in range(meta.methodCount()))
         counts = [method.parameterCount() for method in methods if bytes(method.name().data()).decode() == name]
@@ -132,6 +138,8 @@ class Signal:
 
         def call(*arguments: Any) -> Any:
             given = arguments[: self._fewest]
+            if given and self._name in SAYS_INSTEAD:
+                given = (SAYS_INSTEAD[self._name](self._owner(), *given),)
             return slot(*(wrap(argument) for argument in (given if limit is None else given[:limit])))
 
         self._slots.append((slot, call))
@@ -296,6 +304,10 @@ def _wrapper_of(inner: Any) -> Wrapped:
     if known is None or known._inner is not inner:
         known = _wrappers[id(inner)] = Wrapped(inner)
     return known
+
+
+def _text_of(owner: Any, index: Any) -> Any:
+    return owner.itemText(index) if isinstance(owner, QtWidgets.QComboBox) else index
 
 
 def _slots_of(owner: Any) -> dict[str, list]:
