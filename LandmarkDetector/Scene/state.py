@@ -50,7 +50,8 @@ class Proposal:
 
     def as_json(self) -> dict[str, Any]:
         """The values that are not their defaults."""
-        return {key: value for key, value in vars(self).items() if key == "label" or value not in (None, 0)}
+        record = {key: value for key, value in vars(self).items() if value is not None}
+        return record if self.source else {key: value for key, value in record.items() if key != "source"}
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Proposal:
@@ -59,7 +60,7 @@ class Proposal:
         return cls(
             str(record["label"]),
             _numbers(record.get("position"), 3),
-            0.0 if confidence == 0 else None if confidence is None else float(confidence),
+            None if confidence is None else float(confidence),
             _numbers(record.get("covariance"), 9),
             int(record.get("source", 0)),
         )

@@ -15,7 +15,9 @@ import vtk
 from LandmarkDetector.Scene.export import export
 from LandmarkDetector.Scene.result import create_result, landmark_set_of
 from LandmarkDetector.Scene.volume_image import image_of_volume
+from LandmarkDetectorLib.bundles import load_bundle
 from LandmarkDetectorLib.core import Grid, Image, LandmarkSet
+from LandmarkDetectorLib.inference import Detector
 from LandmarkDetectorLib.io import load_image, load_landmarks, save_image
 from Testing.scene.nodes import TO_RAS, add_grid, add_linear, add_volume
 
@@ -219,3 +221,21 @@ def test_a_volume_that_cannot_be_used_says_why(scene, ct):
     ct.SetIJKToRASMatrix(sheared)
     with pytest.raises(ImageError, match="CT: .*not orthonormal"):
         image_of_volume(ct)
+
+
+def test_the_head_of_a_picture_is_found_where_the_library_finds_it(world):
+    bundle = load_bundle("fetal-head-us")
+    path = bundle.samples()[0]
+    detector = Detector(bundle, "cpu")
+    flat = detector.detect(load_image(path)).landmarks
+    volume = world.volumes.AddArchetypeVolume(str(path), "head")
+    image = image_of_volume(volume, bundle.card.channels)
+    assert image.grid.size[2] == 1 and image.grid.unit == flat.unit == "mm"
+    lifted = detector.detect(image).landmarks
+    assert (flat.dimension, lifted.dimension) == (2, 3)
+    for marks in (flat, lifted):
+        back = landmark_set_of(create_result(world.scene, marks, volume))
+        assert np.abs(back.positions[:, :2] - flat.positions).max() <= 1e-6
+        assert back.dimension == marks.dimension
+        for mark in back:
+            assert np.allclose(np.asarray(mark.covariance)[:2, :2], flat[mark.label].covariance)

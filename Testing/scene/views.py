@@ -87,10 +87,9 @@ class SliceView(_View):
         node = self.logic.AddSliceNode(name)
         node.SetOrientation(orientation)
         super().__init__(self.managers, factory, node, (0, 0, 0))
-        mapper = vtk.vtkImageMapper()
+        self.mapper = mapper = vtk.vtkImageMapper()
         mapper.SetColorWindow(255)
         mapper.SetColorLevel(127.5)
-        mapper.SetInputConnection(self.logic.GetImageDataConnection())
         self.image = vtk.vtkActor2D()
         self.image.SetMapper(mapper)
         self.image.GetProperty().SetDisplayLocationToBackground()
@@ -109,6 +108,7 @@ class SliceView(_View):
         composite = self.logic.GetSliceCompositeNode()
         composite.SetBackgroundVolumeID(volume.GetID())
         self.logic.FitSliceToAll()
+        self.mapper.SetInputConnection(self.logic.GetImageDataConnection())  # there is none before
         self.render()
 
     def place_of(self, ras) -> tuple[float, float]:
