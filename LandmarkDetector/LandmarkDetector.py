@@ -36,6 +36,7 @@ class LandmarkDetector(ScriptedLoadableModule):
     def __init__(self, parent):
         ScriptedLoadableModule.__init__(self, parent)
         from LandmarkDetector.Panel.about import ACKNOWLEDGEMENT, HELP
+        from LandmarkDetector.sample_data import offer
 
         self.parent.title = _("Landmark Detector")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Quantification")]
@@ -43,6 +44,7 @@ class LandmarkDetector(ScriptedLoadableModule):
         self.parent.contributors = ["The Landmark Detector authors"]
         self.parent.helpText = HELP
         self.parent.acknowledgementText = ACKNOWLEDGEMENT
+        offer()
 
 
 class LandmarkDetectorWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):

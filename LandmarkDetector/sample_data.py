@@ -43,8 +43,20 @@ def samples() -> list[Sample]:
     return found
 
 
+def offer() -> None:
+    """Register the samples once the application has started; called while it starts.
+
+    The desktop has no module "Sample Data", and nothing that tells of its start: there nothing is offered.
+    """
+    import slicer
+
+    started = getattr(slicer.app, "startupCompleted", None)
+    if started is not None:
+        started.connect(lambda *_: register())
+
+
 def register() -> None:
-    """Tell Slicer's module "Sample Data" of the samples; called once the application has started."""
+    """Tell Slicer's module "Sample Data" of the samples."""
     from SampleData import SampleDataLogic
 
     for sample in samples():

@@ -198,19 +198,41 @@ def test_what_is_kept_is_small_and_its_lines_end_in_one_way():
             assert b"\r\n" not in path.read_bytes(), path
 
 
+class Slicer:
+    """A double of what registers samples: Slicer's application while it starts, and its module "Sample Data"."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, starts: bool = True) -> None:
+        self.told: list[dict] = []
+        self.waiting: list = []
+        samples, slicer = types.ModuleType("SampleData"), types.ModuleType("slicer")
+        samples.SampleDataLogic = types.SimpleNamespace(
+            registerCustomSampleDataSource=lambda **said: self.told.append(said)
+        )
+        slicer.app = types.SimpleNamespace()
+        if starts:
+            slicer.app.startupCompleted = types.SimpleNamespace(connect=self.waiting.append)
+        for module in (samples, slicer, types.ModuleType("sample_data")):
+            monkeypatch.setitem(sys.modules, module.__name__, module)
+        monkeypatch.syspath_prepend(str(ROOT))
+        path = MODULE / "sample_data.py"
+        module = sys.modules["sample_data"].__dict__
+        module["__file__"] = str(path)
+        exec(compile(path.read_text(encoding="utf-8"), path, "exec"), module)
+        module["offer"]()
+
+
 @pytest.fixture
 def registered(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
-    """What the module tells a double of Slicer's Sample Data."""
-    told: list[dict] = []
-    double = types.ModuleType("SampleData")
-    double.SampleDataLogic = types.SimpleNamespace(registerCustomSampleDataSource=lambda **said: told.append(said))
-    monkeypatch.setitem(sys.modules, "SampleData", double)
-    monkeypatch.syspath_prepend(str(ROOT))
-    namespace: dict = {"__name__": "sample_data", "__file__": str(MODULE / "sample_data.py")}
-    monkeypatch.setitem(sys.modules, "sample_data", types.ModuleType("sample_data"))
-    exec(compile((MODULE / "sample_data.py").read_text(encoding="utf-8"), namespace["__file__"], "exec"), namespace)
-    namespace["register"]()
-    return told
+    """What the module tells Sample Data, once Slicer has started."""
+    slicer = Slicer(monkeypatch)
+    assert slicer.told == []
+    (started,) = slicer.waiting
+    started()
+    return slicer.told
+
+
+def test_where_nothing_tells_of_the_start_no_sample_is_offered(monkeypatch):
+    assert Slicer(monkeypatch, starts=False).told == []
 
 
 def test_every_shipped_bundle_offers_a_sample_that_is_here_with_its_checksum(registered):
