@@ -57,9 +57,7 @@ class Actions:
         mode = desktop.interaction
         self._observations.add(mode, vtk.vtkCommand.ModifiedEvent, self._show_mode)
         self._observations.add(desktop.logics.crosshair, vtk.vtkCommand.ModifiedEvent, self._show_mode)
-        self._observations.add(desktop.scene, vtk.vtkCommand.ModifiedEvent, self.show_undo)
         self._show_mode()
-        self.show_undo()
 
     def close(self) -> None:
         """Follow the scene no longer."""
@@ -175,12 +173,6 @@ class Actions:
                 view.canvas.setCursor(Qt.CursorShape.CrossCursor)
             else:
                 view.canvas.unsetCursor()
-
-    def show_undo(self, *_) -> None:
-        """Whether there is something to undo."""
-        scene = self._desktop.scene
-        self.by_name["undo"].setEnabled(scene.GetNumberOfUndoLevels() > 0)
-        self.by_name["redo"].setEnabled(scene.GetNumberOfRedoLevels() > 0)
 
     def show_layout(self, single: str | None) -> None:
         """Mark the layout that is shown."""

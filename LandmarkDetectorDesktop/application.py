@@ -197,7 +197,6 @@ class Desktop:
             self.show_layout(None)
         for view in self.slice_views.values():
             view.refresh()
-        self.actions.show_undo()
 
     # --- files
 
@@ -289,13 +288,15 @@ class Desktop:
         """Take the last change of landmarks back."""
         if self.scene.GetNumberOfUndoLevels():
             self.scene.Undo()
-        self.actions.show_undo()
+        else:
+            self.window.statusBar().showMessage("There is nothing to undo.", 3000)
 
     def redo(self) -> None:
         """Do again what was taken back."""
         if self.scene.GetNumberOfRedoLevels():
             self.scene.Redo()
-        self.actions.show_undo()
+        else:
+            self.window.statusBar().showMessage("There is nothing to redo.", 3000)
 
     def may_lose_changes(self) -> bool:
         """Whether nothing is unsaved, or the person says that it may go."""

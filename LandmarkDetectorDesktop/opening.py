@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import warnings
+import xml.etree.ElementTree as ElementTree
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import slicer
+import vtk
 
 from LandmarkDetectorDesktop.volume_node import add_volume
 from LandmarkDetectorLib.core import ImageError, LandmarkDetectorWarning, LandmarkFileError
@@ -17,6 +22,7 @@ from LandmarkDetectorLib.io.names import shown
 
 MARKUPS = (".mrk.json", ".fcsv", ".json")
 SCENES = (".mrb", ".mrml")
+_UTF8 = 0x800  # the bit of a zip archive's entry that says how its name is written
 IMAGES = (
     ".nii",
     ".nii.gz",
@@ -128,9 +134,11 @@ def _open_scene(logics: Any, path: Path) -> Any:
 def _unpacked(path: Path, folder: Path, name: str) -> Path:
     try:
         with zipfile.ZipFile(path) as bundle:
-            if bundle.testzip() is not None:
-                raise zipfile.BadZipFile("checksum")
-            bundle.extractall(folder)
+            for member in bundle.infolist():
+                if not member.flag_bits & _UTF8:  # Slicer writes UTF-8 and does not say so
+                    with contextlib.suppress(UnicodeError):
+                        member.filename = member.filename.encode("cp437").decode("utf-8")
+                bundle.extract(member, folder)  # takes ".." and roots out of names, and checks the checksum
     except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError) as error:
         raise ImageError(
             f"{name}: it is no scene bundle, or damaged ({error}); copy it again from its source."
@@ -144,11 +152,16 @@ def _unpacked(path: Path, folder: Path, name: str) -> Path:
 
 
 def _read_mrml(scene: Any, path: Path, name: str) -> None:
-    if b"<MRML" not in path.read_bytes()[:4096]:
+    try:
+        root = ElementTree.parse(path).getroot().tag
+    except (ElementTree.ParseError, OSError, ValueError):
+        root = ""
+    if root != "MRML":  # the reader would empty the scene before it finds out
         raise ImageError(f"{name}: this is no scene; choose a file that Slicer saved.")
+    messages = slicer.vtkMRMLMessageCollection()
     scene.SetURL(str(path))
-    scene.Connect()
-    code = scene.GetErrorCode()
-    if code:
-        message = (scene.GetErrorMessage() or "").strip().splitlines()
-        raise ImageError(f"{name}: parts of the scene could not be read ({message[0] if message else code}).")
+    done = scene.Connect(messages)
+    errors = messages.GetNumberOfMessagesOfType(vtk.vtkCommand.ErrorEvent)
+    if not done or errors:
+        words = " ".join((messages.GetAllMessagesAsString() or "no reason given").split())
+        raise ImageError(f"{name}: not all of the scene could be read ({words}); save it again in Slicer as .mrb.")

@@ -43,7 +43,10 @@ def save_node(scene: Any, node: Any, path: str | os.PathLike[str]) -> None:
         raise LandmarkFileError(
             f"{shown(target)}: {node.GetName()} has nothing that goes into a file; choose another node."
         )
-    storage = node.CreateDefaultStorageNode()
+    is_fcsv = target.suffix.lower() == ".fcsv" and node.IsA("vtkMRMLMarkupsFiducialNode")
+    storage = (
+        scene.CreateNodeByClass("vtkMRMLMarkupsFiducialStorageNode") if is_fcsv else node.CreateDefaultStorageNode()
+    )
     if storage is None:
         raise LandmarkFileError(
             f"{shown(target)}: {node.GetName()} has no voxels or points yet; load or make some first."

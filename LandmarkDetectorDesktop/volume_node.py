@@ -37,6 +37,8 @@ def add_volume(scene: Any, image: Image, path: Path | None = None) -> Any:
     node.SetName(scene.GenerateUniqueName(image.name))
     node.SetIJKToRASMatrix(_ijk_to_ras(image))
     node.SetAndObserveImageData(_image_data(image))
+    if kind == "Vector":
+        node.SetVoxelVectorType(node.VoxelVectorTypeColorRGB if image.channels == 3 else node.VoxelVectorTypeUndefined)
     if image.grid.unit == "px":
         node.SetAttribute(UNIT_ATTRIBUTE, "px")
     scene.AddNode(node)
@@ -48,8 +50,6 @@ def add_volume(scene: Any, image: Image, path: Path | None = None) -> Any:
     if path is not None and path.is_file():
         node.AddDefaultStorageNode(str(path))
         node.GetStorageNode().SetFileName(str(path))
-        node.StorableModified()
-        node.GetStorageNode().SetCompressionParameter("")
     return node
 
 

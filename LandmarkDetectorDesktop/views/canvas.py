@@ -60,6 +60,8 @@ class Canvas(QWidget):
         self.interactor = vtk.vtkGenericRenderWindowInteractor()
         self.interactor.SetRenderWindow(self.render_window)
         self.interactor.SetInteractorStyle(vtk.vtkInteractorStyleUser())  # does nothing; the default turns a camera
+        self.interactor.EnableRenderOff()  # who asks it to draw is drawn with the others
+        self.interactor.AddObserver(vtk.vtkCommand.RenderEvent, self.request)
         self.overlay: Callable[[QPainter, QRectF], None] | None = None
         self.resized: Callable[[int, int], None] | None = None
         self.double_clicked: Callable[[], bool] | None = None
@@ -115,6 +117,7 @@ class Canvas(QWidget):
         self._closed = True
         self._timer.stop()
         self.overlay = self.resized = self.double_clicked = None
+        self.interactor.RemoveObservers(vtk.vtkCommand.RenderEvent)
         self.interactor.SetInteractorStyle(None)
         self.interactor.SetRenderWindow(None)
         self.render_window.Finalize()

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from LandmarkDetectorDesktop.views.managed import ManagedView
 from LandmarkDetectorDesktop.views.slice_bar import SliceBar
+from LandmarkDetectorDesktop.volume_node import is_picture
 
 MANAGERS = (
     "vtkMRMLScalarBarDisplayableManager",  # owns the mouse's window and level
@@ -139,8 +140,8 @@ class SliceView(ManagedView):
 
     def _show_offset(self) -> None:
         bounds, resolution = [0.0, -1.0], vtk.reference(1.0)
-        has_range = self.volume is not None and self.logic.GetSliceOffsetRangeResolution(bounds, resolution)
-        if not has_range or bounds[1] - bounds[0] < 1.5 * float(resolution):  # one slice has nowhere to go
+        volume = self.volume
+        if volume is None or is_picture(volume) or not self.logic.GetSliceOffsetRangeResolution(bounds, resolution):
             self.bar.clear()
             return
         self.bar.show(self.logic.GetSliceOffset(), bounds[0], bounds[1], float(resolution), self._axis())

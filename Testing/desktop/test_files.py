@@ -1,0 +1,265 @@
+"""What a person opens and saves."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("slicer", reason="needs slicer-core: pip install landmark-detector[desktop]")
+pytest.importorskip("PySide6", reason="needs PySide6: pip install landmark-detector[desktop]")
+
+import SimpleITK as sitk  # noqa: E402
+import slicer  # noqa: E402
+import vtk  # noqa: E402
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl  # noqa: E402
+from PySide6.QtGui import QDragEnterEvent, QDropEvent  # noqa: E402
+from PySide6.QtWidgets import QApplication  # noqa: E402
+
+from LandmarkDetectorLib.core import LandmarkDetectorError  # noqa: E402
+from LandmarkDetectorLib.io import save_image  # noqa: E402
+from Testing.desktop import hands  # noqa: E402
+from Testing.desktop.conftest import SAMPLES  # noqa: E402
+
+SKULL = SAMPLES / "mouse-skull-ct" / "samples" / "NU_J.nii.gz"
+HEAD = SAMPLES / "fetal-head-us" / "samples" / "050_HC.mha"
+
+
+def to_ras(node) -> np.ndarray:
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    return slicer.util.arrayFromVTKMatrix(matrix)
+
+
+def drop(desktop, *paths: Path) -> None:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    place, action = QPoint(500, 300), Qt.DropAction.CopyAction
+    enter = QDragEnterEvent(place, action, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)
+    QApplication.sendEvent(desktop.window, enter)
+    assert enter.isAccepted()
+    event = QDropEvent(QPointF(place), action, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)
+    QApplication.sendEvent(desktop.window, event)
+    hands.settle(50)
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha"])
+def test_a_volume_lies_where_slicer_itself_would_put_it(desktop, tmp_path, suffix):
+    file = tmp_path / f"ball ü{suffix}"
+    save_image(hands.ball(oblique=True), file)
+    ours = desktop.open(file)
+    theirs = desktop.logics.volumes.AddArchetypeVolume(str(file), "theirs", 0)
+    assert to_ras(ours) == pytest.approx(to_ras(theirs), abs=1e-4 if suffix.startswith(".nii") else 1e-9)
+    assert np.array_equal(slicer.util.arrayFromVolume(ours), slicer.util.arrayFromVolume(theirs))
+    assert ours.GetName() == "ball ü"
+    assert desktop.volume is ours
+    assert desktop.window.windowTitle() == "ball ü – Landmark Detector"
+    assert ours.GetStorageNode().GetFileName() == str(file)
+
+
+def test_the_shipped_volume_and_its_landmarks_open(desktop):
+    volume = desktop.open(SKULL)
+    node = desktop.open(SKULL.with_name("NU_J.mrk.json"))
+    assert volume.GetImageData().GetDimensions() == (170, 170, 143)
+    assert node.GetNumberOfControlPoints() == 45
+    assert node.GetUndoEnabled()
+    hands.settle(800)
+    assert desktop.surface.node.GetPolyData().GetNumberOfCells() > 10_000
+
+
+def test_a_picture_fills_the_window_and_a_volume_brings_four_views_back(desktop):
+    desktop.open(HEAD)
+    hands.settle()
+    shown = [name for name, view in desktop.slice_views.items() if view.widget.isVisible()]
+    assert shown == ["Red"]
+    assert not desktop.view3d.widget.isVisible()
+    assert desktop.slice_views["Red"].bar.label.text() == ""
+    desktop.open(SKULL)
+    hands.settle()
+    assert all(view.widget.isVisible() for view in desktop.slice_views.values())
+
+
+@pytest.mark.parametrize("colour", [False, True], ids=["gray", "colour"])
+def test_a_photograph_becomes_a_volume_of_one_slice_in_pixels(desktop, tmp_path, colour):
+    pixels = np.random.default_rng(0).integers(0, 255, (60, 80, 3) if colour else (60, 80)).astype(np.uint8)
+    sitk.WriteImage(sitk.GetImageFromArray(pixels, isVector=colour), str(tmp_path / "photo.png"))
+    node = desktop.open(tmp_path / "photo.png")
+    assert node.GetClassName() == ("vtkMRMLVectorVolumeNode" if colour else "vtkMRMLScalarVolumeNode")
+    assert node.GetImageData().GetDimensions() == (80, 60, 1)
+    assert node.GetAttribute("LandmarkDetector.unit") == "px"
+    assert np.array_equal(slicer.util.arrayFromVolume(node)[0], pixels)
+    hands.settle()
+    view = desktop.slice_views["Red"]
+    view.render()
+    image = view.canvas.grab().toImage()
+    corners = [hands.place_of(view, (-float(x), -float(y), 0)) for x, y in ((4, 5), (70, 50))]
+    for (x, y), place in zip(((4, 5), (70, 50)), corners, strict=True):
+        seen = image.pixelColor(*(int(part) for part in place * image.devicePixelRatio()))
+        expected = pixels[y, x].tolist() if colour else [int(pixels[y, x])] * 3
+        assert [seen.red(), seen.green(), seen.blue()] == pytest.approx(expected, abs=12)
+
+
+def test_arrays_of_numpy_open(desktop, tmp_path):
+    np.save(tmp_path / "plane.npy", np.arange(600, dtype=np.int64).reshape(20, 30))
+    node = desktop.open(tmp_path / "plane.npy")
+    assert node.GetImageData().GetDimensions() == (30, 20, 1)
+    assert node.GetAttribute("LandmarkDetector.unit") == "px"
+
+
+def test_a_cephalogram_in_another_plane_is_shown_in_its_own(desktop, tmp_path):
+    plane = sitk.GetImageFromArray(np.random.default_rng(0).integers(0, 255, (1, 40, 50)).astype(np.uint8))
+    plane.SetDirection((0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0))  # sagittal
+    sitk.WriteImage(plane, str(tmp_path / "ceph.nrrd"))
+    desktop.open(tmp_path / "ceph.nrrd")
+    hands.settle()
+    assert [name for name, view in desktop.slice_views.items() if view.widget.isVisible()] == ["Yellow"]
+
+
+def test_landmarks_open_from_fcsv_and_json(desktop, tmp_path):
+    node = hands.points(desktop, (1, 2, 3), (4, 5, 6))
+    for name in ("points.fcsv", "points.mrk.json"):
+        assert slicer.util.saveNode(node, str(tmp_path / name))
+        again = slicer.util.loadMarkups(str(tmp_path / name))
+        assert again is not node
+        assert hands.world(again, 1) == pytest.approx([4, 5, 6])
+        assert again.GetNthControlPointLabel(1) == "P2"
+
+
+WRONG = {
+    "missing.nii": None,
+    "empty.nrrd": b"",
+    "broken.nii.gz": b"\x1f\x8b\x08\x00garbage",
+    "text.mha": b"hello",
+    "four.png": b"\x89PNG\r\n\x1a\nno more",
+    "points.mrk.json": b'{"markups": 3}',
+    "points.fcsv": b"# what is this\n1,2\n",
+    "scene.mrb": b"not a zip",
+    "scene.mrml": b"<html></html>",
+    "notes.docx": b"PK\x03\x04",
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_cannot_be_opened_is_said_in_one_sentence(desktop, tmp_path, name, capfd):
+    if WRONG[name] is not None:
+        (tmp_path / name).write_bytes(WRONG[name])
+    before = desktop.scene.GetNumberOfNodesByClass("vtkMRMLStorableNode")
+    capfd.readouterr()
+    with pytest.raises(LandmarkDetectorError, match=name) as error:
+        desktop.open(tmp_path / name)
+    assert "\n" not in str(error.value)
+    assert str(tmp_path) not in str(error.value)
+    assert desktop.scene.GetNumberOfNodesByClass("vtkMRMLStorableNode") == before
+    assert "ERR|" not in capfd.readouterr().err
+
+
+def test_an_empty_folder_is_refused(desktop, tmp_path):
+    with pytest.raises(LandmarkDetectorError, match=r"DICOM|series"):
+        desktop.open(tmp_path)
+
+
+def test_files_are_dropped_and_the_bad_one_does_not_stop_the_others(desktop, tmp_path):
+    (tmp_path / "bad.nrrd").write_bytes(b"nothing")
+    save_image(hands.ball(), tmp_path / "ball.nrrd")
+    drop(desktop, tmp_path / "bad.nrrd", tmp_path / "ball.nrrd")
+    assert desktop.volume.GetName() == "ball"
+    assert [kind for kind, _ in desktop.dialogs.said] == ["error"]
+    assert "bad.nrrd" in desktop.dialogs.said[0][1]
+
+
+def test_a_dropped_dicom_folder_opens(desktop, tmp_path):
+    folder = tmp_path / "series"
+    folder.mkdir()
+    writer = sitk.ImageFileWriter()
+    writer.KeepOriginalImageUIDOn()
+    for z in range(4):
+        plane = sitk.GetImageFromArray(np.full((1, 12, 16), 100 + z, np.int16))
+        plane.SetOrigin((0.0, 0.0, 2.5 * z))
+        for tag, value in {
+            "0008|0060": "CT",
+            "0020|000e": "1.2.3.4",
+            "0020|000d": "1.2.3",
+            "0008|0018": f"1.2.3.4.{z}",
+            "0020|0013": str(z + 1),
+            "0020|0032": f"0\\0\\{2.5 * z}",
+            "0020|0037": "1\\0\\0\\0\\1\\0",
+        }.items():
+            plane.SetMetaData(tag, value)
+        writer.SetFileName(str(folder / f"{z}.dcm"))
+        writer.Execute(plane)
+    drop(desktop, folder)
+    assert desktop.dialogs.said == []
+    assert desktop.volume.GetImageData().GetDimensions() == (16, 12, 4)
+    assert desktop.volume.GetSpacing() == pytest.approx((1, 1, 2.5))
+
+
+def test_a_scene_is_saved_and_opened_again_and_saved_again(desktop, tmp_path):
+    volume = hands.show_ball(desktop, oblique=True)
+    transform = hands.turned(desktop)
+    node = hands.points(desktop, (1, 2, 3), (4, 5, 6))
+    node.SetAttribute("LandmarkDetector.review", json.dumps({"1": "confirmed"}))
+    for other in (volume, node):
+        other.SetAndObserveTransformNodeID(transform.GetID())
+    where, voxels = hands.world(node, 1), slicer.util.arrayFromVolume(volume).copy()
+    for name in ("first scene ü", "second.mrb"):
+        desktop.save_scene(tmp_path / name)
+        assert not desktop._changes.any()
+        desktop.close_scene()
+        assert desktop.volume is None
+        assert desktop.window.windowTitle() == "Landmark Detector"
+        shown = desktop.open(desktop_file(tmp_path, name))
+        hands.settle()
+        assert shown is desktop.volume
+        assert np.array_equal(slicer.util.arrayFromVolume(shown), voxels)
+        again = desktop.scene.GetFirstNodeByClass("vtkMRMLMarkupsFiducialNode")
+        assert hands.world(again, 1) == pytest.approx(where)
+        assert json.loads(again.GetAttribute("LandmarkDetector.review")) == {"1": "confirmed"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["first scene ü.mrb", "second.mrb"]
+    view = desktop.slice_views["Red"]
+    assert view.node.GetDimensions()[:2] == view.canvas.device_size()
+    hands.wheel(view.canvas, 1)
+
+
+def desktop_file(folder: Path, name: str) -> Path:
+    return folder / (name if name.endswith(".mrb") else name + ".mrb")
+
+
+def test_the_surface_is_in_no_list_and_in_no_saved_scene(desktop, tmp_path):
+    hands.show_ball(desktop)
+    hands.settle(500)
+    assert desktop.surface.node is not None
+    assert desktop.surface.node.GetHideFromEditors()
+    desktop.save_scene(tmp_path / "scene.mrb")
+    with zipfile.ZipFile(tmp_path / "scene.mrb") as bundle:
+        text = next(bundle.read(name).decode() for name in bundle.namelist() if name.endswith(".mrml"))
+        assert not [name for name in bundle.namelist() if "Surface" in name]
+    assert "Surface of the volume" not in text
+
+
+def test_a_scene_that_cannot_be_written_leaves_the_old_file(desktop, tmp_path):
+    hands.show_ball(desktop)
+    with pytest.raises(LandmarkDetectorError, match=r"scene\.mrb: it cannot be written"):
+        desktop.save_scene(tmp_path / "no such folder" / "scene.mrb")
+    assert not desktop.try_save(tmp_path / "no such folder" / "scene.mrb")
+    assert desktop.dialogs.said[-1][0] == "error"
+
+
+def test_a_bundle_with_a_path_out_of_its_folder_writes_nothing_there(desktop, tmp_path):
+    with zipfile.ZipFile(tmp_path / "evil.mrb", "w") as bundle:
+        bundle.writestr("../../escaped.txt", "x")
+        bundle.writestr("scene/scene.mrml", "<MRML></MRML>")
+    desktop.open(tmp_path / "evil.mrb")
+    assert not list(tmp_path.parent.rglob("escaped.txt"))
+
+
+def test_unsaved_landmarks_are_asked_about_before_the_window_closes(desktop):
+    hands.show_ball(desktop)
+    node = hands.points(desktop, (1, 2, 3))
+    desktop.dialogs.answer = lambda kind, text: False
+    assert not desktop.window.close()
+    assert desktop.window.isVisible()
+    desktop.scene.RemoveNode(node)
+    assert desktop.may_lose_changes()
