@@ -68,6 +68,7 @@ class InputView:
         """Fill the list of bundles."""
         self.bundles.read()
         self._fill_bundles(self._parameters.text("bundle"))
+        self.changed.emit()
 
     def restore(self) -> None:
         """Show what the scene keeps: another one was opened, or the panel begins."""

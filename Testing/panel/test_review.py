@@ -1,0 +1,107 @@
+"""The review: keys, buttons and the mouse do what they say, and every action can be taken back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, Qt
+
+
+@pytest.fixture
+def reviewing(person):
+    person.begin_review()
+    return person
+
+
+def test_a_drag_is_one_step_of_undo(reviewing):
+    before = reviewing.place_of("31")
+    reviewing.choose("31")
+    start = reviewing.pixel("Red", before)
+    reviewing.drag("Red", start, start + QPoint(30, 10))
+    assert reviewing.status("31") == "corrected"
+    reviewing.click("undoButton")
+    assert np.allclose(reviewing.place_of("31"), before, atol=1e-9) and reviewing.status("31") == "unreviewed"
+    reviewing.click("redoButton")
+    assert reviewing.status("31") == "corrected"
+
+
+def test_absent_takes_the_place_and_undo_gives_it_back(reviewing):
+    before = reviewing.place_of("28")
+    reviewing.choose("28")
+    reviewing.key(Qt.Key.Key_X)
+    node = reviewing.panel.review.node
+    assert reviewing.status("28") == "absent"
+    assert node.GetNthControlPointPositionStatus(reviewing.index("28")) == node.PositionMissing
+    reviewing.key(Qt.Key.Key_U)
+    assert reviewing.status("28") == "unreviewed" and np.allclose(reviewing.place_of("28"), before)
+
+
+def test_c_confirms_and_goes_on_to_the_next_one_to_look_at(reviewing):
+    first, second, third = (row[0] for row in reviewing.rows[:3])
+    reviewing.key(Qt.Key.Key_C)
+    assert (reviewing.status(first), reviewing.current) == ("confirmed", second)
+    reviewing.key(Qt.Key.Key_C)
+    assert reviewing.current == third
+    assert [row[0] for row in reviewing.rows[:3]] == [first, second, third], "rows stay where they are while one works"
+    assert reviewing.widget("countsLabel").text() == "43 of 45 left: 43 unreviewed"
+
+
+def test_n_and_p_go_down_and_up(reviewing):
+    labels = [row[0] for row in reviewing.rows]
+    reviewing.key(Qt.Key.Key_N)
+    reviewing.key(Qt.Key.Key_N)
+    assert reviewing.current == labels[2]
+    reviewing.key(Qt.Key.Key_P)
+    assert reviewing.current == labels[1]
+
+
+def test_a_landmark_without_a_place_is_put_where_the_person_clicks(reviewing):
+    reviewing.choose("28")
+    reviewing.key(Qt.Key.Key_X)
+    reviewing.choose("28")
+    reviewing.key(Qt.Key.Key_L)
+    assert reviewing.widget("placeButton").isChecked()
+    pixel = QPoint(100, 120)
+    expected = reviewing.ras("Green", pixel)
+    reviewing.click_in("Green", pixel)
+    assert np.linalg.norm(reviewing.place_of("28") - expected) < 0.05
+    assert (reviewing.status("28"), reviewing.current) == ("corrected", "28")
+    assert not reviewing.widget("placeButton").isChecked()
+    assert reviewing.panel.review.node.GetNumberOfControlPoints() == 45
+    reviewing.click("undoButton")
+    assert reviewing.status("28") == "absent"
+
+
+def test_placing_can_be_called_off(reviewing):
+    reviewing.choose("28")
+    reviewing.key(Qt.Key.Key_X)
+    reviewing.choose("28")
+    reviewing.click("placeButton")
+    reviewing.click("placeButton")
+    reviewing.click_in("Green", QPoint(100, 120))
+    assert reviewing.status("28") == "absent" and reviewing.panel.review.node.GetNumberOfControlPoints() == 45
+
+
+def test_search_and_filter_show_what_they_say(reviewing):
+    reviewing.widget("searchEdit").setText("4")
+    assert all("4" in row[0] for row in reviewing.rows) and 0 < len(reviewing.rows) < 45
+    reviewing.widget("searchEdit").setText("")
+    reviewing.choose("31")
+    reviewing.click("confirmButton")
+    reviewing.widget("filterCombo").setCurrentIndex(reviewing.widget("filterCombo").findData("confirmed"))
+    assert [row[0] for row in reviewing.rows] == ["31"]
+    reviewing.widget("filterCombo").setCurrentIndex(0)
+    reviewing.widget("orderCombo").setCurrentIndex(reviewing.widget("orderCombo").findData("label"))
+    labels = [row[0] for row in reviewing.rows]
+    assert labels == sorted(labels, key=int)
+
+
+def test_letters_in_the_search_are_letters(reviewing):
+    from PySide6.QtTest import QTest
+
+    search = reviewing.widget("searchEdit")
+    search.setFocus()
+    QTest.keyClicks(search, "cxn")
+    assert search.text() == "cxn"
+    search.setText("")
+    assert {row[2] for row in reviewing.rows} == {"○ unreviewed"}
