@@ -52,18 +52,27 @@ def place(node: Any, index: int, position: Sequence[float] | None) -> None:
         node.SetNthControlPointPosition(index, 0.0 - position[0], 0.0 - position[1], position[2])
 
 
-def to_world(node: Any) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """What takes LPS positions (K, 3) of the node's own coordinates into the world.
+Mapping = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""Takes LPS positions (K, 3) elsewhere; gives them there, (K, 3), and the derivatives of that, (K, 3, 3)."""
 
-    Returns:
-        A function that gives the positions in the world, (K, 3), and the derivatives there, (K, 3, 3), all in LPS.
+
+def to_world(node: Any) -> Mapping:
+    """What takes positions of the node's own coordinates into the world, through all parent transforms."""
+    return between(node.GetParentTransformNode(), None)
+
+
+def between(source: Any, target: Any) -> Mapping:
+    """What takes positions of the coordinates below one transform node into those below another.
+
+    Args:
+        source: the transform node that the positions are seen through now, ``None`` for the world.
+        target: the transform node below which they are wanted.
     """
-    parent = node.GetParentTransformNode()
-    if parent is None:
+    if source is target:
         return lambda positions: (positions, np.broadcast_to(np.eye(3), (len(positions), 3, 3)))
-    if parent.IsTransformToWorldLinear():
+    if all(node is None or node.IsTransformToWorldLinear() for node in (source, target)):
         matrix = vtk.vtkMatrix4x4()
-        parent.GetMatrixTransformToWorld(matrix)
+        slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(source, target, matrix)
         values = np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
         linear, shift = TO_LPS[:, None] * values[:3, :3] * TO_LPS, TO_LPS * values[:3, 3]
         return lambda positions: (
@@ -71,12 +80,12 @@ def to_world(node: Any) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
             np.broadcast_to(linear, (len(positions), 3, 3)),
         )
     bent = vtk.vtkGeneralTransform()
-    parent.GetTransformToWorld(bent)
+    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(source, target, bent)
+
+    def through(places: np.ndarray) -> np.ndarray:
+        return np.array([bent.TransformPoint(place) for place in places * TO_LPS]).reshape(-1, 3) * TO_LPS
 
     def moved(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        def through(places: np.ndarray) -> np.ndarray:
-            return np.array([bent.TransformPoint(place) for place in places * TO_LPS]).reshape(-1, 3) * TO_LPS
-
         steps = _STEP * np.eye(3)
         slopes = [(through(positions + step) - through(positions - step)) / (2 * _STEP) for step in steps]
         return through(positions), np.stack(slopes, axis=-1)

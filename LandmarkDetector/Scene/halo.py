@@ -22,7 +22,9 @@ SURE, FAIR, UNSURE, UNKNOWN = (86, 180, 233), (240, 228, 66), (213, 94, 0), (204
 
 _THINNEST = 0.2
 """Shortest half-axis by the longest: a flat region in a picture's own plane would not be cut by that plane."""
-_RINGS, _AROUND = 12, 24
+_RINGS = 12
+_MANY, _RINGS_OF_MANY = 500, 5
+"""From so many regions on they are drawn coarsely, or a slice through them takes seconds."""
 _COLOURS = "confidence"
 
 
@@ -51,7 +53,7 @@ class Halo:
         self._slots: dict[str, int] = {}
         self._centres = np.empty((0, 3))
         self._drawn: list[tuple[str, Proposal]] = []
-        self._template, self._cells = _unit_sphere()
+        self._template, self._cells = _unit_sphere(_RINGS)
         self.model = self._add_model()
         self.update()
         review.observe(self.update)
@@ -130,7 +132,9 @@ class Halo:
 
     def _build(self) -> None:
         """Shapes and colours of all regions, around the places of their proposals."""
-        size, count = len(self._template), len(self._drawn)
+        count = len(self._drawn)
+        self._template, self._cells = _unit_sphere(_RINGS if count < _MANY else _RINGS_OF_MANY)
+        size = len(self._template)
         axes = np.array([_half_axes(proposal) for _, proposal in self._drawn]).reshape(-1, 3, 3)
         self._slots = {key: slot for slot, (key, _) in enumerate(self._drawn)}
         self._centres = np.array([proposal.position for _, proposal in self._drawn]).reshape(-1, 3) * TO_LPS
@@ -191,12 +195,12 @@ def _half_axes(proposal: Proposal) -> np.ndarray:
     return TO_LPS[:, None] * directions * lengths
 
 
-def _unit_sphere() -> tuple[np.ndarray, np.ndarray]:
+def _unit_sphere(rings: int) -> tuple[np.ndarray, np.ndarray]:
     """Points (P, 3) and triangles (T, 3), turned outwards, of a sphere of radius 1."""
     source = vtk.vtkSphereSource()
     source.SetRadius(1.0)
-    source.SetPhiResolution(_RINGS)
-    source.SetThetaResolution(_AROUND)
+    source.SetPhiResolution(rings)
+    source.SetThetaResolution(2 * rings)
     source.SetOutputPointsPrecision(vtk.vtkAlgorithm.DOUBLE_PRECISION)
     source.Update()
     data = source.GetOutput()

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from .control_points import Key, is_placed, keys_of, measurements_of, position_of, set_measurements, to_world
+from .control_points import Key, Mapping, is_placed, keys_of, measurements_of, position_of, set_measurements, to_world
 from .state import ABSENT, CORRECTED, NOT_FOUND, STATUSES, Entry, Proposal, State
 
 ATTRIBUTE = "LandmarkDetector.review"
@@ -170,21 +170,30 @@ def _info(node: Any, state: State, keys: Sequence[Key], mapping: Any) -> dict[st
     return {**source, KEPT: {"controlPoints": points, "markup": {"measurements": [review]}}}
 
 
-def in_world(state: State, mapping: Any) -> State:
-    """The state with every position and proposal taken through what :func:`.control_points.to_world` gave."""
+def in_world(state: State, mapping: Mapping) -> State:
+    """The state with every position and proposal taken elsewhere, as by :func:`.control_points.to_world`."""
     points = dict(state.points)
     keys = [key for key, entry in points.items() if entry.at is not None]
     places, _ = mapping(np.array([points[key].at for key in keys]).reshape(-1, 3))
     for key, position in zip(keys, places.tolist(), strict=True):
         points[key] = replace(points[key], at=tuple(position))
-    proposals = {key: entry.proposal for key, entry in points.items() if entry.proposal and entry.proposal.position}
-    places, slopes = mapping(np.array([proposal.position for proposal in proposals.values()]).reshape(-1, 3))
-    for (key, proposal), position, slope in zip(proposals.items(), places.tolist(), slopes, strict=True):
-        covariance = None
-        if proposal.covariance is not None:
-            covariance = tuple((slope @ np.reshape(proposal.covariance, (3, 3)) @ slope.T).ravel().tolist())
-        points[key] = replace(points[key], proposal=replace(proposal, position=tuple(position), covariance=covariance))
+    proposals = [(key, entry.proposal) for key, entry in points.items() if entry.proposal is not None]
+    for (key, _), proposal in zip(proposals, moved([proposal for _, proposal in proposals], mapping), strict=True):
+        points[key] = replace(points[key], proposal=proposal)
     return state.with_points(points)
+
+
+def moved(proposals: Sequence[Proposal], mapping: Mapping) -> list[Proposal]:
+    """Proposals with their positions and covariances taken elsewhere; those without a position stay as they are."""
+    result = list(proposals)
+    placed = [i for i, proposal in enumerate(result) if proposal.position is not None]
+    places, slopes = mapping(np.array([result[i].position for i in placed]).reshape(-1, 3))
+    for i, position, slope in zip(placed, places.tolist(), slopes, strict=True):
+        covariance = result[i].covariance
+        if covariance is not None:
+            covariance = tuple((slope @ np.reshape(covariance, (3, 3)) @ slope.T).ravel().tolist())
+        result[i] = replace(result[i], position=tuple(position), covariance=covariance)
+    return result
 
 
 def _review_measurement(state: State, keys: Sequence[Key]) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from typing import Any
 
 import vtk
 
-from .control_points import index_of, keys_of, place
+from .control_points import between, index_of, keys_of, place
 from .history import History
-from .record import fresh, has_state, landmarks_of, read_state, spoken_of, write_state
+from .record import fresh, has_state, landmarks_of, moved, read_state, spoken_of, write_state
 from .review import reconciled
 from .state import Entry, State
 
@@ -70,7 +70,8 @@ def update_result(node: Any, landmarks: Any) -> None:
 
     Args:
         node: a result.
-        landmarks: ``core.LandmarkSet``, in LPS, in the node's own coordinates.
+        landmarks: ``core.LandmarkSet``, in LPS, in the coordinates of the result's volume; where the result is not
+            under the volume's transform any more, they are taken to where it is.
     """
     History(node.GetScene()).step()
     state = reconciled(node, read_state(node))
@@ -92,7 +93,10 @@ def update_result(node: Any, landmarks: Any) -> None:
             del points[key]
         new = State(points, landmarks.unit, landmarks.dimension or 3, sources)
         before = -1
-        for mark, proposal in zip(landmarks, fresh(landmarks), strict=True):
+        volume = volume_of(node)
+        came_from = node if volume is None else volume
+        mapping = between(came_from.GetParentTransformNode(), node.GetParentTransformNode())
+        for mark, proposal in zip(landmarks, moved(fresh(landmarks), mapping), strict=True):
             entry = Entry.proposed(replace(proposal, source=number))
             held = standing.get(mark.label)
             if held is None:

@@ -11,9 +11,10 @@ import numpy as np
 import slicer
 import vtk
 
+from .control_points import Mapping as Frame
 from .control_points import index_of, keys_of, place, position_of, to_world
 from .history import History
-from .record import ATTRIBUTE, read_state, spoken_of, write_state
+from .record import ATTRIBUTE, in_world, read_state, spoken_of, write_state
 from .state import ABSENT, CONFIRMED, CORRECTED, NOT_FOUND, REVIEWED, STATUSES, UNREVIEWED, Entry, State
 
 _STILL = 1e-6
@@ -228,6 +229,7 @@ class Review:
     def _act(self, ids: Iterable[str], change: Callable[[Entry], Entry]) -> int:
         if not self.alive:
             return 0
+        self._interacting = False  # a view that was closed in mid-drag never says that the drag is over
         state = self._settle()
         changed = {}
         for key in dict.fromkeys(ids):
@@ -362,10 +364,8 @@ def reconciled(node: Any, state: State) -> State:
     return state.with_points(points) if changed or len(points) != len(state.points) else state
 
 
-def hardened(node: Any, state: State, frame: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]) -> State:
+def hardened(node: Any, state: State, frame: Frame) -> State:
     """The state in world coordinates where every control point went there through ``frame``, else as it is."""
-    from .record import in_world
-
     moved = in_world(state, frame)
     for index, (key, _) in enumerate(keys_of(node)):
         entry = moved.points.get(key)

@@ -291,6 +291,22 @@ def test_a_second_detection_is_one_step_of_undo(review):
     assert statuses(review) == {"a": "confirmed", "b": "unreviewed", "c": "unreviewed", "e": "unreviewed"}
 
 
+@pytest.mark.parametrize("make", [add_linear, add_grid])
+def test_a_second_detection_goes_where_the_result_is_when_that_has_left_the_transform_of_the_volume(
+    scene, ct, marks, make
+):
+    ct.SetAndObserveTransformNodeID(make(scene).GetID())
+    review = Review(create_result(scene, marks, ct))
+    update_result(review.node, second())
+    wanted = landmark_set_of(review.node)
+    review.node.HardenTransform()
+    review.reset(row.point_id for row in review.rows())
+    update_result(review.node, second())
+    found = landmark_set_of(review.node)
+    assert np.allclose(found.positions, wanted.positions)
+    assert all(np.allclose(a.covariance, b.covariance) for a, b in zip(found, wanted, strict=True))
+
+
 def test_a_second_detection_never_loses_what_a_person_added_or_renamed(review):
     review.node.AddControlPoint(vtk.vtkVector3d(1, 2, 3), "mine")
     review.node.SetNthControlPointLabel(3, "d left")

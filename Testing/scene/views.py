@@ -135,7 +135,11 @@ class ThreeDView(_View):
     def __init__(self, scene, application) -> None:
         factory = slicer.vtkMRMLThreeDViewDisplayableManagerFactory.GetInstance()
         factory.SetMRMLApplicationLogic(application)
-        node = scene.AddNewNodeByClass("vtkMRMLViewNode", "View1")
+        node = scene.CreateNodeByClass("vtkMRMLViewNode")
+        node.UnRegister(None)
+        node.SetName("View1")
+        node.SetLayoutName("1")
+        scene.AddNode(node)
         super().__init__(self.managers, factory, node, (0.75, 0.76, 0.91))
         self.style = slicer.vtkMRMLThreeDViewInteractorStyle()
         self.style.SetDisplayableManagers(self.group)
