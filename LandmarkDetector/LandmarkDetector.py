@@ -59,12 +59,14 @@ class LandmarkDetectorWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def setup(self) -> None:
         """Build the panel from the .ui file."""
         ScriptedLoadableModuleWidget.setup(self)
+        from LandmarkDetector.Panel.install import Requirements
         from LandmarkDetector.Panel.panel import Panel
 
         self.logic = LandmarkDetectorLogic()
         root = slicer.util.loadUI(self.resourcePath("UI/LandmarkDetector.ui"))
         self.layout.addWidget(root)
-        self.panel = Panel(root, slicer.util.childWidgetVariables(root), slicer.mrmlScene)
+        needed = Requirements(self.resourcePath("requirements.txt"))
+        self.panel = Panel(root, slicer.util.childWidgetVariables(root), slicer.mrmlScene, requirements=needed)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, lambda *_: self.panel.scene_closes())
         self.addObserver(scene, scene.EndCloseEvent, lambda *_: self.panel.scene_closed())

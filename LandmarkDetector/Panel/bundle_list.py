@@ -81,6 +81,6 @@ def why_not(image: Any, bundle: Any) -> str | None:
 
 def unlike_training(image: Any, bundle: Any) -> list[str]:
     """In which ways an image does not look like what the bundle was trained on, one sentence each."""
-    from LandmarkDetectorLib.bundles import differences
+    from LandmarkDetectorLib.bundles.appearance import appearance_of, differences
 
-    return list(differences(image, bundle.appearance))
+    return list(differences(image, appearance_of(bundle.settings, bundle.name)))

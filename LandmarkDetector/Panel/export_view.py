@@ -49,6 +49,11 @@ class ExportView:
         ui.exportButton.clicked.connect(self._on_export)
         self.show(None, 0, 0)
 
+    @property
+    def system(self) -> str:
+        """``LPS`` or ``RAS``, as chosen."""
+        return self._data(self._ui.systemCombo)
+
     def restore(self) -> None:
         """Show what the scene keeps."""
         for combo, name in ((self._ui.formatCombo, "format"), (self._ui.systemCombo, "system")):
@@ -67,7 +72,7 @@ class ExportView:
         node = self._node
         if node is None or not self._may_export(node):
             return
-        system, suffix = self._data(self._ui.systemCombo), self._data(self._ui.formatCombo)
+        system, suffix = self.system, self._data(self._ui.formatCombo)
         title = _("Export landmarks in {system} world coordinates").format(system=system)
         chosen = self._dialogs.save_file(title, f"{_file_name(node.GetName())}{suffix}", f"*{suffix}")
         if not chosen:

@@ -9,6 +9,9 @@ from typing import Any
 import qt
 import vtk
 
+from LandmarkDetector.Panel.batch_open import load_for_review
+from LandmarkDetector.Panel.batch_run import BatchRun
+from LandmarkDetector.Panel.batch_view import BatchView
 from LandmarkDetector.Panel.bundle_list import BundleList
 from LandmarkDetector.Panel.detect_view import DetectView
 from LandmarkDetector.Panel.detection import DetectionRun
@@ -60,7 +63,7 @@ class Panel:
         self._bundle = ""
         self._into: Any = None
         self._notices: list[str] = []
-        self._closing = False
+        self._closing = self._begun = False
         root.setMRMLScene(scene)
         self.parameters = Parameters(scene)
         self.history = history.History(scene)
@@ -72,19 +75,19 @@ class Panel:
             ui, scene, self.parameters, self.history, self.placing, self._review_of, self._show_point
         )
         self.export = ExportView(ui, self.parameters, self.dialogs, export.export)
+        self.batch_run = BatchRun(self.worker, clock)
+        self.batch = BatchView(ui, self.parameters, self.dialogs, self.batch_run, self._batch_order, clock)
         self._halo: Any = None
         self._connect()
-        self.input.read_bundles()
-        self.input.restore()
-        self._adopt_volume()
-        self._show_ready()
+        self._begin()
 
     # --- what the host tells
 
     def enter(self) -> None:
         """The person comes: have the detector warm before the first click."""
-        self._adopt_volume()
-        self._warm()
+        if self._begun:
+            self._adopt_volume()
+            self._warm()
 
     def exit(self) -> None:
         """The person goes."""
@@ -94,6 +97,7 @@ class Panel:
         """The panel is not needed any more: end the worker, let go of the scene."""
         self._closing = True
         self.run.cancel()
+        self.batch_run.stop()
         self.worker.close()
         self._release()
         self.scene.RemoveObserver(self._observation)
@@ -114,9 +118,35 @@ class Panel:
         """A scene was read: show what it keeps."""
         self._restore()
 
+    # --- beginning
+
+    def _begin(self, *_arguments) -> None:
+        """Begin, where all packages are there; else say which are missing."""
+        missing = self._requirements.missing() if self._requirements is not None else []
+        self.ui.packagesFrame.setVisible(bool(missing))
+        for section in (self.ui.inputSection, self.ui.detectSection, self.ui.reviewSection, self.ui.exportSection):
+            section.setEnabled(not missing)
+        self.ui.batchSection.setEnabled(not missing)
+        if missing:
+            text = _("These Python packages are needed first: {packages}.")
+            self.ui.packagesLabel.setText(text.format(packages=", ".join(missing)))
+            return
+        self._begun = True
+        self.input.read_bundles()
+        self._restore()
+
+    def _on_install(self, *_arguments) -> None:
+        try:
+            self._requirements.ensure()
+        except RuntimeError as error:  # refused, or the network or Slicer itself did not serve
+            self.ui.packagesLabel.setText(str(error))
+            return
+        self._begin()
+
     # --- detecting
 
     def _connect(self) -> None:
+        self.ui.installButton.clicked.connect(self._on_install)
         self.input.changed.connect(self._on_input)
         self.detect.asked.connect(self._on_detect)
         self.detect.called_off.connect(self._on_cancel)
@@ -127,6 +157,8 @@ class Panel:
         self.worker.ready.connect(self.input.show_devices)
         self.review.chosen.connect(self._on_result)
         self.review.changed.connect(self._on_reviewed)
+        self.batch.changed.connect(self._show_ready)
+        self.batch.opened.connect(self._on_open)
         self._observation = self.scene.AddObserver(self.scene.NodeAddedEvent, self._on_node_added)
 
     def _on_detect(self, *_arguments) -> None:
@@ -145,6 +177,7 @@ class Panel:
         self._notices.clear()
         self.placing.cancel()
         self.detect.show_running()
+        self.batch.show_ready(_("A detection is running."))
         self._lock(True)
         try:
             self.run.start(image_of_volume(volume, bundle.card.channels), bundle.name, self.input.device)
@@ -198,8 +231,13 @@ class Panel:
         self.input.set_enabled(not running)
         self.ui.resultSelector.setEnabled(not running)
 
-    def _show_ready(self) -> None:
+    def _show_ready(self, *_arguments) -> None:
+        """Say what can be done now, where no detection runs."""
+        if self.batch_run.running:
+            self.detect.show_ready(_("A batch is running."))
+            return
         self.detect.show_ready(self.input.obstacle)
+        self.batch.show_ready("" if self.input.bundle is not None else _("Choose a bundle."))
 
     def _on_input(self, *_arguments) -> None:
         if not self.run.running:
@@ -207,8 +245,29 @@ class Panel:
             self._warm()
 
     def _warm(self) -> None:
-        if self.input.bundle is not None and not self.run.running and not self._closing:
+        if self.input.bundle is not None and not self._busy and not self._closing:
             self.worker.warm(self.input.bundle.name, self.input.device)
+
+    @property
+    def _busy(self) -> bool:
+        return self.run.running or self.batch_run.running
+
+    # --- the batch
+
+    def _batch_order(self) -> tuple[str, str, str]:
+        return self.input.bundle.name, self.input.device, self.export.system
+
+    def _on_open(self, source, files) -> None:
+        from LandmarkDetectorLib.core import LandmarkDetectorError
+
+        try:
+            volume, node = load_for_review(self.scene, source, files)
+        except LandmarkDetectorError as error:
+            self.batch.message.show(str(error), "error")
+            return
+        self.input.choose_volume(volume)
+        self.review.choose_node(node)
+        self.review.begin()
 
     # --- the scene
 
@@ -219,7 +278,7 @@ class Panel:
 
     def _adopt_volume(self) -> None:
         """Where nothing was chosen, choose the volume that is there."""
-        if self._closing or self.run.running:
+        if self._closing or not self._begun or self.run.running:
             return
         if self.input.volume is None:
             found = [self.scene.GetFirstNodeByClass(name) for name in _VOLUMES]
@@ -230,9 +289,12 @@ class Panel:
         self._show_ready()
 
     def _restore(self) -> None:
+        if not self._begun:
+            return
         self.input.restore()
         self.review.restore()
         self.export.restore()
+        self.batch.restore()
         self.review.choose_node(self.parameters.node("result"))
         self._adopt_volume()
 

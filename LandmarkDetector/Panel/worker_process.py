@@ -91,10 +91,13 @@ class WorkerProcess:
         self.start()
         self._conversation.detect(reference, bundle, device)
 
-    def detect_file(self, image: str, outputs: list[str], bundle: str, device: str) -> None:
-        """Detect in an image file and have the worker write the files."""
+    def detect_file(self, image: str, outputs: list[str], bundle: str, device: str, **options: Any) -> None:
+        """Detect in an image file, or a DICOM folder, and have the worker write the files.
+
+        ``options``: ``series`` and ``coordinates``, as the conversation has them.
+        """
         self.start()
-        self._conversation.detect_file(image, outputs, bundle, device)
+        self._conversation.detect_file(image, outputs, bundle, device, **options)
 
     def end(self) -> None:
         """Kill the process and all that it started; nothing more is heard of it."""

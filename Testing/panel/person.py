@@ -112,6 +112,11 @@ class Person:
         assert button.isEnabled(), f"{name} is disabled: {button.toolTip()}"
         QTest.mouseClick(button, Qt.MouseButton.LeftButton)
 
+    def press(self, name: str) -> None:
+        """Press a button that may stand in a section that is folded."""
+        assert self.widget(name).isEnabled(), f"{name} is disabled: {self.widget(name).toolTip()}"
+        self.widget(name).click()
+
     def key(self, key: Any, modifier: Any = Qt.KeyboardModifier.NoModifier) -> None:
         """Press a key in the table."""
         self.widget("reviewTable").setFocus()
@@ -167,8 +172,11 @@ class Person:
 
     def choose(self, label: str) -> None:
         """Click the row of a landmark."""
+        self.choose_row(next(r for r, row in enumerate(self.rows) if row[0].split()[0] == label))
+
+    def choose_row(self, row: int) -> None:
+        """Click a row."""
         table = self.widget("reviewTable")
-        row = next(r for r, row in enumerate(self.rows) if row[0].split()[0] == label)
         table.scrollToItem(table.item(row, 0))
         place = table.visualItemRect(table.item(row, 0)).center()
         QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)

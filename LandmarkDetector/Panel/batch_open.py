@@ -1,0 +1,95 @@
+"""An image of a batch with its landmarks, loaded into the scene for review."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import slicer
+
+
+def load_for_review(scene, source: Any, files: Sequence[Path]) -> tuple[Any, Any]:
+    """Load an image of a batch and its landmarks.
+
+    Args:
+        scene: the MRML scene.
+        source: the library's ``Source``: a file, or a folder with a DICOM series.
+        files: the files of its landmarks, of which the one that keeps most is read.
+
+    Returns:
+        The volume node and the point list, its review as the file carries it.
+
+    Raises:
+        LandmarkDetectorError: one of them is gone or damaged.
+    """
+    volume = _volume(scene, source)
+    markups = next((path for path in files if path.name.endswith(".mrk.json") and path.is_file()), None)
+    return volume, _from_markups(markups, volume) if markups else _from_table(scene, files, volume)
+
+
+def _volume(scene, source: Any) -> Any:
+    from LandmarkDetectorLib.core import ImageError
+
+    if source.path.is_dir():
+        return _of_series(scene, source)
+    try:
+        volume = slicer.util.loadVolume(str(source.path))
+    except RuntimeError as error:
+        raise ImageError(
+            f"{source.path.name}: it cannot be loaded ({error}); look whether it is still there."
+        ) from error
+    return volume
+
+
+def _of_series(scene, source: Any) -> Any:
+    """A DICOM series by the library, which finds the same slices as the worker did."""
+    import numpy as np
+    import vtk
+
+    from LandmarkDetectorLib.io import load_image
+
+    image = load_image(source.path, series=source.series)
+    kind = "vtkMRMLVectorVolumeNode" if image.channels > 1 else "vtkMRMLScalarVolumeNode"
+    volume = scene.AddNewNodeByClass(kind, image.name)
+    array = np.moveaxis(image.array, 0, -1) if image.channels > 1 else image.array[0]
+    slicer.util.updateVolumeFromArray(volume, np.ascontiguousarray(array))
+    flip = np.diag([-1.0, -1.0, 1.0])
+    matrix = vtk.vtkMatrix4x4()
+    axes, origin = flip @ image.grid.direction * np.asarray(image.grid.spacing), flip @ np.asarray(image.grid.origin)
+    for row in range(3):
+        for column in range(3):
+            matrix.SetElement(row, column, axes[row, column])
+        matrix.SetElement(row, 3, origin[row])
+    volume.SetIJKToRASMatrix(matrix)
+    volume.CreateDefaultDisplayNodes()
+    slicer.util.setSliceViewerLayers(background=volume, fit=True)
+    return volume
+
+
+def _from_markups(path: Path, volume: Any) -> Any:
+    from LandmarkDetector.Scene.result import VOLUME
+    from LandmarkDetectorLib.core import LandmarkFileError
+    from LandmarkDetectorLib.io import load_landmarks
+
+    known = load_landmarks(path)  # says what is wrong, where the application would only say that something is
+    try:
+        node = slicer.util.loadMarkups(str(path))
+    except RuntimeError as error:
+        raise LandmarkFileError(f"{path.name}: it cannot be loaded; run the batch again.") from error
+    for key in ("bundle", "version", "fingerprint"):
+        if key in known.info:
+            node.SetAttribute(f"LandmarkDetector.{key}", str(known.info[key]))
+    node.SetNodeReferenceID(VOLUME, volume.GetID())
+    return node
+
+
+def _from_table(scene, files: Sequence[Path], volume: Any) -> Any:
+    from LandmarkDetector.Scene.result import create_result
+    from LandmarkDetectorLib.core import LandmarkFileError
+    from LandmarkDetectorLib.io import load_landmarks
+
+    path = next((path for path in files if path.is_file()), None)
+    if path is None:
+        raise LandmarkFileError(f"{volume.GetName()}: its files of landmarks are gone; run the batch again.")
+    return create_result(scene, load_landmarks(path), volume)

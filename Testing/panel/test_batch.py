@@ -1,0 +1,102 @@
+"""A folder of images: what fails does not stop the rest, what was stopped goes on, a double click reviews."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+
+from Testing.panel.person import HEAD, PICTURE
+
+
+@pytest.fixture
+def folders(person, tmp_path):
+    """Three images, one of them broken, below a folder; the panel is told of it."""
+    images = tmp_path / "images"
+    (images / "clinic").mkdir(parents=True)
+    shutil.copy(PICTURE, images / "first.mha")
+    shutil.copy(PICTURE, images / "clinic" / "second.mha")
+    (images / "broken.nii.gz").write_bytes(b"no image")
+    person.panel.input.choose_bundle(HEAD)
+    person.widget("batchSection").setProperty("collapsed", False)
+    person.answer(open_folder=[str(images), str(tmp_path / "results")])
+    person.press("batchInputButton")
+    person.press("batchOutputButton")
+    return images, tmp_path / "results"
+
+
+def table(person) -> dict[str, tuple[str, str]]:
+    rows = person.widget("batchTable")
+    return {rows.item(r, 0).text(): (rows.item(r, 1).text(), rows.item(r, 2).text()) for r in range(rows.rowCount())}
+
+
+def run(person) -> None:
+    person.press("batchButton")
+    assert person.widget("batchButton").text() == "Stop the batch" and not person.widget("detectButton").isEnabled()
+    person.wait_until(lambda: not person.panel.batch_run.running)
+    assert person.widget("batchButton").text() == "Start the batch"
+
+
+def test_one_bad_file_does_not_stop_the_others(person, folders):
+    run(person)
+    found = table(person)
+    assert found["first"][0] == found["clinic/second"][0] == "4 of 4"
+    assert found["broken"][0] == "–" and found["broken"][1].startswith("✗ broken.nii.gz")
+    assert "3 of 3 images are through, 1 of them failed" in person.widget("batchMessage").text()
+    results = folders[1]
+    assert (results / "clinic" / "second.mrk.json").is_file() and (results / "first.csv").is_file()
+    with open(results / "summary.csv", encoding="utf-8-sig", newline="") as stream:
+        assert {row["image"]: row["status"] for row in csv.DictReader(stream)} == {
+            "broken": "failed",
+            "clinic/second": "done",
+            "first": "done",
+        }
+
+
+def test_what_was_stopped_goes_on(person, folders):
+    person.press("batchButton")
+    person.wait_until(lambda: person.widget("batchTable").rowCount() >= 2)
+    if person.panel.batch_run.running:
+        person.press("batchButton")
+    before = {path: path.stat().st_mtime_ns for path in folders[1].rglob("*.mrk.json")}
+    assert before
+    run(person)
+    assert len(table(person)) == 3
+    assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+    assert "✓ done before" in [result for _, result in table(person).values()]
+
+
+def test_a_double_click_brings_an_image_with_its_landmarks_for_review(person, folders):
+    run(person)
+    rows = person.widget("batchTable")
+    row = next(r for r in range(rows.rowCount()) if rows.item(r, 0).text() == "clinic/second")
+    place = rows.visualItemRect(rows.item(row, 0)).center()
+    QTest.mouseClick(rows.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
+    QTest.mouseDClick(rows.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
+    person.rest()
+    assert person.panel.input.volume.GetName() == "second"
+    assert sorted(row[0] for row in person.rows) == ["BPD lower", "BPD upper", "OFD left", "OFD right"]
+    assert all(float(row[1]) > 0 for row in person.rows)
+    person.choose_row(0)
+    person.press("confirmButton")
+    assert person.widget("countsLabel").text() == "3 of 4 left: 3 unreviewed"
+    dialogs = person.answer(ask=[None])
+    person.press("detectButton")
+    assert "holds landmarks that were reviewed" in dialogs.asked[0][1]
+
+
+def test_without_folders_it_says_what_is_missing(person):
+    for name in ("batchInputEdit", "batchOutputEdit"):
+        person.widget(name).setText("")
+    person.press("batchButton")
+    assert person.widget("batchMessage").text() == "Choose a folder with images, a folder for the results and a format."
+
+
+def test_a_folder_without_images_says_so(person, folders, tmp_path):
+    (tmp_path / "empty").mkdir()
+    person.widget("batchInputEdit").setText(str(tmp_path / "empty"))
+    run(person)
+    assert person.widget("batchMessage").text() == "No image was found in this folder; choose another one."
