@@ -173,7 +173,7 @@ class Desktop:
     def show_planes(self, shown: bool) -> None:
         """Show the slices in the 3D view, or not."""
         for view in self.slice_views.values():
-            view.node.SetSliceVisible(int(shown))
+            view.show_in_3d(shown)
 
     def _on_shown(self, *_: Any) -> None:
         """Another volume is shown, by whomever: its name stands in the title, its surface in the 3D view."""
@@ -321,12 +321,16 @@ class Desktop:
             self.module_widget.cleanup()
         self._surface_timer.stop()
         self._observations.release()
+        for child in self.window.findChildren(QWidget):
+            if hasattr(child, "setMRMLScene"):
+                child.blockSignals(True)  # the module has been told that it is over
+                child.setMRMLScene(None)
         self.actions.close()
         self.surface.clear()
         for view in self.views():
             view.close()
-        self.logics.close()
         self.installation.take_away()
+        self.logics.close()
         self.window.may_close = self.window.closed = self.window.dropped = None
         self.window.close()
         self.window.deleteLater()

@@ -64,3 +64,5 @@ class Logics:
         for logic in (*self.by_module().values(), self.application):
             logic.SetMRMLScene(None)
         self.application.SetColorLogic(None)
+        if getattr(slicer, "mrmlScene", None) is self.scene:
+            del slicer.mrmlScene

@@ -84,6 +84,7 @@ class SliceView(ManagedView):
         self.canvas.resized = self._on_resized
         self.canvas.overlay = self._paint_corner
         self._fitted: tuple[float, ...] = ()
+        self.show_in_3d(False)
 
     def fit(self) -> None:
         """Show the whole volume, its middle slice."""
@@ -95,7 +96,25 @@ class SliceView(ManagedView):
     def refresh(self) -> None:
         """Show what the nodes say; after a scene was read, whose views had other sizes."""
         self.logic.ResizeSliceNode(*self.canvas.device_size())
+        self.show_in_3d(self._in_3d)
         self._on_modified()
+
+    def show_in_3d(self, shown: bool) -> None:
+        """Show the slice as a plane in the 3D view, or not.
+
+        The plane is a model, and each model that moves is drawn anew by every view. While nobody sees it, it moves in
+        silence, so that scrolling one view draws one view.
+        """
+        self._in_3d = shown
+        if not shown:
+            self.node.SetSliceVisible(0)  # while it can still be heard
+        for node in (self.logic.GetSliceModelTransformNode(), self.logic.GetSliceModelNode()):
+            if node is not None:
+                node.SetDisableModifiedEvent(int(not shown))
+                if shown:
+                    node.InvokePendingModifiedEvent()
+        if shown:
+            self.node.SetSliceVisible(1)
 
     def _extent(self) -> tuple[float, ...]:
         """What part of the plane is shown: width, height and shift."""

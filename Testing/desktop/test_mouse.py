@@ -214,4 +214,23 @@ def test_views_draw_when_something_changed_and_never_else(desktop):
     assert drawn == []
     view = desktop.slice_views["Red"]
     hands.wheel(view.canvas, 3)
-    assert drawn.count(view.canvas.render_window) == 1
+    hands.settle(400)
+    assert drawn == [view.canvas.render_window]
+
+
+def test_slices_show_in_3d_and_follow_the_wheel(desktop):
+    hands.show_ball(desktop)
+    hands.settle(500)
+    desktop.actions.by_name["surface"].trigger()
+    desktop.view3d.render()
+    without = desktop.view3d.canvas.grab().toImage()
+    desktop.actions.by_name["planes"].trigger()
+    desktop.view3d.render()
+    shown = desktop.view3d.canvas.grab().toImage()
+    assert shown != without
+    hands.wheel(desktop.slice_views["Red"].canvas, 5)
+    desktop.view3d.render()
+    assert desktop.view3d.canvas.grab().toImage() != shown
+    desktop.actions.by_name["planes"].trigger()
+    desktop.view3d.render()
+    assert desktop.view3d.canvas.grab().toImage() == without

@@ -1,0 +1,129 @@
+"""How a desktop begins and ends."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+pytest.importorskip("slicer", reason="needs slicer-core: pip install landmark-detector[desktop]")
+pytest.importorskip("PySide6", reason="needs PySide6: pip install landmark-detector[desktop]")
+
+import slicer  # noqa: E402
+import vtk  # noqa: E402
+from PySide6.QtTest import QTest  # noqa: E402
+
+from LandmarkDetectorDesktop.__main__ import missing_screen  # noqa: E402
+from LandmarkDetectorDesktop.application import Desktop  # noqa: E402
+from LandmarkDetectorDesktop.standins.qt_names import QtNames  # noqa: E402
+from Testing.desktop import hands  # noqa: E402
+from Testing.desktop.conftest import PROBE, ROOT, SAMPLES  # noqa: E402
+
+SKULL = SAMPLES / "mouse-skull-ct" / "samples" / "NU_J.nii.gz"
+
+
+def test_two_desktops_follow_each_other_and_share_nothing():
+    scenes = []
+    for _ in range(2):
+        desktop = Desktop(module=PROBE, answer=lambda kind, text: True)
+        desktop.window.show()
+        hands.settle()
+        assert slicer.mrmlScene is desktop.scene
+        assert desktop.scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 0
+        hands.show_ball(desktop)
+        hands.wheel(desktop.slice_views["Red"].canvas, 1)
+        scenes.append(desktop.scene)
+        desktop.close()
+        desktop.close()
+    assert scenes[0] is not scenes[1]
+    assert "ctk" not in sys.modules
+
+
+def test_a_closed_desktop_leaves_no_scene_behind():
+    desktop = Desktop(module=PROBE, answer=lambda kind, text: True)
+    desktop.window.show()
+    hands.show_ball(desktop)
+    hands.points(desktop, (1, 2, 3))
+    hands.settle(300)
+    views = [view.canvas.render_window for view in desktop.views()]
+    held = []
+    for subject in (desktop.scene, desktop.view3d.node, *views):
+        held.append(vtk.vtkWeakReference())
+        held[-1].Set(subject)
+    del views, subject
+    desktop.close()
+    del desktop
+    QTest.qWait(50)
+    gc.collect()
+    assert [weak.Get() for weak in held] == [None] * len(held)
+
+
+def test_closing_while_something_is_still_to_be_drawn_does_nothing_bad():
+    desktop = Desktop(module=PROBE, answer=lambda kind, text: True)
+    desktop.window.show()
+    hands.settle()
+    desktop.open(SKULL)  # the surface waits for its timer
+    for view in desktop.views():
+        view.request()
+    assert desktop._surface_timer.isActive()
+    desktop.close()
+    QTest.qWait(200)
+
+
+def test_a_module_file_that_fails_leaves_nothing_behind(tmp_path):
+    file = tmp_path / "Broken.py"
+    file.write_text(
+        "class Broken:\n    def __init__(self, parent):\n        raise ValueError('no')\nBrokenWidget = 3\n"
+    )
+    with pytest.raises(ValueError, match="no"):
+        Desktop(module=file)
+    assert "ctk" not in sys.modules
+    with pytest.raises(RuntimeError, match="there is no such module file"):
+        Desktop(module=tmp_path / "Missing.py")
+
+
+def test_what_a_test_passes_as_qt_is_what_the_module_sees():
+    class Proxy(QtNames):
+        wrapped: list = []
+
+        def wrap(self, widget):
+            self.wrapped.append(widget)
+            return widget
+
+    proxy = Proxy()
+    desktop = Desktop(proxy, module=PROBE)
+    assert sys.modules["HostProbe"].qt is proxy
+    assert desktop.module_widget.parent in proxy.wrapped
+    assert desktop.module_widget.ui.volumeSelector in proxy.wrapped
+    desktop.close()
+    assert "qt" not in sys.modules
+
+
+def test_without_a_screen_it_is_said_what_to_do(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "linux")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    assert "QT_QPA_PLATFORM=offscreen" in missing_screen()
+    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
+    assert missing_screen() == ""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for a child")
+def test_the_process_ends_well_and_says_nothing_bad():
+    command = [sys.executable, "-m", "LandmarkDetectorDesktop", str(SKULL)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "QT_QPA_PLATFORM": "offscreen"}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        time.sleep(8)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=30)[0]
+    assert process.returncode == 0, output
+    said = [line for line in output.splitlines() if "propagateSizeHints" not in line]
+    assert said == []
