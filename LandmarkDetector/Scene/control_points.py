@@ -52,16 +52,16 @@ def place(node: Any, index: int, position: Sequence[float] | None) -> None:
         node.SetNthControlPointPosition(index, 0.0 - position[0], 0.0 - position[1], position[2])
 
 
-Mapping = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+Frame = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 """Takes LPS positions (K, 3) elsewhere; gives them there, (K, 3), and the derivatives of that, (K, 3, 3)."""
 
 
-def to_world(node: Any) -> Mapping:
+def to_world(node: Any) -> Frame:
     """What takes positions of the node's own coordinates into the world, through all parent transforms."""
     return between(node.GetParentTransformNode(), None)
 
 
-def between(source: Any, target: Any) -> Mapping:
+def between(source: Any, target: Any) -> Frame:
     """What takes positions of the coordinates below one transform node into those below another.
 
     Args:

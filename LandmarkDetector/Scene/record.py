@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from .control_points import Key, Mapping, is_placed, keys_of, measurements_of, position_of, set_measurements, to_world
+from .control_points import Frame, Key, is_placed, keys_of, measurements_of, position_of, set_measurements, to_world
 from .state import ABSENT, CORRECTED, NOT_FOUND, STATUSES, Entry, Proposal, State
 
 ATTRIBUTE = "LandmarkDetector.review"
@@ -113,29 +113,34 @@ def landmarks_of(node: Any, state: State, world: bool = True) -> Any:
     """
     from LandmarkDetectorLib.core import Landmark, LandmarkSet
 
-    keys = keys_of(node)
+    # A point that hangs on the mouse before it is placed is no landmark yet.
+    there = [
+        (i, key)
+        for i, key in enumerate(keys_of(node))
+        if key[0] in state.points or node.GetNthControlPointPositionStatus(i) != node.PositionPreview
+    ]
     mapping = to_world(node) if world else None
-    local = np.array([position_of(node, i) or (0.0, 0.0, 0.0) for i in range(len(keys))]).reshape(-1, 3)
+    local = np.array([position_of(node, i) or (0.0, 0.0, 0.0) for i, _ in there]).reshape(-1, 3)
     places, slopes = (local, None) if mapping is None else mapping(local)
-    placed = [is_placed(node, i) for i in range(len(keys))]
+    placed = [is_placed(node, i) for i, _ in there]
     flat = state.dimension == 2 and bool(np.all(np.abs(places[placed][:, 2]) <= _PLANE_TOLERANCE))
     axes = 2 if flat else 3
     marks = []
-    for i, (key, label) in enumerate(keys):
+    for row, (i, (key, label)) in enumerate(there):
         entry = state.points.get(key)
         believed = None if entry is None else entry.believed
         confidence = None if believed is None else believed.confidence
         covariance = None
-        if placed[i] and believed is not None and believed.covariance is not None:
+        if placed[row] and believed is not None and believed.covariance is not None:
             covariance = np.reshape(believed.covariance, (3, 3))
             if slopes is not None:
-                covariance = slopes[i] @ covariance @ slopes[i].T
+                covariance = slopes[row] @ covariance @ slopes[row].T
             covariance = (covariance + covariance.T)[:axes, :axes] / 2
         undefined = node.GetNthControlPointPositionStatus(i) == node.PositionUndefined
-        status = "defined" if placed[i] else "undefined" if undefined else "missing"
-        position = places[i][:axes] if placed[i] else None
+        status = "defined" if placed[row] else "undefined" if undefined else "missing"
+        position = places[row][:axes] if placed[row] else None
         marks.append(Landmark(label, position, status, confidence, covariance, _description(node, i, entry, state)))
-    return LandmarkSet(tuple(marks), state.unit, node.GetName() or "landmarks", _info(node, state, keys, mapping))
+    return LandmarkSet(tuple(marks), state.unit, node.GetName() or "landmarks", _info(node, state, there, mapping))
 
 
 def spoken_of(entry: Entry | None, unit: str) -> str:
@@ -151,7 +156,7 @@ def _description(node: Any, index: int, entry: Entry | None, state: State) -> st
     return "" if text == spoken_of(entry, state.unit) else text
 
 
-def _info(node: Any, state: State, keys: Sequence[Key], mapping: Any) -> dict[str, Any]:
+def _info(node: Any, state: State, there: Sequence[tuple[int, Key]], mapping: Frame | None) -> dict[str, Any]:
     """What the library's files keep beside landmarks: the source, ids and flags, and the review."""
     from LandmarkDetectorLib.io.markups import KEPT
 
@@ -163,14 +168,15 @@ def _info(node: Any, state: State, keys: Sequence[Key], mapping: Any) -> dict[st
             "locked": bool(node.GetNthControlPointLocked(i)),
             "visibility": bool(node.GetNthControlPointVisibility(i)),
         }
-        for i, (key, label) in enumerate(keys)
+        for i, (key, label) in there
     ]
+    keys = [key for _, key in there]
     review = _review_measurement(state if mapping is None else in_world(state, mapping), keys)
     source = dict(state.sources[-1]) if state.sources else {}
     return {**source, KEPT: {"controlPoints": points, "markup": {"measurements": [review]}}}
 
 
-def in_world(state: State, mapping: Mapping) -> State:
+def in_world(state: State, mapping: Frame) -> State:
     """The state with every position and proposal taken elsewhere, as by :func:`.control_points.to_world`."""
     points = dict(state.points)
     keys = [key for key, entry in points.items() if entry.at is not None]
@@ -183,7 +189,7 @@ def in_world(state: State, mapping: Mapping) -> State:
     return state.with_points(points)
 
 
-def moved(proposals: Sequence[Proposal], mapping: Mapping) -> list[Proposal]:
+def moved(proposals: Sequence[Proposal], mapping: Frame) -> list[Proposal]:
     """Proposals with their positions and covariances taken elsewhere; those without a position stay as they are."""
     result = list(proposals)
     placed = [i for i, proposal in enumerate(result) if proposal.position is not None]

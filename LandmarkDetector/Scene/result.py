@@ -9,8 +9,8 @@ import vtk
 
 from .control_points import between, index_of, keys_of, place
 from .history import History
+from .reconcile import reconciled
 from .record import fresh, has_state, landmarks_of, moved, read_state, spoken_of, write_state
-from .review import reconciled
 from .state import Entry, State
 
 VOLUME = "LandmarkDetector.volume"

@@ -11,14 +11,11 @@ import numpy as np
 import slicer
 import vtk
 
-from .control_points import Mapping as Frame
-from .control_points import index_of, keys_of, place, position_of, to_world
+from .control_points import Frame, index_of, keys_of, place, position_of, to_world
 from .history import History
-from .record import ATTRIBUTE, in_world, read_state, spoken_of, write_state
-from .state import ABSENT, CONFIRMED, CORRECTED, NOT_FOUND, REVIEWED, STATUSES, UNREVIEWED, Entry, State
-
-_STILL = 1e-6
-"""Nearer than this, in mm, a landmark has not been moved; files keep positions to the last bit but one."""
+from .reconcile import hardened, reconciled
+from .record import ATTRIBUTE, read_state, spoken_of, write_state
+from .state import ABSENT, CONFIRMED, NOT_FOUND, REVIEWED, STATUSES, UNREVIEWED, Entry, State
 
 _EVENTS = (
     "PointAddedEvent",
@@ -84,7 +81,7 @@ class Review:
         self._callbacks: list[Callable[[], None]] = []
         self._known: tuple[str, State] | None = None
         self._busy = self._interacting = self._telling = False
-        self._frame = None if node.GetParentTransformNode() is None else to_world(node)
+        self._frame: Frame | None = None if node.GetParentTransformNode() is None else to_world(node)
         node.SetUndoEnabled(True)
         if not node.GetAttribute(ATTRIBUTE):
             write_state(node, read_state(node))
@@ -206,9 +203,9 @@ class Review:
         if not self.alive:
             return
         with self._quietly():
-            for key, entry in self.state.points.items():
+            for key in [key for key, entry in self.state.points.items() if entry.at is None]:
                 index = index_of(self.node, key)
-                if index >= 0 and entry.at is None and position_of(self.node, index) is None:
+                if index >= 0 and position_of(self.node, index) is None:
                     place(self.node, index, None)
 
     # -- who listens ----------------------------------------------------------------------------------------------
@@ -334,50 +331,22 @@ class Review:
             self._tell()
 
     def _on_undone(self, *_: Any) -> None:
-        if self.alive:
-            self.end_placing()  # what a placing click undoes is a point that hangs on the mouse
-            self._tell()
+        if not self.alive:
+            return
+        # What undo makes of a click that placed something is a point that hangs on the mouse again.
+        self.end_placing()
+        if not self._in_place_mode():
+            with self._quietly():
+                known = self.state.points
+                for key in [key for key, _ in keys_of(self.node) if key not in known]:
+                    index = index_of(self.node, key)
+                    if self.node.GetNthControlPointPositionStatus(index) == self.node.PositionPreview:
+                        self.node.RemoveNthControlPoint(index)
+        self._tell()
 
-
-def reconciled(node: Any, state: State) -> State:
-    """The state with what others did to the control points since; the same object where they did nothing.
-
-    A moved landmark is corrected; one that was said to be missing is absent; one whose position was taken away is not
-    found; one that was added is a person's own; one that was removed is gone.
-    """
-    points = {}
-    changed = False
-    for index, (key, label) in enumerate(keys_of(node)):
-        entry, at = state.points.get(key), position_of(node, index)
-        if entry is None:
-            if node.GetNthControlPointPositionStatus(index) != node.PositionPreview:
-                points[key] = Entry(NOT_FOUND if at is None else CORRECTED, label, at)
-                changed = True
-            continue
-        if not _same(entry.at, at):
-            missing = node.GetNthControlPointPositionStatus(index) == node.PositionMissing
-            status = CORRECTED if at is not None else ABSENT if missing else NOT_FOUND
-            entry, changed = replace(entry, status=status, at=at), True
-        if entry.label != label:
-            entry, changed = replace(entry, label=label), True
-        points[key] = entry
-    return state.with_points(points) if changed or len(points) != len(state.points) else state
-
-
-def hardened(node: Any, state: State, frame: Frame) -> State:
-    """The state in world coordinates where every control point went there through ``frame``, else as it is."""
-    moved = in_world(state, frame)
-    for index, (key, _) in enumerate(keys_of(node)):
-        entry = moved.points.get(key)
-        if entry is not None and not _same(entry.at, position_of(node, index), 1e-4):
-            return state
-    return moved
-
-
-def _same(a: tuple[float, ...] | None, b: tuple[float, ...] | None, still: float = _STILL) -> bool:
-    if a is None or b is None:
-        return a is b
-    return max(abs(p - q) for p, q in zip(a, b, strict=True)) <= still
+    def _in_place_mode(self) -> bool:
+        interaction = self.scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
+        return interaction is not None and interaction.GetCurrentInteractionMode() == interaction.Place
 
 
 def _look_here_first(row: Row) -> tuple[bool, bool, float, int]:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from LandmarkDetector.Scene.result import create_result
+from LandmarkDetector.Scene.result import create_result, landmark_set_of
 from LandmarkDetector.Scene.review import Review
 from LandmarkDetectorLib.core import Grid
-from Testing.scene.nodes import add_volume, marks_of
+from Testing.scene.nodes import add_linear, add_volume, marks_of
 from Testing.scene.views import SliceView
 
 
@@ -131,3 +131,37 @@ def test_placing_that_is_given_up_leaves_the_landmark_as_it_was(hand):
     assert hand.node.GetNthControlPointPositionStatus(1) == hand.node.PositionMissing
     assert hand.node.GetNumberOfControlPoints() == 2
     assert not hand.review.history.can_undo()
+
+
+def test_a_landmark_that_a_person_adds_by_a_click_is_one_step_and_leaves_nothing_behind(hand):
+    hand.place_mode()
+    hand.view.mouse("MouseMoveEvent", hand.view.place_of((10, 10, 0)))
+    assert [row.label for row in hand.review.rows()] == ["b", "a"]  # what hangs on the mouse is no landmark yet
+    assert len(landmark_set_of(hand.node)) == 2
+    hand.view.click(hand.view.place_of((20, 5, 0)))
+    added = next(row for row in hand.review.rows() if row.label not in "ab")
+    assert added.status == "corrected" and np.allclose(added.position, (-20, -5, 0), atol=0.3)
+    hand.review.history.undo()
+    assert [row.label for row in hand.review.rows()] == ["b", "a"]
+    assert len(landmark_set_of(hand.node)) == hand.node.GetNumberOfControlPoints() == 2
+    hand.review.history.redo()
+    assert next(row for row in hand.review.rows() if row.label not in "ab") == added
+
+
+def test_a_drag_that_a_closing_view_breaks_off_does_not_make_the_review_deaf(hand):
+    hand.node.InvokeEvent(hand.node.PointStartInteractionEvent)
+    hand.node.SetNthControlPointPosition(0, 5, 5, 5)
+    assert hand.review.confirm([hand.key("a")]) == 0
+    assert hand.row("a").status == "corrected"
+
+
+def test_a_drag_under_a_transform_moves_the_landmark_in_the_world(hand, world):
+    transform = add_linear(world.scene, 2)
+    hand.node.SetAndObserveTransformNodeID(transform.GetID())
+    ras = np.array(hand.node.GetNthControlPointPositionWorld(0))
+    hand.view.node.JumpSliceByCentering(*ras)
+    hand.view.render()
+    drag(hand, ras, ras + (8, -4, 0))
+    assert np.allclose(np.array(hand.row("a").position) * (-1, -1, 1), ras + (8, -4, 0), atol=0.3)
+    hand.review.history.undo()
+    assert np.allclose(np.array(hand.row("a").position) * (-1, -1, 1), ras)
