@@ -2,6 +2,7 @@
 """Sets LandmarkDetector up beside this file and runs it; needs Python 3.10 to 3.13 and its standard library.
 
     python3 start.py                  detect the landmarks of the shipped sample; files go to ./output
+    python3 start.py app [IMAGE ...]  open the window, with images, DICOM folders, landmarks or a scene
     python3 start.py test [...]       run the tests; what follows goes to pytest
     python3 start.py ANYTHING [...]   run ``landmark-detector ANYTHING [...]``
 
@@ -28,8 +29,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 PYTHONS = ((3, 10), (3, 13))
-RUNTIME, TEST = ("report",), ("report", "test")
+RUNTIME, APP, TEST = ("report",), ("desktop", "report"), ("desktop", "report", "test")
 IMPORTS = "import numpy, scipy, torch, SimpleITK, pydicom, pydantic, matplotlib"
+APP_IMPORTS = """
+import ctypes, pathlib, sys
+import PySide6.QtWidgets, PySide6.QtUiTools, PySide6.QtTest, PySide6.QtNetwork, PySide6.QtSvg, slicer
+if sys.platform.startswith("linux"):  # Qt would only say that it found no platform
+    ctypes.CDLL(str(pathlib.Path(PySide6.__file__).parent / "Qt/plugins/platforms/libqxcb.so"))
+"""
 
 LIBRARIES = {  # what a wheel may expect of the system, and the Debian package that brings it
     "libstdc++.so.6": "libstdc++6",
@@ -37,6 +44,26 @@ LIBRARIES = {  # what a wheel may expect of the system, and the Debian package t
     "libgl.so.1": "libgl1",
     "libegl.so.1": "libegl1",
     "libglib-2.0.so.0": "libglib2.0-0",
+    "libopengl.so.0": "libopengl0",
+    "libfontconfig.so.1": "libfontconfig1",
+    "libfreetype.so.6": "libfreetype6",
+    "libdbus-1.so.3": "libdbus-1-3",
+    "libgssapi_krb5.so.2": "libgssapi-krb5-2",
+    "libxrender.so.1": "libxrender1",
+    "libxext.so.6": "libxext6",
+    "libsm.so.6": "libsm6",
+    "libice.so.6": "libice6",
+    "libx11.so.6": "libx11-6",
+    "libxt.so.6": "libxt6",
+    "libxkbcommon.so.0": "libxkbcommon0",
+    # What a window of Qt needs comes at once, since it never lacks alone.
+    **dict.fromkeys(
+        [f"libxcb-{name}" for name in ("cursor.so.0", "icccm.so.4", "image.so.0", "keysyms.so.1", "randr.so.0")]
+        + [f"libxcb-{name}" for name in ("render-util.so.0", "shape.so.0", "sync.so.1", "xfixes.so.0", "xkb.so.1")]
+        + ["libxcb-render.so.0", "libxcb-shm.so.0", "libxkbcommon-x11.so.0", "libx11-xcb.so.1", "libxcb.so.1"],
+        "libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0"
+        " libxcb-sync1 libxcb-xfixes0 libxcb-xkb1 libxkbcommon-x11-0 libx11-xcb1 libegl1 libgl1",
+    ),
 }
 
 COMPLAINTS = (  # what pip says, and what it means
@@ -182,8 +209,9 @@ class Environment:
 
     def check_imports(self) -> None:
         """Import what was installed, so that a missing system library is named now and not in a traceback later."""
+        imports = IMPORTS + (APP_IMPORTS if (self.packages / "PySide6").is_dir() else "")
         for _ in LIBRARIES:
-            result = subprocess.run([str(self.python), "-c", IMPORTS], capture_output=True, text=True)
+            result = subprocess.run([str(self.python), "-c", imports], capture_output=True, text=True)
             if result.returncode == 0:
                 return
             library = re.search(r"(\S+\.so[.\d]*): cannot open shared object file", result.stderr)
@@ -276,13 +304,21 @@ def command_line(python: Path, arguments: list[str]) -> list[str]:
     if arguments[:1] == ["test"]:
         return [str(python), "-m", "pytest", *arguments[1:]]
     # -I: neither a folder of the person's nor PYTHONPATH stands before the packages of .venv
+    if arguments[:1] == ["app"]:
+        return [str(python), "-I", "-m", "LandmarkDetectorDesktop", *arguments[1:]]
     return [str(python), "-I", "-m", "LandmarkDetectorLib.cli", *(arguments or ["demo"])]
 
 
 def main(arguments: list[str]) -> int:
     """Set up where needed, then become the job; returns the exit code where it cannot."""
     testing = arguments[:1] == ["test"]
-    extras = TEST if testing else RUNTIME
+    extras = {"test": TEST, "app": APP}.get(arguments[0] if arguments else "", RUNTIME)
+    if extras == APP:
+        from LandmarkDetectorDesktop.__main__ import missing_screen
+
+        if missing_screen():  # before minutes of a download
+            say(missing_screen())
+            return 2
     environment = Environment(ROOT)
     try:
         check_python()
