@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from LandmarkDetectorLib.bundles.appearance import Appearance
 from LandmarkDetectorLib.core import BundleError, Grid
 from LandmarkDetectorLib.models.shape_prior import ShapePrior
 
@@ -134,6 +135,7 @@ class Pipeline(_Strict):
     frame: FrameStage | None = None
     patch: PatchStage | None = None
     calibration: Calibration
+    appearance: Appearance | None = None
 
     @model_validator(mode="after")
     def _agrees(self) -> Pipeline:
@@ -157,6 +159,8 @@ class Pipeline(_Strict):
             | set(self.mirror.values())
         )
         named |= {label for weights in self.auxiliary.values() for label in weights}
+        if self.appearance is not None and (self.appearance.dimension, self.appearance.channels) != (d, self.channels):
+            raise ValueError("the appearance is of images of another dimension or with other channels")
         if named - set(self.labels):
             raise ValueError(f"{sorted(named - set(self.labels))[0]!r} is not one of the labels")
         return self

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import chdtr
 
 from LandmarkDetectorLib.bundles import Bundle, load_bundle
+from LandmarkDetectorLib.bundles.appearance import differences
 from LandmarkDetectorLib.bundles.pipeline import Pipeline, read_pipeline
 from LandmarkDetectorLib.core import Cancelled, Grid, Image, ImageError, Landmark, LandmarkSet
 from LandmarkDetectorLib.core.similarity import apply
@@ -71,6 +72,8 @@ class Detector:
         watch = Stopwatch()
         notices: list[str] = []
         flat, lift = _as_dimension(image, self.pipeline, self.bundle.name)
+        with watch("other"):
+            notices += differences(flat, self.pipeline.appearance)
 
         def step(stage: str, fraction: float) -> None:
             if cancelled is not None and cancelled():

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from LandmarkDetectorLib.bundles import Bundle
+from LandmarkDetectorLib.bundles.appearance import Appearance, learn_appearance, look_of
 from LandmarkDetectorLib.bundles.networks import build_network
 from LandmarkDetectorLib.bundles.pipeline import FrameStage, PatchStage, Pipeline, PriorSettings
 from LandmarkDetectorLib.core import RecipeError
@@ -84,16 +85,21 @@ def train(
 
 
 def learn_pipeline(recipe: Recipe, dataset: Dataset, cases: Sequence[Case]) -> Pipeline:
-    """The settings of a detector, with a prior learnt from the landmarks of these cases."""
+    """The settings of a detector, with a prior learnt from the landmarks of these cases, and how their images look."""
     draft = _pipeline(recipe, dataset, None)
-    shapes = []
+    shapes, looks = [], []
+    relative = recipe.intensity.quantiles
     for case in cases:
-        unit = 1.0 if recipe.view_unit == "world" else draft.unit(case.image().grid)
-        shapes.append(draft.ordered(case.landmarks.positions) / unit)
-    return _pipeline(recipe, dataset, learn_shape_prior(np.array(shapes), modes=recipe.prior_modes))
+        image = case.image()
+        shapes.append(draft.ordered(case.landmarks.positions) / draft.unit(image.grid))
+        looks.append(look_of(image, relative, flat=recipe.dimension == 2))
+    appearance = learn_appearance(looks, scaled=recipe.view_unit == "world", relative=relative)
+    return _pipeline(recipe, dataset, learn_shape_prior(np.array(shapes), modes=recipe.prior_modes), appearance)
 
 
-def _pipeline(recipe: Recipe, dataset: Dataset, prior: ShapePrior | None) -> Pipeline:
+def _pipeline(
+    recipe: Recipe, dataset: Dataset, prior: ShapePrior | None, appearance: Appearance | None = None
+) -> Pipeline:
     count, d = len(dataset.labels), recipe.dimension
     prior = prior or ShapePrior(np.zeros((count, d)), np.zeros((count * d, 0)), np.ones(count * d), (1.0, 1.0))
     return Pipeline(
@@ -112,6 +118,7 @@ def _pipeline(recipe: Recipe, dataset: Dataset, prior: ShapePrior | None) -> Pip
         frame=_with_sigma(recipe.frame, recipe.frame_training),
         patch=_with_sigma(recipe.patch, recipe.patch_training),
         calibration=recipe.calibration,
+        appearance=appearance,
     )
 
 
