@@ -78,7 +78,7 @@ class Halo:
         if not self.review.alive:
             self._clear()
             return
-        state, node = self.review.state, self.review.node
+        state, node = self.review.settled(), self.review.node
         drawn = [
             (key, entry.proposal)
             for key, entry in state.points.items()

@@ -75,14 +75,16 @@ def update_result(node: Any, landmarks: Any) -> None:
     """
     History(node.GetScene()).step()
     state = reconciled(node, read_state(node))
-    sources = (*state.sources, _source(landmarks))
-    number = len(sources) - 1
+    source = _source(landmarks)
+    sources = state.sources if source in state.sources else (*state.sources, source)
+    number = sources.index(source)
     folded = node.StartModify()
     try:
         points = dict(state.points)
         by_label: dict[str, list[str]] = {}
         for key, label in keys_of(node):
-            by_label.setdefault(label, []).append(key)
+            if key in points:  # and does not hang on the mouse
+                by_label.setdefault(label, []).append(key)
         # Among points of one name the one that a person touched stands for the landmark.
         standing = {
             label: next((key for key in keys if points[key].touched), keys[0]) for label, keys in by_label.items()
@@ -108,8 +110,11 @@ def update_result(node: Any, landmarks: Any) -> None:
                 place(node, before, entry.at)
                 node.SetNthControlPointDescription(before, mark.description or spoken_of(entry, new.unit))
                 points[held] = entry
-        write_state(node, new)
-        _name_source(node, sources[-1])
+        if any(entry.proposal is not None and entry.proposal.source == number for entry in points.values()):
+            write_state(node, new)
+            _name_source(node, source)
+        else:  # nothing of it was taken over
+            write_state(node, state.with_points(points))
     finally:
         node.EndModify(folded)
 

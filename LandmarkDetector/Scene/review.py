@@ -85,7 +85,7 @@ class Review:
         node.SetUndoEnabled(True)
         if not node.GetAttribute(ATTRIBUTE):
             write_state(node, read_state(node))
-        self._settle()
+        self.settled()
         self._observed = [(node, node.AddObserver(getattr(node, name), self._on_changed)) for name in _EVENTS]
         for sender, event, slot in (
             (node, vtk.vtkCommand.ModifiedEvent, self._on_changed),
@@ -113,7 +113,7 @@ class Review:
         """
         if not self.alive:
             return []
-        state = self._settle()
+        state = self.settled()
         keys = keys_of(self.node)
         places = [position_of(self.node, i) for i in range(len(keys))]
         world, _ = to_world(self.node)(np.array([at or (0.0, 0.0, 0.0) for at in places]).reshape(-1, 3))
@@ -142,13 +142,13 @@ class Review:
         """How many landmarks have each of the statuses."""
         found = dict.fromkeys(STATUSES, 0)
         if self.alive:
-            for entry in self._settle().points.values():
+            for entry in self.settled().points.values():
                 found[entry.status] += 1
         return found
 
     def has_reviewed(self) -> bool:
         """Whether a person has reviewed, added or renamed any landmark."""
-        return self.alive and any(entry.touched for entry in self._settle().points.values())
+        return self.alive and any(entry.touched for entry in self.settled().points.values())
 
     # -- what a person does ---------------------------------------------------------------------------------------
 
@@ -183,7 +183,7 @@ class Review:
         if not self.alive:
             return False
         before = self.state.points.get(point_id)
-        after = self._settle().points.get(point_id)
+        after = self.settled().points.get(point_id)
         self._tell()
         return before != after
 
@@ -227,7 +227,7 @@ class Review:
         if not self.alive:
             return 0
         self._interacting = False  # a view that was closed in mid-drag never says that the drag is over
-        state = self._settle()
+        state = self.settled()
         changed = {}
         for key in dict.fromkeys(ids):
             entry = state.points.get(key)
@@ -252,7 +252,7 @@ class Review:
             self._known = (text, read_state(self.node))
         return self._known[1]
 
-    def _settle(self) -> State:
+    def settled(self) -> State:
         """The state, brought up to what the control points say now.
 
         It is written down only where nobody is in the middle of something: hardening a transform, for one, moves the
@@ -317,6 +317,8 @@ class Review:
     def _on_transform(self, *_: Any) -> None:
         if self.node.GetParentTransformNode() is not None:
             self._frame = to_world(self.node)
+        elif self._frame is not None and not self._deaf:
+            self.settled()  # if this was hardening, it is over now
         self._on_changed()
 
     def _on_start(self, *_: Any) -> None:
@@ -327,12 +329,14 @@ class Review:
         if self._busy or not self.alive:
             return
         before = self.state
-        if self._settle() is not before:
+        if self.settled() is not before:
             self._tell()
 
     def _on_undone(self, *_: Any) -> None:
         if not self.alive:
             return
+        if self.node.GetParentTransformNode() is None:
+            self._frame = None
         # What undo makes of a click that placed something is a point that hangs on the mouse again.
         self.end_placing()
         if not self._in_place_mode():

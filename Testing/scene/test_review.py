@@ -231,6 +231,30 @@ def test_hardening_a_transform_is_no_correction(scene, ct, marks, make):
     assert np.allclose(row(review, "a").position, before[0].position)
 
 
+def test_a_detection_right_after_hardening_carries_reviewed_landmarks_forward(scene, ct, marks):
+    ct.SetAndObserveTransformNodeID(add_linear(scene).GetID())
+    review = Review(create_result(scene, marks, ct))
+    review.confirm(ids(review, "a"))
+    review.node.HardenTransform()
+    update_result(review.node, second())
+    assert statuses(review) == {"a": "confirmed", "b": "unreviewed", "c": "unreviewed", "d": "unreviewed"}
+
+
+def test_a_detection_passes_over_a_point_that_hangs_on_the_mouse(review):
+    review.node.AddControlPoint(vtk.vtkVector3d(1, 2, 3), "mine")
+    review.node.SetNthControlPointPosition(4, 1, 2, 3, review.node.PositionPreview)
+    update_result(review.node, second())
+    assert statuses(review) == dict.fromkeys("abcd", "unreviewed")
+
+
+def test_a_detection_of_which_nothing_is_taken_over_leaves_the_record_as_it_is(review):
+    review.mark_absent(ids(review, "abcd"))
+    before = seen(review), review.state
+    update_result(review.node, second())
+    assert (seen(review), review.state) == before
+    assert review.node.GetAttribute("LandmarkDetector.version") == "1.2.3"
+
+
 def test_a_review_under_a_transform_speaks_of_the_world(scene, ct, marks):
     transform = add_linear(scene)
     ct.SetAndObserveTransformNodeID(transform.GetID())
