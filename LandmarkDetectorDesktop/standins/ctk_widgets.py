@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import Property, QEvent, QObject, QSize, Qt, Signal
+from PySide6.QtCore import Property, QEvent, QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -31,7 +31,7 @@ class ctkCollapsibleButton(QWidget):
 
     def __init__(self, *arguments) -> None:
         text = arguments[0] if arguments and isinstance(arguments[0], str) else ""
-        super().__init__(*(argument for argument in arguments if isinstance(argument, QWidget)))
+        super().__init__(next((argument for argument in arguments if isinstance(argument, QWidget)), None))
         self._collapsed = False
         self._folded: list[QWidget] = []  # what was visible when the section was closed
         self._header = QToolButton(self)
@@ -235,7 +235,7 @@ class ctkSliderWidget(QWidget):
 
     _STEPS = 10000
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._slider = QSlider(Qt.Orientation.Horizontal, self)
         self._slider.setObjectName("qt_slider")
@@ -324,7 +324,7 @@ class ctkPathLineEdit(QWidget):
     currentPathChanged = Signal(str)
     validInputChanged = Signal(bool)
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._filters = "Files"
         self._name_filters: list[str] = []
@@ -413,7 +413,7 @@ class ctkPathLineEdit(QWidget):
 
     currentPath = Property(str, _get_path, setCurrentPath, notify=currentPathChanged)
     filters = Property(str, _get_filters, _set_filters)
-    nameFilters = Property("QStringList", _get_name_filters, setNameFilters)
+    nameFilters = Property("QStringList", _get_name_filters, setNameFilters)  # type: ignore[arg-type]
     label = Property(str, _get_label, setLabel)
     settingKey = Property(str, _get_key, setSettingKey)
     options = Property(str, _get_options, _set_options)

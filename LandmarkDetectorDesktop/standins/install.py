@@ -152,8 +152,8 @@ class Installation:
     def _build(self, cls: type) -> Any:
         wrap = getattr(self._desktop.qt_module, "wrap", lambda widget: widget)
         holder = mrml_widgets.qMRMLWidget()
-        holder.setLayout(QVBoxLayout())
-        holder.layout().setContentsMargins(4, 4, 4, 4)
+        layout = QVBoxLayout(holder)
+        layout.setContentsMargins(4, 4, 4, 4)
         holder.setMRMLScene(self._desktop.scene)
         self._desktop.take_panel(holder)
         widget = cls(wrap(holder))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import slicer
 import vtk
-from PySide6.QtCore import Property, QObject, Signal
+from PySide6.QtCore import Property, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QInputDialog, QToolButton, QWidget
 
 from LandmarkDetectorDesktop.observations import Observations
@@ -17,7 +19,7 @@ class qMRMLWidget(QWidget):
 
     def __init__(self, *arguments) -> None:
         super().__init__(*arguments)
-        self._scene = None
+        self._scene: Any = None
 
     def mrmlScene(self):
         """The scene, or None."""
@@ -47,10 +49,10 @@ class qMRMLNodeComboBox(QWidget):
 
     def __init__(self, *arguments) -> None:
         super().__init__(*arguments)
-        self._scene = None
+        self._scene: Any = None
         self._observations = Observations()
         self._names = Observations()
-        self._node = None
+        self._node: Any = None
         self._types: list[str] = []
         self._base_name = ""
         self._none_text = "None"
@@ -67,7 +69,8 @@ class qMRMLNodeComboBox(QWidget):
         layout.addWidget(self._box)
         self.setFocusProxy(self._box)
         observations, names = self._observations, self._names
-        self.destroyed.connect(lambda *_: (observations.release(), names.release()))
+        self.destroyed.connect(lambda *_: observations.release())
+        self.destroyed.connect(lambda *_: names.release())
         self._fill()
 
     # --- the scene
@@ -330,7 +333,7 @@ class qMRMLNodeComboBox(QWidget):
         """Accepted; a node that a person makes here is always chosen."""
         self._set("select", value)
 
-    nodeTypes = Property("QStringList", _get_types, setNodeTypes)
+    nodeTypes = Property("QStringList", _get_types, setNodeTypes)  # type: ignore[arg-type]
     baseName = Property(str, _get_base_name, setBaseName)
     noneDisplay = Property(str, _get_none_text, setNoneDisplay)
     currentNodeID = Property(str, _get_id, setCurrentNodeID, notify=currentNodeIDChanged)
@@ -349,10 +352,10 @@ class qSlicerMarkupsPlaceWidget(QWidget):
 
     activeMarkupsFiducialPlaceModeChanged = Signal(bool)
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._scene = None
-        self._node = None
+        self._scene: Any = None
+        self._node: Any = None
         self._observations = Observations()
         self._button = QToolButton(self)
         self._button.setObjectName("qt_place")

@@ -46,7 +46,7 @@ def load_ui(path: str | os.PathLike[str]) -> QWidget:
     if widget is None:
         raise RuntimeError(f"{path.name}: Qt could not load it: {loader.errorString()}")
     for sender, receiver in scene_connections:
-        ends = [
+        ends: list[Any] = [
             widget if widget.objectName() == name else widget.findChild(QObject, name) for name in (sender, receiver)
         ]
         if None in ends:
