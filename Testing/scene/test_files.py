@@ -170,6 +170,19 @@ def test_a_saved_scene_that_is_opened_again_has_the_review(world, reviewed, ct, 
     assert again.state == state
 
 
+def test_a_scene_that_is_read_into_another_keeps_each_result_with_its_volume(scene, reviewed, ct, tmp_path):
+    for node, name in ((reviewed.node, "points.mrk.json"), (ct, "ct.nrrd")):
+        node.AddDefaultStorageNode()
+        node.GetStorageNode().SetFileName(str(tmp_path / name))
+        assert node.GetStorageNode().WriteData(node) == 1
+    scene.SetURL(str(tmp_path / "scene.mrml"))
+    assert scene.Commit(str(tmp_path / "scene.mrml")) and scene.Import()
+    nodes = [scene.GetNthNodeByClass(i, "vtkMRMLMarkupsFiducialNode") for i in range(2)]
+    volumes = [scene.GetNthNodeByClass(i, "vtkMRMLScalarVolumeNode") for i in range(2)]
+    assert [volume_of(node) for node in nodes] == volumes and nodes[0] is reviewed.node
+    assert Review(nodes[1]).state == reviewed.state
+
+
 def test_all_four_statuses_empty_positions_and_unknown_keys_become_a_review(scene, tmp_path):
     points = [
         {"id": "1", "label": "x", "position": [1, 2, 3], "positionStatus": "defined", "confidence": 0.7},
@@ -217,6 +230,7 @@ def test_ten_thousand_landmarks_go_through_slicers_storage(scene, ct, tmp_path, 
         assert Review(again).counts()["unreviewed"] == 10_000  # the old format has no room for a review
 
 
+@pytest.mark.filterwarnings("ignore:.*were left out, which .fcsv cannot say")
 @pytest.mark.parametrize("suffix", [".mrk.json", ".fcsv", ".csv", ".xlsx"])
 def test_every_format_is_written_whole_or_refused(reviewed, tmp_path, suffix):
     path = tmp_path / f"Grüße 1{suffix}"
