@@ -27,7 +27,7 @@ __path__ = [str(HERE)]
 if str(HERE.parent) not in sys.path:
     sys.path.append(str(HERE.parent))  # the library lies beside the module
 
-_ROOMS = ("LandmarkDetector.Panel", "LandmarkDetector.Scene", "LandmarkDetectorLib")
+_ROOMS = ("LandmarkDetector.", "LandmarkDetectorLib")
 
 
 class LandmarkDetector(ScriptedLoadableModule):

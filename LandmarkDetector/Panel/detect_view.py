@@ -29,14 +29,14 @@ class DetectView:
         self.message = Note(ui.messageLabel)
         ui.detectButton.clicked.connect(self._on_button)
 
-    def show_ready(self, obstacle: str) -> None:
-        """Nothing runs; ``obstacle`` says why nothing can, or is empty."""
+    def show_ready(self, obstacle: str, told: bool = False) -> None:
+        """Nothing runs; ``obstacle`` says why nothing can, or is empty; ``told`` that it stands elsewhere already."""
         self._running = False
         self._ui.detectButton.setText(_("Detect landmarks"))
         self._ui.detectButton.setEnabled(not obstacle)
         self._ui.detectButton.setToolTip(obstacle or _("Find the landmarks of the chosen volume."))
         self._ui.progressBar.setVisible(False)
-        self._ui.stageLabel.setVisible(bool(obstacle))
+        self._ui.stageLabel.setVisible(bool(obstacle) and not told)
         self._ui.stageLabel.setText(obstacle)
 
     def show_running(self) -> None:

@@ -64,6 +64,11 @@ class InputView:
         """Why nothing can be detected with these choices; empty when it can."""
         return self._obstacle
 
+    @property
+    def told(self) -> bool:
+        """Whether the obstacle stands in the line below the choices."""
+        return bool(self._obstacle) and self._obstacle in self._notice.text
+
     def read_bundles(self) -> None:
         """Fill the list of bundles."""
         self.bundles.read()
@@ -179,6 +184,8 @@ class InputView:
 
     def _after_bundle(self) -> None:
         name = self.bundle.name if self.bundle is not None else ""
+        tip = f"{self.bundle.card.title}\n{self.bundle.card.description}" if name else ""
+        self._ui.bundleCombo.setToolTip(tip or _("Import a bundle with 'More'."))
         self.remove_action.setEnabled(bool(name) and not self.bundles.is_shipped(name))
         self._looked_at = ()
         self.look()

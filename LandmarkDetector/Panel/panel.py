@@ -236,7 +236,7 @@ class Panel:
         if self.batch_run.running:
             self.detect.show_ready(_("A batch is running."))
             return
-        self.detect.show_ready(self.input.obstacle)
+        self.detect.show_ready(self.input.obstacle, self.input.told)
         self.batch.show_ready("" if self.input.bundle is not None else _("Choose a bundle."))
 
     def _on_input(self, *_arguments) -> None:
@@ -310,10 +310,7 @@ class Panel:
         self._show_halo()
 
     def _on_reviewed(self, *_arguments) -> None:
-        review = self.review.review
-        counts = review.counts() if review is not None else {}
-        left = counts.get("unreviewed", 0) + counts.get("not found", 0)
-        self.export.show(self.review.node, left, sum(counts.values()))
+        self.export.show(self.review.node, self.review.left, self.review.total)
         self._show_halo()
 
     def _review_of(self, node) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from LandmarkDetector.Panel.review_rows import (
     EVERY,
     LEFT,
     LOOK_FIRST,
+    TO_LOOK_AT,
     matching,
     next_to_look_at,
     ordered,
@@ -57,6 +59,7 @@ class ReviewView:
         self._node: Any = None
         self._review: Any = None
         self._by_id: dict[str, Any] = {}
+        self._tally: Counter[str] = Counter()
         self._order: list[str] = []
         self._current = ""
         self.table = ReviewTable(ui.reviewTable)
@@ -77,6 +80,16 @@ class ReviewView:
     def review(self) -> Any:
         """The review of that node, or ``None``."""
         return self._review
+
+    @property
+    def left(self) -> int:
+        """How many landmarks wait for the person."""
+        return sum(self._tally[status] for status in TO_LOOK_AT)
+
+    @property
+    def total(self) -> int:
+        """How many landmarks there are."""
+        return len(self._by_id)
 
     def choose_node(self, node) -> None:
         """Choose a result for the person."""
@@ -109,7 +122,8 @@ class ReviewView:
             self.table.select(point_id)
 
     def begin(self) -> None:
-        """Go to the landmark to look at first."""
+        """Go to the landmark to look at first; the keys work at once."""
+        self.table.widget.setFocus()
         self._later.stop()
         self._refresh()
         first = next_to_look_at(self.table.rows, "")
@@ -179,6 +193,7 @@ class ReviewView:
         before = self._by_id
         rows = list(self._review.rows()) if self._review is not None else []
         self._by_id = {row.point_id: row for row in rows}
+        self._tally = Counter(row.status for row in rows)
         if self._by_id.keys() != before.keys():
             self._sort(rows)
         moved = [i for i, row in self._by_id.items() if row.status == "corrected" and _differs(before.get(i), row)]
@@ -219,10 +234,8 @@ class ReviewView:
     def _counts(self) -> str:
         if self._node is None:
             return _("Nothing to review yet: detect landmarks, or choose a result.")
-        counts = self._review.counts()
-        total = len(self._by_id)
-        parts = {"unreviewed": counts.get("unreviewed", 0), "not found": counts.get("not found", 0)}
-        left = sum(parts.values())
+        parts = {status: self._tally[status] for status in TO_LOOK_AT}
+        left, total = self.left, self.total
         if not total:
             return _("This point list is empty.")
         if not left:

@@ -124,10 +124,9 @@ class Person:
 
     @property
     def said(self) -> str:
-        """What stands under the button."""
-        return " | ".join(
-            self.widget(name).text() for name in ("messageLabel", "stageLabel") if not self.widget(name).isHidden()
-        )
+        """What the panel says of volume, bundle and detection."""
+        labels = [self.widget(name) for name in ("noticeLabel", "messageLabel", "stageLabel")]
+        return " | ".join(label.text() for label in labels if not label.isHidden())
 
     def detect(self) -> Any:
         """Click Detect and wait for the result."""

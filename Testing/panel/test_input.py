@@ -1,0 +1,122 @@
+"""What is looked at: bundles come, go and show their cards; what does not look like the training images is said."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+
+from LandmarkDetectorLib.bundles.store import SHIPPED
+from Testing.panel.person import HEAD, PICTURE, SAMPLE, SKULL
+
+
+def bundles(person) -> list[str]:
+    combo = person.widget("bundleCombo")
+    return [combo.itemData(i) for i in range(combo.count())]
+
+
+def test_shipped_bundles_are_offered_by_what_they_find(person):
+    combo = person.widget("bundleCombo")
+    assert set(bundles(person)) >= {SKULL, HEAD}
+    assert combo.itemText(combo.findData(SKULL)) == "Craniofacial landmarks of the mouse (3D)"
+    assert not person.panel.input.remove_action.isEnabled(), "what came with the software stays"
+
+
+def test_the_card_says_what_the_bundle_is_for_how_far_off_it_is_and_its_limits(person):
+    dialogs = person.answer()
+    person.press("bundleInfoButton")
+    page = dialogs.asked[0][1]
+    for words in ("What it is for", "How far off it is", "Limits", "Not tested on", "Licence", "95 of 100 within"):
+        assert words in page
+    assert page.count("<tr>") == 46
+
+
+def test_a_card_of_a_stranger_brings_no_markup():
+    from LandmarkDetectorLib.bundles import load_bundle
+
+    card = load_bundle(HEAD).card
+    strange = card.model_copy(update={"title": "<img src=x>", "limits": ["<script>1</script>"]})
+    pytest.importorskip("qt", reason="the host is not running")
+    from LandmarkDetector.Panel.card_page import card_page
+
+    page = card_page(strange)
+    assert "<img" not in page and "<script" not in page and "&lt;img" in page
+
+
+def test_a_bundle_that_is_no_bundle_is_refused_with_the_reason(person, tmp_path):
+    (tmp_path / "nothing.zip").write_bytes(b"no archive")
+    person.answer(open_file=[str(tmp_path / "nothing.zip")])
+    person.panel.input.import_archive.trigger()
+    assert "nothing.zip" in person.widget("noticeLabel").text()
+    assert set(bundles(person)) == {SKULL, HEAD}
+
+
+def test_a_bundle_is_imported_from_a_folder_chosen_and_removed_again(person, tmp_path):
+    folder = another_bundle(tmp_path)
+    person.answer(open_folder=[str(folder)], ask=["remove"])
+    person.panel.input.import_folder.trigger()
+    person.rest()
+    assert person.panel.input.bundle.name == "another-head" and person.panel.input.remove_action.isEnabled()
+    person.panel.input.remove_action.trigger()
+    person.rest()
+    assert set(bundles(person)) == {SKULL, HEAD}
+
+
+def another_bundle(folder):
+    """The smaller shipped bundle under another name, its manifest written anew."""
+    import json
+
+    from LandmarkDetectorLib.bundles.manifest import build_manifest, manifest_bytes
+
+    copy = folder / "another-head"
+    shutil.copytree(SHIPPED / HEAD, copy)
+    for name in ("card.json", "metadata.json"):
+        path = copy / "configs" / name
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document.get("name") == HEAD:
+            document["name"] = "another-head"
+        path.write_text(json.dumps(document), encoding="utf-8")
+    (copy / "manifest.json").unlink()
+    (copy / "manifest.json").write_bytes(manifest_bytes(build_manifest(copy)))
+    return copy
+
+
+def test_a_volume_unlike_the_training_images_is_said_and_can_be_detected_all_the_same(person, monkeypatch):
+    from LandmarkDetectorLib import load_image
+    from LandmarkDetectorLib.bundles import appearance
+
+    known = appearance.learn_appearance([appearance.look_of(load_image(SAMPLE))], scaled=True, relative=None)
+    monkeypatch.setattr(appearance, "appearance_of", lambda settings, name: known)
+    volume = person.open(SAMPLE)
+    assert person.said == ""
+    volume.SetSpacing(5.0, 5.0, 5.0)
+    person.panel.input.look()
+    assert person.said.startswith("NU_J: ")
+    assert person.widget("detectButton").isEnabled()
+
+
+def test_a_colour_volume_for_a_bundle_of_one_channel_is_refused(person):
+    import slicer
+
+    node = person.desktop.scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "colours")
+    slicer.util.updateVolumeFromArray(node, np.random.default_rng(0).integers(0, 255, (1, 20, 20, 3), dtype=np.uint8))
+    person.rest()
+    person.panel.input.choose_volume(node)
+    person.panel.input.choose_bundle(HEAD)
+    person.rest()
+    assert "colours has 3 channels and the bundle fetal-head-us wants 1" in person.said
+    assert not person.widget("detectButton").isEnabled()
+
+
+def test_the_devices_are_those_that_the_worker_names(person):
+    person.wait_until(lambda: bool(person.panel.worker.devices))
+    combo = person.widget("deviceCombo")
+    assert [combo.itemData(i) for i in range(2)] == ["auto", "cpu"] and combo.itemText(1).startswith("CPU")
+
+
+def test_a_volume_that_comes_later_does_not_take_the_place_of_the_chosen_one(person):
+    first = person.open(SAMPLE)
+    person.desktop.open(PICTURE)
+    person.rest()
+    assert person.panel.input.volume is first
