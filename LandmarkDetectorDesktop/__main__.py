@@ -13,7 +13,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="start.py app", description="Find and review anatomical landmarks in a window."
     )
-    parser.add_argument("paths", nargs="*", metavar="IMAGE", help="images, DICOM folders, landmarks or a scene to open")
+    parser.add_argument(
+        "paths",
+        nargs="*",
+        metavar="IMAGE",
+        help="images, DICOM folders, landmarks or a scene to open; without any, the sample that comes along",
+    )
     paths = parser.parse_args(arguments).paths
     missing = missing_screen()
     if missing:
@@ -21,19 +26,21 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     if os.environ.get("QT_QPA_PLATFORM", "") == "offscreen":  # before VTK is imported
         os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
-    from PySide6.QtCore import QTimer
+    from PySide6.QtCore import Qt, QTimer
     from PySide6.QtWidgets import QApplication
 
     application = QApplication([sys.argv[0]])
     application.setApplicationName("LandmarkDetector")
     application.setApplicationDisplayName("")
     application.setStyle("Fusion")
+    application.styleHints().setColorScheme(Qt.ColorScheme.Light)  # the panel is light, the views are dark
     signal.signal(signal.SIGINT, lambda *_: application.quit())
     from LandmarkDetectorDesktop.application import Desktop
+    from LandmarkDetectorDesktop.opening import samples
 
     desktop = Desktop()
     desktop.window.show()
-    QTimer.singleShot(0, desktop.window, lambda: desktop.open_all(paths))
+    QTimer.singleShot(0, desktop.window, lambda: desktop.open_all(paths or samples()[-1:]))
     awake = QTimer()  # Python sees a Ctrl+C in the terminal only when it is called now and then
     awake.timeout.connect(lambda: None)
     awake.start(500)

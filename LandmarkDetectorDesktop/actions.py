@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import vtk
@@ -11,7 +12,7 @@ from PySide6.QtWidgets import QFileDialog, QMenu, QToolBar
 
 from LandmarkDetectorDesktop.help import ABOUT, KEYS
 from LandmarkDetectorDesktop.observations import Observations
-from LandmarkDetectorDesktop.opening import FILTERS
+from LandmarkDetectorDesktop.opening import FILTERS, samples
 
 if TYPE_CHECKING:
     from LandmarkDetectorDesktop.application import Desktop
@@ -42,6 +43,9 @@ class Actions:
             file, "open", "&Open…", self.ask_open, QKeySequence.StandardKey.Open, "Open images, landmarks, a scene"
         )
         self._add(file, "folder", "Open &DICOM folder…", self.ask_folder, "Ctrl+Shift+O", "Open a folder of one series")
+        shipped = file.addMenu("Open sa&mple")
+        for path in samples():
+            self._add(shipped, f"sample {path.name}", path.name, partial(desktop.open_all, [path]), None, "")
         file.addSeparator()
         self._add(file, "save", "&Save scene", self.save, QKeySequence.StandardKey.Save, "Save all into one .mrb")
         self._add(file, "save_as", "Save scene &as…", self.ask_save, "Ctrl+Shift+S", "Save all into another .mrb")
@@ -53,6 +57,7 @@ class Actions:
         self._add_views(view)
         self._add(help_menu, "keys", "&Mouse and keys", lambda: desktop.dialogs.say("info", KEYS), "F1", "")
         self._add(help_menu, "about", "&About", lambda: desktop.dialogs.say("info", ABOUT), None, "")
+        self._add(view, "stop", "Stop &placing", self._stop_placing, "Esc", "A click in a view places nothing any more")
         self._make_tool_bar()
         mode = desktop.interaction
         self._observations.add(mode, vtk.vtkCommand.ModifiedEvent, self._show_mode)
@@ -157,6 +162,11 @@ class Actions:
         mode = self._desktop.interaction
         if on != (mode.GetCurrentInteractionMode() == mode.AdjustWindowLevel):
             mode.SetCurrentInteractionMode(mode.AdjustWindowLevel if on else mode.ViewTransform)
+
+    def _stop_placing(self) -> None:
+        mode = self._desktop.interaction
+        if mode.GetCurrentInteractionMode() != mode.ViewTransform:
+            mode.SetCurrentInteractionMode(mode.ViewTransform)
 
     def _set_crosshair(self, on: bool) -> None:
         crosshair = self._desktop.logics.crosshair

@@ -180,7 +180,10 @@ class Desktop:
         volume = self.volume
         if volume is self._shown:
             return
+        was_picture = self._shown is not None and is_picture(self._shown)
         self._shown = volume
+        if volume is not None and (is_picture(volume) or was_picture):
+            self.arrange(volume)
         self.window.setWindowTitle(TITLE if volume is None else f"{volume.GetName()} – {TITLE}")
         self._surface_timer.start(30)
 

@@ -15,6 +15,7 @@ from typing import Any
 import slicer
 import vtk
 
+import LandmarkDetectorLib
 from LandmarkDetectorDesktop.volume_node import add_volume
 from LandmarkDetectorLib.core import ImageError, LandmarkDetectorWarning, LandmarkFileError
 from LandmarkDetectorLib.io import load_image, load_landmarks
@@ -51,6 +52,12 @@ FILTERS = (
     "Scenes (*.mrb *.mrml)",
     "All files (*)",
 )
+
+
+def samples() -> list[Path]:
+    """The images that come with the shipped bundles."""
+    shipped = Path(LandmarkDetectorLib.__file__).parent / "bundles" / "shipped"
+    return [file for file in sorted(shipped.glob("*/samples/*")) if kind_of(file) == "image"]
 
 
 def kind_of(path: Path) -> str:

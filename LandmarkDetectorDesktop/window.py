@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QIcon
 from PySide6.QtWidgets import QDockWidget, QFrame, QMainWindow, QScrollArea, QWidget
 
 TITLE = "Landmark Detector"
+ICON = Path(__file__).resolve().parents[1] / "LandmarkDetector" / "Resources" / "Icons" / "LandmarkDetector.png"
 STYLE = """
 QMainWindow, QMenuBar, QToolBar, QStatusBar {background: #f4f5f7;}
 QToolBar {border: none; border-bottom: 1px solid #d4d6db; spacing: 2px; padding: 3px;}
@@ -40,7 +41,11 @@ class MainWindow(QMainWindow):
         self.setWindowTitle(TITLE)
         self.setStyleSheet(STYLE)
         self.setAcceptDrops(True)
-        self.resize(1400, 900)
+        screen = QGuiApplication.primaryScreen()
+        room = screen.availableSize() * 0.95 if screen is not None else QSize(1400, 900)
+        self.resize(QSize(1400, 900).boundedTo(room))
+        if ICON.is_file():
+            self.setWindowIcon(QIcon(str(ICON)))
 
     def dock(self, panel: QWidget) -> None:
         """Put the module's panel at the left; it scrolls where the window is low."""

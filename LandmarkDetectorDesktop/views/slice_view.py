@@ -184,6 +184,8 @@ class SliceView(ManagedView):
         volume = self.volume
         display = None if volume is None else volume.GetDisplayNode()
         if display is None:
+            painter.setPen(QColor("#8a8d93"))
+            painter.drawText(area, Qt.AlignmentFlag.AlignCenter, "Open an image (Ctrl+O)\nor drop one here")
             return
         lines = [volume.GetName() or ""]
         if display.IsA("vtkMRMLScalarVolumeDisplayNode"):

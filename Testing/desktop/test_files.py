@@ -84,7 +84,8 @@ def test_a_picture_fills_the_window_and_a_volume_brings_four_views_back(desktop)
 
 @pytest.mark.parametrize("colour", [False, True], ids=["gray", "colour"])
 def test_a_photograph_becomes_a_volume_of_one_slice_in_pixels(desktop, tmp_path, colour):
-    pixels = np.random.default_rng(0).integers(0, 255, (60, 80, 3) if colour else (60, 80)).astype(np.uint8)
+    blocks = np.random.default_rng(0).integers(0, 255, (6, 8, 3) if colour else (6, 8)).astype(np.uint8)
+    pixels = blocks.repeat(10, axis=0).repeat(10, axis=1)
     sitk.WriteImage(sitk.GetImageFromArray(pixels, isVector=colour), str(tmp_path / "photo.png"))
     node = desktop.open(tmp_path / "photo.png")
     assert node.GetClassName() == ("vtkMRMLVectorVolumeNode" if colour else "vtkMRMLScalarVolumeNode")
@@ -95,8 +96,8 @@ def test_a_photograph_becomes_a_volume_of_one_slice_in_pixels(desktop, tmp_path,
     view = desktop.slice_views["Red"]
     view.render()
     image = view.canvas.grab().toImage()
-    corners = [hands.place_of(view, (-float(x), -float(y), 0)) for x, y in ((4, 5), (70, 50))]
-    for (x, y), place in zip(((4, 5), (70, 50)), corners, strict=True):
+    corners = [hands.place_of(view, (-float(x), -float(y), 0)) for x, y in ((4, 5), (74, 54))]
+    for (x, y), place in zip(((4, 5), (74, 54)), corners, strict=True):
         seen = image.pixelColor(*(int(part) for part in place * image.devicePixelRatio()))
         expected = pixels[y, x].tolist() if colour else [int(pixels[y, x])] * 3
         assert [seen.red(), seen.green(), seen.blue()] == pytest.approx(expected, abs=12)
@@ -263,3 +264,36 @@ def test_unsaved_landmarks_are_asked_about_before_the_window_closes(desktop):
     assert desktop.window.isVisible()
     desktop.scene.RemoveNode(node)
     assert desktop.may_lose_changes()
+
+
+def test_a_picture_is_still_in_pixels_when_its_scene_is_opened_again(desktop, tmp_path):
+    from LandmarkDetector.Scene.volume_image import image_of_volume
+
+    np.save(tmp_path / "plane.npy", np.arange(600, dtype=np.uint16).reshape(20, 30))
+    assert image_of_volume(desktop.open(tmp_path / "plane.npy")).grid.unit == "px"
+    desktop.save_scene(tmp_path / "scene.mrb")
+    node = desktop.open(tmp_path / "scene.mrb")
+    hands.settle()
+    assert image_of_volume(node).grid.unit == "px"
+    assert [name for name, view in desktop.slice_views.items() if view.widget.isVisible()] == ["Red"]
+
+
+def test_a_picture_that_the_module_shows_fills_the_window(desktop):
+    volume, picture = hands.show_ball(desktop), desktop.open(HEAD)
+    slicer.util.setSliceViewerLayers(background=volume, fit=True)
+    hands.settle()
+    assert desktop.view3d.widget.isVisible()
+    desktop.slice_views["Red"].logic.GetSliceCompositeNode().SetBackgroundVolumeID(picture.GetID())
+    hands.settle()
+    assert not desktop.view3d.widget.isVisible()
+
+
+def test_the_samples_are_in_the_menu(desktop):
+    desktop.actions.by_name["sample NU_J.nii.gz"].trigger()
+    assert desktop.volume.GetName() == "NU_J"
+
+
+def test_the_one_slice_volume_that_slicer_reads_itself_lies_where_ours_does(desktop):
+    ours = desktop.open(HEAD)
+    theirs = desktop.logics.volumes.AddArchetypeVolume(str(HEAD), "theirs", 0)
+    assert to_ras(ours)[:3, [0, 1, 3]] == pytest.approx(to_ras(theirs)[:3, [0, 1, 3]], abs=1e-9)

@@ -234,3 +234,24 @@ def test_slices_show_in_3d_and_follow_the_wheel(desktop):
     desktop.actions.by_name["planes"].trigger()
     desktop.view3d.render()
     assert desktop.view3d.canvas.grab().toImage() == without
+
+
+def test_a_click_in_a_view_leaves_the_keys_with_the_panel(desktop):
+    hands.show_ball(desktop)
+    button = desktop.module_widget.ui.placeButton
+    button.setFocus()
+    view = desktop.slice_views["Red"]
+    hands.click(view.canvas, (50, 50))
+    assert desktop.window.focusWidget() is button
+
+
+def test_escape_ends_placing(desktop):
+    hands.show_ball(desktop)
+    node = hands.points(desktop)
+    desktop.module_widget.ui.pointsSelector.setCurrentNode(node)
+    desktop.module_widget.ui.placeButton.click()
+    assert hands.interaction().GetCurrentInteractionMode() == hands.interaction().Place
+    QTest.keyClick(desktop.window, Qt.Key.Key_Escape)
+    assert hands.interaction().GetCurrentInteractionMode() == hands.interaction().ViewTransform
+    hands.click(desktop.slice_views["Red"].canvas, (60, 60))
+    assert node.GetNumberOfDefinedControlPoints() == 0
