@@ -180,13 +180,17 @@ class SubprocessWorker:
         cancelled: Callable[[], bool] | None,
     ) -> Detection:
         _check(cancelled)
-        if self._process is not None and self._process.poll() is not None:
-            self.close()  # it ended while nobody wanted anything of it
+        was_idle = self._process is not None
         if self._process is None:
             self._launch()
         self._heard.begin(progress)
         request(self._talk)
-        self._follow(lambda: self._heard.detection is not None, cancelled)
+        try:
+            self._follow(lambda: self._heard.detection is not None, cancelled)
+        except WorkerError:
+            if was_idle and self._process is None and not self._heard.anything:
+                return self._ask(request, progress, cancelled)  # it had ended while nobody wanted anything of it
+            raise
         assert self._heard.detection is not None
         return self._heard.detection
 
@@ -260,6 +264,7 @@ class _Heard:
 
     def begin(self, progress: Callable[[str, float], None] | None) -> None:
         self.detection: Detection | None = None
+        self.anything = False
         self._progress = progress
         self._notices: list[str] = []
 
@@ -267,10 +272,12 @@ class _Heard:
         self.devices = devices
 
     def on_progress(self, stage: str, fraction: float) -> None:
+        self.anything = True
         if self._progress is not None:
             self._progress(stage, fraction)
 
     def on_notice(self, text: str) -> None:
+        self.anything = True
         self._notices.append(text)
 
     def on_result(self, detection: Detection) -> None:

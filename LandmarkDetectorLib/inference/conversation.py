@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from LandmarkDetectorLib.core import LandmarkDetectorError, errors
@@ -124,7 +125,8 @@ class Conversation:
         """To be called when the process has ended or could not be started."""
         if not self.over:
             self.over = True
-            busy, self._running = self.busy, None
+            busy = self.busy
+            self._running = None
             if busy or not self.ready:
                 during = "during the detection" if busy else "while it was starting"
                 self._fail(WorkerError(f"The worker was lost {during} ({reason}); try again."))
@@ -140,60 +142,79 @@ class Conversation:
         self._send(line)
 
     def _take(self, message: Mapping[str, Any]) -> None:
-        event, number = message.get("event"), message.get("id")
         try:
-            if event == "hello":
-                self._greet(message)
-            elif event == "ready":
-                self.ready = True
-                self._listener.on_ready([dict(device) for device in message["devices"]])
-            elif number is None and event == "error":
-                self._break_off(str(message["message"]))
-            elif self._running is not None and number == self._running[0]:
-                self._answer(event, message)
+            tell = self._understood(message)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ProtocolError(f"the event {str(event)[:40]!r} is wrong: {error!r}") from error
+            raise ProtocolError(f"the event {str(message.get('event'))[:40]!r} is wrong: {error!r}") from error
+        tell()  # apart from the rest: what a listener raises is its own affair
 
-    def _greet(self, message: Mapping[str, Any]) -> None:
-        self.pid = int(message["pid"])
-        if message["protocol"] != PROTOCOL:
+    def _understood(self, message: Mapping[str, Any]) -> Callable[[], None]:
+        """What is to be done about an event; it is looked at to the end before anything is told."""
+        event, number = message.get("event"), message.get("id")
+        if event == "hello":
+            return partial(self._greet, int(message["pid"]), message["protocol"])
+        if event == "ready":
+            return partial(self._get_ready, [dict(device) for device in message["devices"]])
+        if number is None and event == "error":
+            return partial(self._break_off, str(message["message"]))
+        if self._running is None or number != self._running[0]:
+            return _nothing  # of a request that nobody waits for any more
+        if event == "progress":
+            return partial(self._listener.on_progress, str(message["stage"]), float(message["fraction"]))
+        if event == "notice":
+            return partial(self._listener.on_notice, str(message["text"]))
+        if event == "error":
+            return partial(self._fail, _error_of(str(message["kind"]), str(message["message"])))
+        if event == "result":
+            return self._result(message)
+        raise ProtocolError(f"there is no event {str(event)[:40]!r}")
+
+    def _greet(self, pid: int, protocol: Any) -> None:
+        self.pid = pid
+        if protocol != PROTOCOL:
             self._break_off(
-                f"The worker speaks version {message['protocol']} of the protocol and this application {PROTOCOL}; "
+                f"The worker speaks version {protocol} of the protocol and this application {PROTOCOL}; "
                 "install both from the same release."
             )
 
-    def _answer(self, event: Any, message: Mapping[str, Any]) -> None:
-        if event == "progress":
-            self._listener.on_progress(str(message["stage"]), float(message["fraction"]))
-        elif event == "notice":
-            self._listener.on_notice(str(message["text"]))
-        elif event == "error":
-            self._running = None
-            self._fail(_error_of(str(message["kind"]), str(message["message"])))
-        elif event == "result":
-            assert self._running is not None
-            if self._running[1] == "load":
-                self._running = None
-                return
-            detection = Detection(
-                landmarks_from_record(message["landmarks"]), dict(message["timing"]), list(message["notices"])
-            )
-            self._running = None
+    def _get_ready(self, devices: list[dict[str, str]]) -> None:
+        self.ready = True
+        self._listener.on_ready(devices)
+
+    def _result(self, message: Mapping[str, Any]) -> Callable[[], None]:
+        assert self._running is not None
+        if self._running[1] == "load":
+            return self._rest
+        detection = Detection(
+            landmarks_from_record(message["landmarks"]), dict(message["timing"]), list(message["notices"])
+        )
+
+        def tell() -> None:
+            self._rest()
             self._listener.on_result(detection)
-        else:
-            raise ProtocolError(f"there is no event {str(event)[:40]!r}")
+
+        return tell
+
+    def _rest(self) -> None:
+        self._running = None
 
     def _break_off(self, sentence: str) -> None:
         if self.over:
             return
-        self.over, self._running = True, None
+        self.over = True
+        self._running = None
         if self._end is not None:
             self._end()
         self._fail(WorkerError(sentence))
 
     def _fail(self, error: LandmarkDetectorError) -> None:
+        self._running = None
         self.error = error
         self._listener.on_error(str(error))
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def _error_of(kind: str, message: str) -> LandmarkDetectorError:

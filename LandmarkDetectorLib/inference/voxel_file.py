@@ -161,11 +161,14 @@ class _Home:
             raise
 
     def remove(self) -> None:
-        if not self._lock.closed:
-            # The voxels first: should this be broken off, the lock falls and the rest is swept.
-            with suppress(FileNotFoundError, PermissionError):  # Windows: a worker still has it; it is swept later
-                (self.path / _VOXELS).unlink()
-            self._lock.close()
+        if self._lock.closed:
+            return
+        # The voxels first: should this be broken off, the lock falls and the rest is swept.
+        voxels = self.path / _VOXELS
+        with suppress(FileNotFoundError, PermissionError):  # Windows: a worker still has it open
+            voxels.unlink()
+        self._lock.close()
+        if not voxels.exists():  # else the folder waits for the sweep, which knows it by the lock that nobody holds
             shutil.rmtree(self.path, ignore_errors=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from LandmarkDetectorLib import __version__
+from LandmarkDetectorLib.bundles import load_bundle
 from LandmarkDetectorLib.inference import Detector
 from LandmarkDetectorLib.inference.client import worker_environment
 from LandmarkDetectorLib.inference.protocol import PROTOCOL, landmarks_from_record
@@ -190,6 +192,17 @@ def test_files_are_read_and_written_by_the_worker_whatever_their_names(shared: R
     for output in outputs:
         np.testing.assert_allclose(load_landmarks(output).positions[:, :2], found.positions, atol=1e-3)
     assert sorted(p.name for p in outputs[0].parent.iterdir()) == sorted(o.name for o in outputs)
+
+
+def test_a_bundle_may_lie_in_any_folder(shared: RawWorker, head: VoxelFile, tmp_path: Path) -> None:
+    folder = tmp_path / "Bündel 頭 1" / HEAD
+    shutil.copytree(load_bundle(HEAD).folder, folder)
+    shared.detect(85, head.reference, str(folder))
+    found = landmarks_from_record(shared.wait_for("result", 85)["landmarks"])
+    assert found.info["bundle"] == HEAD
+    shutil.rmtree(folder)
+    shared.detect(86, head.reference, str(folder))  # warm, but no longer there
+    assert shared.wait_for("error", 86)["kind"] == "BundleError"
 
 
 def test_when_one_file_cannot_be_written_none_is(shared: RawWorker, tmp_path: Path) -> None:

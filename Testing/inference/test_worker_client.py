@@ -283,6 +283,19 @@ def test_what_cannot_be_understood_ends_the_worker_with_one_error(line: bytes) -
         conversation.detect(reference(), HEAD)
 
 
+def test_what_a_listener_raises_is_not_mistaken_for_a_fault_of_the_worker() -> None:
+    conversation, heard, _, ended = talk()
+
+    def fail(*_: object) -> None:
+        raise AttributeError("a defect of the panel")
+
+    heard.on_result = fail  # type: ignore[method-assign]
+    conversation.detect(reference(), HEAD)
+    with pytest.raises(AttributeError, match="of the panel"):
+        conversation.feed(encode(HELLO) + encode(RESULT))
+    assert ended == [] and not conversation.busy and not conversation.over
+
+
 def test_another_version_of_the_protocol_is_refused() -> None:
     conversation, heard, _, ended = talk()
     conversation.feed(encode({**HELLO, "protocol": 0}))
