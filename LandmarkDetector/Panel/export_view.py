@@ -33,7 +33,7 @@ class ExportView:
         self._ui, self._parameters, self._dialogs, self._export = ui, parameters, dialogs, export
         self._node: Any = None
         self._left, self._total = 0, 0
-        self._consented: set[str] = set()
+        self._consented = False
         self.message = Note(ui.exportLabel)
         for suffix, text in FORMATS:
             ui.formatCombo.addItem(text, suffix)
@@ -63,6 +63,7 @@ class ExportView:
         """Be ready to write ``node``, of whose ``total`` landmarks ``left`` are not reviewed."""
         if node is not self._node:
             self.message.clear()
+            self._consented = False
         self._node, self._left, self._total = node, left, total
         self._ui.exportButton.setEnabled(node is not None and total > 0)
 
@@ -70,7 +71,7 @@ class ExportView:
         from LandmarkDetectorLib.core import LandmarkDetectorError
 
         node = self._node
-        if node is None or not self._may_export(node):
+        if node is None or not self._may_export():
             return
         system, suffix = self.system, self._data(self._ui.formatCombo)
         title = _("Export landmarks in {system} world coordinates").format(system=system)
@@ -90,14 +91,14 @@ class ExportView:
         done = _("{total} landmarks written to {name}, in {system} world coordinates.")
         self.message.show(done.format(total=self._total, name=path.name, system=system))
 
-    def _may_export(self, node) -> bool:
-        if not self._left or node.GetID() in self._consented:
+    def _may_export(self) -> bool:
+        if not self._left or self._consented:
             return True
         question = _("{left} of {total} landmarks are not reviewed; export all the same?")
         answers = [("export", _("Export"))]
         if self._dialogs.ask(_("Export"), question.format(left=self._left, total=self._total), answers) != "export":
             return False
-        self._consented.add(node.GetID())
+        self._consented = True
         return True
 
     def _may_replace(self, path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import qt
@@ -35,6 +36,7 @@ class InputView:
         self._ui, self._parameters, self._dialogs = ui, parameters, dialogs
         self._notice = Note(ui.noticeLabel)
         self._obstacle = ""
+        self._image: Any = None
         self._looked_at: tuple[Any, ...] = ()
         ui.volumeSelector.setMRMLScene(scene)
         ui.volumeSelector.currentNodeChanged.connect(self._on_volume)
@@ -63,6 +65,16 @@ class InputView:
     def obstacle(self) -> str:
         """Why nothing can be detected with these choices; empty when it can."""
         return self._obstacle
+
+    @property
+    def image(self) -> Any:
+        """The library's ``Image`` of the volume, where nothing stands against it."""
+        return self._image
+
+    @property
+    def notices(self) -> list[str]:
+        """What is said of the volume, one sentence each."""
+        return self._notice.text.splitlines()
 
     @property
     def told(self) -> bool:
@@ -110,11 +122,11 @@ class InputView:
     def look(self) -> None:
         """Say whether the volume suits the bundle."""
         volume, bundle = self.volume, self.bundle
-        looked_at = (volume, volume.GetMTime() if volume is not None else 0, bundle)
+        looked_at = (volume, _age(volume), bundle)
         if looked_at == self._looked_at:
             return
         self._looked_at = looked_at
-        self._obstacle = ""
+        self._obstacle, self._image = "", None
         self._notice.clear()
         if not self.bundles.names():
             self._obstacle = _("There is no bundle here: import one with 'More'.")
@@ -130,20 +142,23 @@ class InputView:
 
     def _compare(self, volume, bundle) -> None:
         from LandmarkDetector.Scene.volume_image import image_of_volume
-        from LandmarkDetectorLib.core import LandmarkDetectorError
+        from LandmarkDetectorLib.core import LandmarkDetectorError, LandmarkDetectorWarning
 
-        try:
-            image = image_of_volume(volume, bundle.card.channels)
-        except LandmarkDetectorError as error:
-            self._obstacle = str(error)
-        else:
-            self._obstacle = why_not(image, bundle) or ""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                image = image_of_volume(volume, bundle.card.channels)
+                self._obstacle = why_not(image, bundle) or ""
+            except LandmarkDetectorError as error:
+                self._obstacle = str(error)
         if self._obstacle:
             self._notice.show(self._obstacle, "warning")
             return
-        unlike = unlike_training(image, bundle)
-        if unlike:
-            self._notice.show("\n".join(unlike), "warning")
+        self._image = image
+        told = [str(entry.message) for entry in caught if issubclass(entry.category, LandmarkDetectorWarning)]
+        told += unlike_training(image, bundle)
+        if told:
+            self._notice.show("\n".join(told), "warning")
 
     def _fill_bundles(self, chosen: str) -> None:
         combo = self._ui.bundleCombo
@@ -241,3 +256,11 @@ class InputView:
     def _choose(combo, data: str) -> None:
         place = combo.findData(data)
         combo.setCurrentIndex(max(place, 0))
+
+
+def _age(volume) -> tuple[int, ...]:
+    """What changes when the volume or its voxels do."""
+    if volume is None:
+        return ()
+    data = volume.GetImageData()
+    return (volume.GetMTime(), data.GetMTime() if data is not None else 0)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import qt
+import slicer
 import vtk
 
 from LandmarkDetector.Panel.batch_open import load_for_review
@@ -162,7 +163,6 @@ class Panel:
         self._observation = self.scene.AddObserver(self.scene.NodeAddedEvent, self._on_node_added)
 
     def _on_detect(self, *_arguments) -> None:
-        from LandmarkDetector.Scene.volume_image import image_of_volume
         from LandmarkDetectorLib.core import LandmarkDetectorError
 
         self.input.look()
@@ -180,7 +180,7 @@ class Panel:
         self.batch.show_ready(_("A detection is running."))
         self._lock(True)
         try:
-            self.run.start(image_of_volume(volume, bundle.card.channels), bundle.name, self.input.device)
+            self.run.start(self.input.image, bundle.name, self.input.device)
         except LandmarkDetectorError as error:
             self._on_failed(str(error))
 
@@ -207,19 +207,25 @@ class Panel:
     def _on_found(self, detection) -> None:
         from LandmarkDetector.Scene.result import create_result, update_result
 
+        volume, into = self._volume, self._into
+        self._volume = self._into = None
         self._lock(False)
         self._show_ready()
-        into = self._into
-        if into is not None and self.scene.GetNodeByID(into.GetID()) is into:
+        if not self._is_here(volume):
+            self.detect.message.show(_("The volume was removed meanwhile; its landmarks were dropped."), "warning")
+            return
+        if self._is_here(into):
             update_result(into, detection.landmarks)
-            node = into
         else:
-            node = create_result(self.scene, detection.landmarks, self._volume)
-        self._volume = self._into = None
-        self.review.choose_node(node)
+            into = create_result(self.scene, detection.landmarks, volume)
+        self.review.choose_node(into)
         self.review.begin()
-        notices = list(dict.fromkeys([*self._notices, *detection.notices]))
+        told = dict.fromkeys([*self._notices, *detection.notices])
+        notices = [notice for notice in told if notice not in self.input.notices]
         self.detect.message.show("\n".join(notices), "warning" if notices else "plain")
+
+    def _is_here(self, node) -> bool:
+        return node is not None and node.GetScene() is not None and bool(self.scene.IsNodePresent(node))
 
     def _on_failed(self, message: str) -> None:
         self._volume = self._into = None
@@ -240,6 +246,7 @@ class Panel:
         self.batch.show_ready("" if self.input.bundle is not None else _("Choose a bundle."))
 
     def _on_input(self, *_arguments) -> None:
+        self._show_volume(self.input.volume)
         if not self.run.running:
             self._show_ready()
             self._warm()
@@ -307,6 +314,12 @@ class Panel:
     # --- the result
 
     def _on_result(self, node) -> None:
+        """The person chose a result: its volume comes with it."""
+        from LandmarkDetector.Scene.result import volume_of
+
+        volume = volume_of(node) if node is not None else None
+        if volume is not None and not self._closing:
+            self.input.choose_volume(volume)
         self._show_halo()
 
     def _on_reviewed(self, *_arguments) -> None:
@@ -321,6 +334,14 @@ class Panel:
         marks = bundle.card.landmarks if bundle is not None else []
         names, definitions = ({m.label: getattr(m, part) for m in marks} for part in ("name", "definition"))
         return Review(node, names, definitions)
+
+    def _show_volume(self, volume) -> None:
+        """Have the slice views show what the panel looks at."""
+        shown = self.scene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+        if volume is None or volume.GetImageData() is None or shown is None:
+            return
+        if shown.GetBackgroundVolumeID() != volume.GetID():
+            slicer.util.setSliceViewerLayers(background=volume, fit=True)
 
     @staticmethod
     def _show_point(node, index: int) -> None:

@@ -19,10 +19,17 @@ def ordered(rows: Sequence[Any], order: str) -> list[Any]:
     return list(rows)
 
 
-def matching(rows: Sequence[Any], status: str, text: str) -> list[Any]:
-    """Rows of a status (or :data:`EVERY`, or :data:`LEFT`) whose label, name or definition holds ``text``."""
+def matching(rows: Sequence[Any], status: str, text: str, kept: str = "") -> list[Any]:
+    """Rows of a status (or :data:`EVERY`, or :data:`LEFT`) whose label, name or definition holds ``text``.
+
+    The row with the id ``kept`` stays whatever its status: it is the one that the person works on.
+    """
     wanted = text.strip().casefold()
-    return [row for row in rows if _has_status(row, status) and (not wanted or wanted in _words(row))]
+    return [
+        row
+        for row in rows
+        if row.point_id == kept or (_has_status(row, status) and (not wanted or wanted in _words(row)))
+    ]
 
 
 def next_to_look_at(rows: Sequence[Any], point_id: str) -> str:

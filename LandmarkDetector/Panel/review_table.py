@@ -50,6 +50,7 @@ class ReviewTable:
         table.setColumnWidth(CONFIDENCE, BAR[0] + 4 * digit)
         table.setColumnWidth(STATUS, 8 * digit)
         table.itemSelectionChanged.connect(self._on_selection)
+        table.cellClicked.connect(self._on_selection)  # a click on the row that is selected goes there again
 
     def show(self, rows: Sequence[Any]) -> None:
         """Show these rows in this order, touching only what differs from what is shown."""

@@ -25,6 +25,8 @@ from LandmarkDetector.Panel.review_table import ReviewTable
 from LandmarkDetector.Panel.signals import Signal
 from LandmarkDetector.Panel.texts import _
 
+_WORDS = 240
+"""Letters of a landmark's definition that are shown below the table; the rest is in its tooltip."""
 STATUSES = ("unreviewed", "not found", "confirmed", "corrected", "absent")
 
 
@@ -116,16 +118,17 @@ class ReviewView:
         self.set_node(None)
 
     def select(self, point_id: str) -> None:
-        """Go to a landmark."""
+        """Go to a landmark, also where the filter hides it."""
         if not self.table.select(point_id):
-            self._clear_filter()
-            self.table.select(point_id)
+            self._on_chosen(point_id)
 
     def begin(self) -> None:
         """Go to the landmark to look at first; the keys work at once."""
         self.table.widget.setFocus()
         self._later.stop()
         self._refresh()
+        self._sort(self._by_id.values())
+        self._show()
         first = next_to_look_at(self.table.rows, "")
         if first:
             self.select(first)
@@ -138,10 +141,10 @@ class ReviewView:
         ui = self._ui
         ui.resultSelector.setMRMLScene(scene)
         ui.resultSelector.currentNodeChanged.connect(self._on_result)
-        ui.searchEdit.textChanged.connect(lambda *_: self._show())
+        ui.searchEdit.textChanged.connect(self._on_filter)
         ui.filterCombo.currentIndexChanged.connect(self._on_filter)
         ui.orderCombo.currentIndexChanged.connect(self._on_order)
-        ui.halosCheck.toggled.connect(lambda *_: self.changed.emit())
+        ui.halosCheck.toggled.connect(self._on_halos)
         self.table.chosen.connect(self._on_chosen)
         self._placing.placed.connect(self._on_placed)
         self._placing.ended.connect(self._on_placing_ended)
@@ -182,6 +185,7 @@ class ReviewView:
         ui = self._ui
         for combo, name in ((ui.orderCombo, "order"), (ui.filterCombo, "filter")):
             combo.setCurrentIndex(max(0, combo.findData(self._parameters.text(name))))
+        ui.halosCheck.setChecked(self._parameters.text("halos") != "off")
 
     # --- what is shown
 
@@ -207,20 +211,18 @@ class ReviewView:
 
     def _show(self) -> None:
         rows = [self._by_id[point_id] for point_id in self._order]
-        shown = matching(rows, self._data(self._ui.filterCombo), str(self._ui.searchEdit.property("text")))
-        self.table.show(shown)
-        if self._current not in self._by_id:
+        text = str(self._ui.searchEdit.property("text"))
+        self.table.show(matching(rows, self._data(self._ui.filterCombo), text, self._current))
+        if not self.table.select(self._current, quietly=True):
             self._current = ""
-        if not (self._current and self.table.select(self._current, quietly=True)):
             self.table.clear_selection()
         self._show_words()
 
     def _show_words(self) -> None:
         ui = self._ui
         ui.countsLabel.setText(self._counts())
+        self._show_landmark()
         row = self._by_id.get(self._current)
-        hint = _("Select a landmark, and all views go there.") if self._by_id else ""
-        ui.landmarkLabel.setText(_about(row) if row is not None else hint)
         some = bool(self._by_id)
         for widget in (ui.searchEdit, ui.filterCombo, ui.orderCombo, ui.previousButton, ui.nextButton, ui.halosCheck):
             widget.setEnabled(some)
@@ -230,6 +232,17 @@ class ReviewView:
         ui.placeButton.setEnabled(row is not None and row.position is None)
         ui.undoButton.setEnabled(bool(self._history.can_undo()))
         ui.redoButton.setEnabled(bool(self._history.can_redo()))
+
+    def _show_landmark(self) -> None:
+        row = self._by_id.get(self._current)
+        if self._placing.point_id:
+            text = _("Click in a view where it is; press Place again to leave it.")
+        elif row is not None:
+            text = _about(row)
+        else:
+            text = _("Select a landmark, and all views go there.") if self._by_id else ""
+        self._ui.landmarkLabel.setText(text if len(text) <= _WORDS else f"{text[:_WORDS]}…")
+        self._ui.landmarkLabel.setToolTip(text)
 
     def _counts(self) -> str:
         if self._node is None:
@@ -254,6 +267,7 @@ class ReviewView:
 
     def _on_filter(self, *_arguments) -> None:
         self._parameters.set_text("filter", self._data(self._ui.filterCombo))
+        self._current = ""
         self._show()
 
     def _on_order(self, *_arguments) -> None:
@@ -261,21 +275,22 @@ class ReviewView:
         self._sort(self._by_id.values())
         self._show()
 
+    def _on_halos(self, *_arguments) -> None:
+        self._parameters.set_text("halos", "on" if self._ui.halosCheck.isChecked() else "off")
+        self.changed.emit()
+
     def _on_chosen(self, point_id: str) -> None:
         self._current = point_id
         if self._placing.point_id not in ("", point_id):
             self._placing.cancel()
-        self._show_words()
+        self._show()
         row = self._by_id[point_id]
         self._show_point(self._node, row.index)
 
     def _follow(self, point_id: str) -> None:
         """The person moved a landmark in a view: show its row, but leave the views where they are."""
         self._current = point_id
-        if not self.table.select(point_id, quietly=True):
-            self._clear_filter()
-            self.table.select(point_id, quietly=True)
-        self._show_words()
+        self._show()
         self.table.widget.setFocus()  # so that the keys work at once
 
     def _move(self, step: int) -> None:
@@ -300,15 +315,22 @@ class ReviewView:
             self._show_point(self._node, row.index)
 
     def _step(self, action: Callable[[], Any]) -> None:
+        """Take back or do again, and go to what changed by it."""
         self._placing.cancel()
+        before = self._by_id
         action()
+        self._later.stop()
         self._refresh()
+        changed = [point_id for point_id, row in self._by_id.items() if _differs(before.get(point_id), row)]
+        if len(changed) == 1:
+            self.select(changed[0])
 
     def _place(self) -> None:
         if self._placing.point_id:
             self._placing.cancel()
             return
         self._ui.placeButton.setChecked(bool(self._current) and self._placing.begin(self._review, self._current))
+        self._show_landmark()
 
     def _on_placed(self, point_id: str) -> None:
         self._current = point_id
@@ -317,13 +339,7 @@ class ReviewView:
 
     def _on_placing_ended(self, *_arguments) -> None:
         self._ui.placeButton.setChecked(False)
-
-    def _clear_filter(self) -> None:
-        old = self._ui.searchEdit.blockSignals(True)
-        self._ui.searchEdit.setText("")
-        self._ui.searchEdit.blockSignals(old)
-        self._ui.filterCombo.setCurrentIndex(0)
-        self._show()
+        self._show_landmark()
 
     @staticmethod
     def _data(combo) -> str:
@@ -345,4 +361,6 @@ def _about(row: Any) -> str:
     if row.confidence is not None:
         parts.append(_("confidence {value:.2f}").format(value=row.confidence))
     text = ", ".join(parts)
+    if row.status == "not found":
+        text += ". " + _("Press Place, then click in a view where it is.")
     return f"{text}\n{row.definition}" if row.definition else text

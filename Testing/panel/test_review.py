@@ -105,3 +105,52 @@ def test_letters_in_the_search_are_letters(reviewing):
     assert search.text() == "cxn"
     search.setText("")
     assert {row[2] for row in reviewing.rows} == {"○ unreviewed"}
+
+
+def test_with_a_filter_the_row_that_is_worked_on_stays_until_the_person_goes_on(reviewing):
+    reviewing.widget("filterCombo").setCurrentIndex(reviewing.widget("filterCombo").findData("left"))
+    assert reviewing.current == ""
+    reviewing.choose("31")
+    start = reviewing.pixel("Red", reviewing.place_of("31"))
+    reviewing.drag("Red", start, start + QPoint(30, 10))
+    assert (reviewing.current, reviewing.status("31")) == ("31", "corrected") and len(reviewing.rows) == 45
+    reviewing.key(Qt.Key.Key_N)
+    assert "31" not in [row[0] for row in reviewing.rows] and reviewing.current != ""
+    before = reviewing.current
+    reviewing.key(Qt.Key.Key_C)
+    assert before not in [row[0] for row in reviewing.rows] and len(reviewing.rows) == 43
+
+
+def test_undo_goes_to_what_it_brought_back(reviewing):
+    first = reviewing.current
+    reviewing.key(Qt.Key.Key_C)
+    assert reviewing.current != first
+    reviewing.key(Qt.Key.Key_U)
+    assert (reviewing.current, reviewing.status(first)) == (first, "unreviewed")
+
+
+def test_a_click_on_the_selected_row_brings_the_views_back(reviewing):
+    label = reviewing.current
+    view = reviewing.desktop.slice_views["Red"]
+    offset = view.node.GetSliceOffset()
+    view.logic.SetSliceOffset(offset + 5)
+    reviewing.choose(label)
+    assert abs(view.node.GetSliceOffset() - offset) < 1e-6
+
+
+def test_uncertainty_is_shown_and_hidden(reviewing):
+    def halos() -> int:
+        scene = reviewing.desktop.scene
+        nodes = [scene.GetNthNodeByClass(i, "vtkMRMLModelNode") for i in range(scene.GetNumberOfNodes())]
+        return sum(node is not None and node.GetName().endswith("95 %") for node in nodes)
+
+    assert halos() == 1
+    reviewing.widget("halosCheck").click()
+    assert halos() == 0
+    reviewing.widget("halosCheck").click()
+    assert halos() == 1
+
+
+def test_every_button_names_its_key(reviewing):
+    for name, key in {"confirm": "C", "absent": "X", "place": "L", "reset": "R", "undo": "U", "next": "N"}.items():
+        assert f"(key {key})" in reviewing.widget(f"{name}Button").toolTip()
