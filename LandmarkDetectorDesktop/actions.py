@@ -57,7 +57,8 @@ class Actions:
         self._add_views(view)
         self._add(help_menu, "keys", "&Mouse and keys", lambda: desktop.dialogs.say("info", KEYS), "F1", "")
         self._add(help_menu, "about", "&About", lambda: desktop.dialogs.say("info", ABOUT), None, "")
-        self._add(view, "stop", "Stop &placing", self._stop_placing, "Esc", "A click in a view places nothing any more")
+        edit.addSeparator()
+        self._add(edit, "stop", "Stop &placing", self._stop_placing, "Esc", "A click in a view places nothing any more")
         self._make_tool_bar()
         mode = desktop.interaction
         self._observations.add(mode, vtk.vtkCommand.ModifiedEvent, self._show_mode)

@@ -41,9 +41,11 @@ class MainWindow(QMainWindow):
         self.setWindowTitle(TITLE)
         self.setStyleSheet(STYLE)
         self.setAcceptDrops(True)
+        size = QSize(1400, 900)
         screen = QGuiApplication.primaryScreen()
-        room = screen.availableSize() * 0.95 if screen is not None else QSize(1400, 900)
-        self.resize(QSize(1400, 900).boundedTo(room))
+        if screen is not None and QGuiApplication.platformName() != "offscreen":
+            size = size.boundedTo(screen.availableSize() * 0.95)
+        self.resize(size)
         if ICON.is_file():
             self.setWindowIcon(QIcon(str(ICON)))
 

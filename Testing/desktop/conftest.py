@@ -30,6 +30,7 @@ def desktop() -> Iterator:
 
     desktop = Desktop(module=PROBE, answer=lambda kind, text: True)
     desktop.window.show()
+    desktop.window.activateWindow()  # shortcuts belong to the active window, which no window manager chooses here
     QTest.qWait(50)
     yield desktop
     desktop.close()
