@@ -27,7 +27,7 @@ from Testing.panel.person import SAMPLE, Person, open_desktop  # noqa: E402
 
 LARGEST = 400_000  # bytes
 WINDOW = (1360, 860)
-MARGIN = 8
+MARGIN = 3
 
 
 def save(pixmap: QPixmap, name: str) -> None:
