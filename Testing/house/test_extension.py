@@ -125,9 +125,8 @@ def test_the_installed_library_is_imported_from_its_folder_and_loads_its_bundles
         "print(library.__file__, len(bundles))"
     )
     made = subprocess.run(
-        [sys.executable, "-S", "-c", "import site; site.main(); " + script, installed],
-        capture_output=True, text=True, timeout=120, cwd=installed,
-    )  # fmt: skip
+        [sys.executable, "-c", script, installed], capture_output=True, text=True, timeout=120, cwd=installed
+    )
     assert made.stdout.split() == [str(installed / "LandmarkDetectorLib" / "__init__.py"), "2"], made.stderr
 
 
