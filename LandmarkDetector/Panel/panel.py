@@ -320,6 +320,7 @@ class Panel:
         volume = volume_of(node) if node is not None else None
         if volume is not None and not self._closing:
             self.input.choose_volume(volume)
+            self._show_volume(volume)
         self._show_halo()
 
     def _on_reviewed(self, *_arguments) -> None:

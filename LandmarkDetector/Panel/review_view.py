@@ -63,7 +63,7 @@ class ReviewView:
         self._by_id: dict[str, Any] = {}
         self._tally: Counter[str] = Counter()
         self._order: list[str] = []
-        self._current = ""
+        self._current = self._trouble = ""
         self.table = ReviewTable(ui.reviewTable)
         self._later = qt.QTimer()
         self._later.setSingleShot(True)
@@ -105,12 +105,21 @@ class ReviewView:
         if self._review is not None:
             self._review.release()
         self._node, self._review = node, None
-        self._order, self._by_id, self._current = [], {}, ""
+        self._order, self._by_id, self._current, self._trouble = [], {}, "", ""
         if node is not None:
-            self._review = self._make_review(node)
-            self._review.observe(self._on_review)
+            self._open(node)
         self.table.clear_selection()
         self._refresh()
+
+    def _open(self, node) -> None:
+        from LandmarkDetectorLib.core import LandmarkDetectorError
+
+        try:
+            self._review = self._make_review(node)
+        except LandmarkDetectorError as error:
+            self._trouble = str(error)
+        else:
+            self._review.observe(self._on_review)
 
     def release(self) -> None:
         """Let go of the node; the panel ends or the scene closes."""
@@ -195,7 +204,7 @@ class ReviewView:
     def _refresh(self, *_arguments) -> None:
         """Read the review and show it; an order that the person is working through stays as it is."""
         before = self._by_id
-        rows = list(self._review.rows()) if self._review is not None else []
+        rows = self._read()
         self._by_id = {row.point_id: row for row in rows}
         self._tally = Counter(row.status for row in rows)
         if self._by_id.keys() != before.keys():
@@ -205,6 +214,17 @@ class ReviewView:
         if len(moved) == 1 and before and moved[0] != self._placing.point_id:
             self._follow(moved[0])
         self.changed.emit()
+
+    def _read(self) -> list[Any]:
+        from LandmarkDetectorLib.core import LandmarkDetectorError
+
+        if self._review is None:
+            return []
+        try:
+            return list(self._review.rows())
+        except LandmarkDetectorError as error:  # somebody altered the node's record
+            self._trouble = str(error)
+            return []
 
     def _sort(self, rows) -> None:
         self._order = [row.point_id for row in ordered(rows, self._data(self._ui.orderCombo))]
@@ -249,6 +269,8 @@ class ReviewView:
             return _("Nothing to review yet: detect landmarks, or choose a result.")
         parts = {status: self._tally[status] for status in TO_LOOK_AT}
         left, total = self.left, self.total
+        if self._trouble:
+            return self._trouble
         if not total:
             return _("This point list is empty.")
         if not left:

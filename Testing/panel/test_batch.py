@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import shutil
 
+import numpy as np
 import pytest
+import vtk
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
@@ -38,6 +40,14 @@ def run(person) -> None:
     assert person.widget("batchButton").text() == "Stop the batch" and not person.widget("detectButton").isEnabled()
     person.wait_until(lambda: not person.panel.batch_run.running)
     assert person.widget("batchButton").text() == "Start the batch"
+
+
+def double_click(person, row: int) -> None:
+    rows = person.widget("batchTable")
+    place = rows.visualItemRect(rows.item(row, 0)).center()
+    for click in (QTest.mouseClick, QTest.mouseDClick):
+        click(rows.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
+    person.rest()
 
 
 def test_one_bad_file_does_not_stop_the_others(person, folders):
@@ -73,10 +83,7 @@ def test_a_double_click_brings_an_image_with_its_landmarks_for_review(person, fo
     run(person)
     rows = person.widget("batchTable")
     row = next(r for r in range(rows.rowCount()) if rows.item(r, 0).text() == "clinic/second")
-    place = rows.visualItemRect(rows.item(row, 0)).center()
-    QTest.mouseClick(rows.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
-    QTest.mouseDClick(rows.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
-    person.rest()
+    double_click(person, row)
     assert person.panel.input.volume.GetName() == "second"
     assert sorted(row[0] for row in person.rows) == ["BPD lower", "BPD upper", "OFD left", "OFD right"]
     assert all(float(row[1]) > 0 for row in person.rows)
@@ -100,3 +107,36 @@ def test_a_folder_without_images_says_so(person, folders, tmp_path):
     person.widget("batchInputEdit").setText(str(tmp_path / "empty"))
     run(person)
     assert person.widget("batchMessage").text() == "No image was found in this folder; choose another one."
+
+
+def test_dicom_series_of_one_folder_are_detected_apart_and_lie_where_they_were_taken(person, tmp_path):
+    from LandmarkDetectorLib import load_image
+    from Testing.io.conftest import DicomMaker
+
+    image = load_image(PICTURE)
+    turned = np.linalg.qr(np.array([[1.0, 0.2, 0.1], [-0.2, 1.0, 0.3], [0.1, -0.3, 1.0]]))[0]
+    for _ in range(2):
+        series = DicomMaker()
+        folder = tmp_path / "dicom"
+        folder.mkdir(exist_ok=True)
+        series.save(
+            folder / f"{series.series[-6:]}.dcm",
+            image.array[0].astype(np.uint8),
+            ImagePositionPatient=[-10.0, 20.0, -300.0],
+            ImageOrientationPatient=[*turned[:, 0], *turned[:, 1]],
+            PixelSpacing=[image.grid.spacing[1], image.grid.spacing[0]],
+            SliceThickness=1.0,
+        )
+    person.panel.input.choose_bundle(HEAD)
+    person.widget("batchInputEdit").setText(str(folder))
+    person.widget("batchOutputEdit").setText(str(tmp_path / "results"))
+    run(person)
+    assert [found for found, _ in table(person).values()] == ["4 of 4", "4 of 4"], person.widget("batchMessage").text()
+    double_click(person, 1)
+    volume, node = person.panel.input.volume, person.panel.review.node
+    assert node is not None, person.widget("batchMessage").text()
+    assert not any(secret in volume.GetName() + node.GetName() for secret in DicomMaker.secrets)
+    to_ijk = vtk.vtkMatrix4x4()
+    volume.GetRASToIJKMatrix(to_ijk)
+    places = [to_ijk.MultiplyPoint((*person.place_of(label), 1.0))[:3] for label in ("OFD left", "BPD lower")]
+    assert all(0 <= x < image.grid.size[0] and 0 <= y < image.grid.size[1] and abs(z) < 1e-3 for x, y, z in places)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from Testing.panel.person import SKULL
+from Testing.panel.person import PICTURE, SAMPLE, SKULL
 
 
 def test_a_saved_scene_opens_as_it_was_left(person, tmp_path):
@@ -172,3 +172,42 @@ def test_refusing_the_packages_leaves_a_sentence(person, bare):
     panel.ui.installButton.click()
     assert panel.ui.packagesLabel.property("text") == "Nothing was installed."
     assert not panel.ui.detectSection.isEnabled()
+
+
+def test_a_record_that_was_damaged_is_said(person):
+    node = person.begin_review()
+    person.panel.review.choose_node(None)
+    node.SetAttribute("LandmarkDetector.review", "nonsense")
+    person.panel.review.choose_node(node)
+    person.rest()
+    assert person.rows == [] and "is damaged; remove the attribute" in person.widget("countsLabel").text()
+
+
+def test_a_volume_that_is_removed_while_it_is_looked_at_leaves_no_landmarks(person):
+    volume = person.open(SAMPLE)
+    person.click("detectButton")
+    person.rest(100)
+    person.desktop.scene.RemoveNode(volume)
+    person.wait_until(lambda: not person.panel.run.running)
+    person.rest()
+    assert "The volume was removed meanwhile" in person.said
+    assert person.desktop.scene.GetFirstNodeByClass("vtkMRMLMarkupsFiducialNode") is None
+
+
+def test_choosing_another_result_brings_its_volume_into_the_views(person):
+    first = person.begin_review()
+    volume = person.panel.input.volume
+    person.desktop.open(PICTURE)
+    person.rest()
+    other = person.desktop.scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "mine")
+    person.panel.review.choose_node(other)
+    person.widget("resultSelector").setCurrentNode(first)
+    person.rest()
+    composite = person.desktop.slice_views["Red"].logic.GetSliceCompositeNode()
+    assert composite.GetBackgroundVolumeID() == volume.GetID()
+
+
+def test_slicers_own_test_of_the_module_passes(person):
+    from LandmarkDetector import LandmarkDetectorTest
+
+    LandmarkDetectorTest().runTest()
