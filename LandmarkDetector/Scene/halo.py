@@ -26,6 +26,12 @@ _RINGS = 12
 _MANY, _RINGS_OF_MANY = 500, 5
 """From so many regions on they are drawn coarsely, or a slice through them takes seconds."""
 _COLOURS = "confidence"
+_SHADES = 256
+"""Of a table of colours: the first is for a confidence that is not known, the others go from 0 to 1.
+
+The model points into a table; colours of its own would be drawn as well, but VTK complains of every slice that cuts none
+of the regions.
+"""
 
 
 def colour_of(confidence: float | None) -> tuple[int, int, int]:
@@ -100,9 +106,10 @@ class Halo:
     def _clear(self) -> None:
         if self.model.GetScene() is not None:
             display = self.model.GetDisplayNode()
-            self.scene.RemoveNode(self.model)
-            if display is not None:
-                self.scene.RemoveNode(display)
+            shades = display.GetColorNode() if display is not None else None
+            for node in (self.model, display, shades):
+                if node is not None:
+                    self.scene.RemoveNode(node)
 
     def _add_model(self) -> Any:
         model = self.scene.CreateNodeByClass("vtkMRMLModelNode")
@@ -110,7 +117,8 @@ class Halo:
         model.SetName(f"{self.review.node.GetName()} 95 %")
         display = self.scene.CreateNodeByClass("vtkMRMLModelDisplayNode")
         display.UnRegister(None)
-        for node in (model, display):
+        shades = self._make_shades()
+        for node in (model, display, shades):
             node.SetSaveWithScene(False)
             node.SetHideFromEditors(True)
         model.SetSelectable(False)
@@ -121,14 +129,29 @@ class Halo:
         display.SetBackfaceCulling(True)
         display.SetSpecular(0)
         display.SetAmbient(0.3)
+        self.scene.AddNode(shades)
         self.scene.AddNode(display)
         self.scene.AddNode(model)
         model.SetAndObserveDisplayNodeID(display.GetID())
         model.SetAndObservePolyData(vtk.vtkPolyData())
         display.SetActiveScalar(_COLOURS, vtk.vtkAssignAttribute.POINT_DATA)
-        display.SetScalarRangeFlag(display.UseDirectMapping)
+        display.SetAndObserveColorNodeID(shades.GetID())
+        display.SetScalarRangeFlag(display.UseManualScalarRange)
+        display.SetScalarRange(0, _SHADES - 1)
         display.SetScalarVisibility(True)
         return model
+
+    def _make_shades(self) -> Any:
+        shades = self.scene.CreateNodeByClass("vtkMRMLColorTableNode")
+        shades.UnRegister(None)
+        shades.SetName("confidence")
+        shades.SetTypeToUser()
+        shades.SetNumberOfColors(_SHADES)
+        shades.GetLookupTable().SetTableRange(0, _SHADES - 1)
+        for number in range(_SHADES):
+            red, green, blue = colour_of((number - 1) / (_SHADES - 2) if number else None)
+            shades.SetColor(number, str(number), red / 255, green / 255, blue / 255, 1.0)
+        return shades
 
     def _build(self) -> None:
         """Shapes and colours of all regions, around the places of their proposals."""
@@ -141,7 +164,7 @@ class Halo:
         points = np.einsum("pi,kji->kpj", self._template, axes) + self._centres[:, None]
         normals = np.einsum("pi,kji->kpj", self._template, np.linalg.inv(axes).transpose(0, 2, 1))
         normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
-        colours = np.array([colour_of(proposal.confidence) for _, proposal in self._drawn], dtype=np.uint8)
+        shades = np.array([_shade_of(proposal.confidence) for _, proposal in self._drawn], dtype=np.uint8)
         data = vtk.vtkPolyData()
         places = vtk.vtkPoints()
         places.SetData(numpy_to_vtk(points.reshape(-1, 3), deep=1))
@@ -151,7 +174,7 @@ class Halo:
         triangles.SetData(3, numpy_to_vtk(cells.ravel(), deep=1, array_type=vtk.VTK_ID_TYPE))
         data.SetPolys(triangles)
         data.GetPointData().SetNormals(numpy_to_vtk(normals.reshape(-1, 3), deep=1))
-        painted = numpy_to_vtk(np.repeat(colours.reshape(-1, 3), size, axis=0), deep=1)
+        painted = numpy_to_vtk(np.repeat(shades, size), deep=1)
         painted.SetName(_COLOURS)
         data.GetPointData().SetScalars(painted)
         self.model.SetAndObservePolyData(data)
@@ -183,6 +206,11 @@ class Halo:
 
     def _on_transform(self, *_: Any) -> None:
         self.model.SetAndObserveTransformNodeID(self.review.node.GetTransformNodeID())
+
+
+def _shade_of(confidence: float | None) -> int:
+    """Its place in the table of colours."""
+    return 0 if confidence is None else 1 + round(confidence * (_SHADES - 2))
 
 
 def _half_axes(proposal: Proposal) -> np.ndarray:

@@ -72,7 +72,7 @@ def test_the_lock_says_how_it_is_made() -> None:
 
 @pytest.mark.parametrize("line", requirements())
 def test_a_dependency_has_a_lower_bound_and_no_upper_one(line: str) -> None:
-    assert re.fullmatch(r"[A-Za-z0-9_.-]+>=[0-9][0-9.]*", line)
+    assert re.fullmatch(r"[A-Za-z0-9_.-]+>=[0-9][0-9.]*(,!=[0-9][0-9.]*)*", line)
 
 
 @pytest.mark.parametrize("path", re.findall(r"`((?:LandmarkDetectorLib|requirements|\.ci)/[^`]*)`", README))
