@@ -6,6 +6,10 @@ import argparse
 import os
 import signal
 import sys
+import traceback
+from functools import partial
+from types import TracebackType
+from typing import Any
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,6 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     from LandmarkDetectorDesktop.opening import samples
 
     desktop = Desktop()
+    sys.excepthook = partial(_say_unexpected, desktop)
     desktop.window.show()
     QTimer.singleShot(0, desktop.window, lambda: desktop.open_all(paths or samples()[-1:]))
     awake = QTimer()  # Python sees a Ctrl+C in the terminal only when it is called now and then
@@ -47,6 +52,16 @@ def main(arguments: list[str] | None = None) -> int:
     code = application.exec()
     desktop.close()
     return code
+
+
+def _say_unexpected(desktop: Any, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What nobody has foreseen goes to the terminal in full, and to the person in one sentence."""
+    traceback.print_exception(kind, error, trace)
+    if desktop.scene is not None and not desktop.dialogs.is_open:
+        desktop.dialogs.say(
+            "error",
+            f"Something went wrong that is a defect of this program ({kind.__name__}); save what you have done.",
+        )
 
 
 def missing_screen() -> str:

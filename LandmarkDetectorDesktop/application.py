@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -18,6 +19,7 @@ from LandmarkDetectorDesktop.changes import Changes
 from LandmarkDetectorDesktop.dialogs import Dialogs
 from LandmarkDetectorDesktop.logics import Logics
 from LandmarkDetectorDesktop.observations import Observations
+from LandmarkDetectorDesktop.privacy import forget_folders, keep_no_folders
 from LandmarkDetectorDesktop.standins.install import Installation
 from LandmarkDetectorDesktop.standins.qt_names import QtNames
 from LandmarkDetectorDesktop.surface import Surface
@@ -59,6 +61,9 @@ class Desktop:
         answer: Callable[[str, str], bool] | None = None,
     ) -> None:
         self.application = QCoreApplication.instance() or QApplication([TITLE])
+        # Qt takes the person's locale, and VTK would then read 0,5 where a file says 0.5.
+        locale.setlocale(locale.LC_NUMERIC, "C")
+        keep_no_folders()
         self.qt_module = QtNames() if qt_module is None else qt_module
         self.module_name = Path(module).stem
         self.module_widget: Any = None
@@ -337,4 +342,5 @@ class Desktop:
         self.window.may_close = self.window.closed = self.window.dropped = None
         self.window.close()
         self.window.deleteLater()
+        forget_folders()
         self.scene = self.module_widget = None

@@ -26,6 +26,7 @@ class Dialogs:
 
     Attributes:
         said: what was said or asked so far, as (kind, text); kept for tests, the last hundred.
+        is_open: whether a box is shown now.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Dialogs:
         self._title = title
         self.answer = answer
         self.said: list[tuple[str, str]] = []
+        self.is_open = False
 
     def say(self, kind: str, text: str, *, detail: str = "", title: str = "", parent: QWidget | None = None) -> None:
         """Show a text until the person has read it."""
@@ -69,4 +71,8 @@ class Dialogs:
         if detail:
             box.setDetailedText(detail)
         agreed = (QMessageBox.StandardButton.Ok, QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.Retry)
-        return QMessageBox.StandardButton(box.exec()) in agreed
+        self.is_open = True
+        try:
+            return QMessageBox.StandardButton(box.exec()) in agreed
+        finally:
+            self.is_open = False

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gc
+import locale
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +19,7 @@ pytest.importorskip("PySide6", reason="needs PySide6: pip install landmark-detec
 
 import slicer  # noqa: E402
 import vtk  # noqa: E402
+from PySide6.QtCore import QSettings  # noqa: E402
 from PySide6.QtTest import QTest  # noqa: E402
 
 from LandmarkDetectorDesktop.__main__ import missing_screen  # noqa: E402
@@ -127,3 +131,37 @@ def test_the_process_ends_well_and_says_nothing_bad():
     assert process.returncode == 0, output
     said = [line for line in output.splitlines() if "propagateSizeHints" not in line]
     assert said == []
+
+
+def test_the_folders_that_a_person_visits_are_not_remembered(desktop):
+    settings = QSettings(QSettings.Scope.UserScope, "QtProject")
+    assert Path(settings.fileName()).is_relative_to(tempfile.gettempdir())
+
+
+def test_an_unexpected_error_is_said_once_and_the_window_lives_on(desktop, capsys):
+    from LandmarkDetectorDesktop.__main__ import _say_unexpected
+
+    _say_unexpected(desktop, ValueError, ValueError("what nobody foresaw"), None)
+    assert desktop.dialogs.said[-1][0] == "error"
+    assert "ValueError" in desktop.dialogs.said[-1][1]
+    assert "what nobody foresaw" in capsys.readouterr().err
+
+
+def test_numbers_are_written_with_a_point_whatever_the_locale(tmp_path):
+    before = locale.setlocale(locale.LC_NUMERIC)
+    for name in ("de_DE.UTF-8", "de_DE", "fr_FR.UTF-8", "German"):
+        try:
+            locale.setlocale(locale.LC_NUMERIC, name)
+        except locale.Error:
+            continue
+        break
+    else:
+        pytest.skip("no locale with a decimal comma is installed")
+    desktop = Desktop(module=PROBE, answer=lambda kind, text: True)
+    node = hands.points(desktop, (1.25, 2.5, 3.75))
+    desktop.save_node(node, tmp_path / "points.mrk.json")
+    desktop.save_scene(tmp_path / "scene.mrb")
+    again = desktop.open(tmp_path / "points.mrk.json")
+    assert hands.world(again, 0) == pytest.approx([1.25, 2.5, 3.75])
+    desktop.close()
+    locale.setlocale(locale.LC_NUMERIC, before)
