@@ -13,6 +13,7 @@ from LandmarkDetector.Panel.detection import stage_words, time_left
 from LandmarkDetector.Panel.note import Note
 from LandmarkDetector.Panel.parameters import Parameters
 from LandmarkDetector.Panel.signals import Signal
+from LandmarkDetector.Panel.tables import dress
 from LandmarkDetector.Panel.texts import _
 
 IMAGE, FOUND, RESULT = range(3)
@@ -57,7 +58,10 @@ class BatchView:
             (".csv", ui.batchCsvCheck),
             (".xlsx", ui.batchXlsxCheck),
         )
-        self._dress_table(ui.batchTable)
+        dress(ui.batchTable, [_("Image"), _("Found"), _("Result")])
+        header = ui.batchTable.horizontalHeader()
+        for column, mode in ((IMAGE, "Stretch"), (FOUND, "ResizeToContents"), (RESULT, "Stretch")):
+            header.setSectionResizeMode(column, getattr(qt.QHeaderView, mode))
         self._connect()
         self.restore()
         self.show_ready("")
@@ -191,17 +195,6 @@ class BatchView:
     def _say(self, text: str) -> None:
         self._ui.batchStage.setText(text)
         self._ui.batchStage.setVisible(bool(text))
-
-    @staticmethod
-    def _dress_table(table) -> None:
-        table.setHorizontalHeaderLabels([_("Image"), _("Found"), _("Result")])
-        table.verticalHeader().setVisible(False)
-        table.verticalHeader().setDefaultSectionSize(table.fontMetrics().height() + 8)
-        header = table.horizontalHeader()
-        header.setHighlightSections(False)
-        header.setSectionResizeMode(IMAGE, qt.QHeaderView.Stretch)
-        header.setSectionResizeMode(FOUND, qt.QHeaderView.ResizeToContents)
-        header.setSectionResizeMode(RESULT, qt.QHeaderView.Stretch)
 
 
 def _found(row: Any) -> str:

@@ -12,7 +12,7 @@ import qt
 from LandmarkDetector.Panel.texts import _
 from LandmarkDetector.Scene.halo import colour_of
 
-BAR = (56, 10)
+BAR = (48, 10)
 """Width and height of a bar in pixels."""
 
 _FRAME = (130, 130, 130)

@@ -9,10 +9,10 @@ import qt
 
 from LandmarkDetector.Panel.colours import BAR, ConfidenceBars, status_look
 from LandmarkDetector.Panel.signals import Signal
+from LandmarkDetector.Panel.tables import dress
 from LandmarkDetector.Panel.texts import _
 
 LABEL, CONFIDENCE, STATUS = range(3)
-_CHOSEN = (198, 224, 250)
 
 
 class ReviewTable:
@@ -30,25 +30,15 @@ class ReviewTable:
         self._bars = ConfidenceBars()
         self._shown: list[Any] = []
         self._places: dict[str, int] = {}
-        table.setColumnCount(3)
-        table.setHorizontalHeaderLabels([_("Landmark"), _("Confidence"), _("Status")])
+        dress(table, [_("Landmark"), _("Confidence"), _("Status")])
         table.setIconSize(qt.QSize(*BAR))
-        table.verticalHeader().setVisible(False)
-        table.verticalHeader().setDefaultSectionSize(table.fontMetrics().height() + 8)
-        # A pale row: on it every bar and every word keeps its colour.
-        palette = qt.QPalette(table.property("palette"))
-        palette.setColor(qt.QPalette.Highlight, qt.QColor(*_CHOSEN))
-        palette.setColor(qt.QPalette.HighlightedText, qt.QColor(0, 0, 0))
-        table.setPalette(palette)
         header = table.horizontalHeader()
-        header.setHighlightSections(False)
-        header.setSectionsClickable(False)
         header.setSectionResizeMode(LABEL, qt.QHeaderView.Stretch)
         header.setSectionResizeMode(CONFIDENCE, qt.QHeaderView.Fixed)
         header.setSectionResizeMode(STATUS, qt.QHeaderView.Fixed)
-        digit = table.fontMetrics().height()
-        table.setColumnWidth(CONFIDENCE, BAR[0] + 4 * digit)
-        table.setColumnWidth(STATUS, 8 * digit)
+        letter = table.fontMetrics().height()
+        table.setColumnWidth(CONFIDENCE, BAR[0] + 3 * letter)
+        table.setColumnWidth(STATUS, 7 * letter)
         table.itemSelectionChanged.connect(self._on_selection)
         table.cellClicked.connect(self._on_selection)  # a click on the row that is selected goes there again
 
