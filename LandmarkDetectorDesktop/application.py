@@ -61,7 +61,7 @@ class Desktop:
         answer: Callable[[str, str], bool] | None = None,
     ) -> None:
         self.application = QCoreApplication.instance() or QApplication([TITLE])
-        # Qt takes the person's locale, and VTK would then read 0,5 where a file says 0.5.
+        # Qt takes the person's locale; Slicer's readers and writers are meant for that of C, as Slicer sets it.
         locale.setlocale(locale.LC_NUMERIC, "C")
         keep_no_folders()
         self.qt_module = QtNames() if qt_module is None else qt_module

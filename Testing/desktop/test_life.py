@@ -158,10 +158,14 @@ def test_numbers_are_written_with_a_point_whatever_the_locale(tmp_path):
     else:
         pytest.skip("no locale with a decimal comma is installed")
     desktop = Desktop(module=PROBE, answer=lambda kind, text: True)
+    assert locale.localeconv()["decimal_point"] == "."
+    hands.show_ball(desktop)
     node = hands.points(desktop, (1.25, 2.5, 3.75))
-    desktop.save_node(node, tmp_path / "points.mrk.json")
+    desktop.save_node(node, tmp_path / "points.fcsv")
     desktop.save_scene(tmp_path / "scene.mrb")
-    again = desktop.open(tmp_path / "points.mrk.json")
+    assert "1.25" in (tmp_path / "points.fcsv").read_text()
+    assert desktop.open(tmp_path / "scene.mrb").GetSpacing() == pytest.approx((0.8, 0.8, 1.5))
+    again = desktop.scene.GetFirstNodeByClass("vtkMRMLMarkupsFiducialNode")
     assert hands.world(again, 0) == pytest.approx([1.25, 2.5, 3.75])
     desktop.close()
     locale.setlocale(locale.LC_NUMERIC, before)
