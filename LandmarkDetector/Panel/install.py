@@ -1,7 +1,8 @@
 """Which Python packages are missing, and how they come into 3D Slicer: at the click, with the person's consent.
 
-torch comes from Slicer's PyTorch extension, which knows the graphics card; the rest by ``slicer.packaging``, which asks
-the person with the list of packages in view. What Slicer brings itself (numpy, SimpleITK, ...) is never replaced.
+torch comes from Slicer's PyTorch extension, which knows the graphics card; the rest by ``slicer.packaging`` (or what
+stands for it in Slicer 5.10), which asks the person with the list of packages in view. What Slicer brings itself
+(numpy, SimpleITK, ...) is never replaced.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import importlib
 import importlib.metadata
 import re
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -66,8 +68,8 @@ class Requirements:
         if packaging is None:
             raise InstallError(
                 _(
-                    "Python packages are missing ({packages}), and only 3D Slicer 5.12 or newer can install them; "
-                    "update Slicer, or install them with pip where this is not Slicer."
+                    "Python packages are missing ({packages}), and only 3D Slicer can install them here; install them "
+                    "with pip."
                 ).format(packages=", ".join(missing))
             )
         if TORCH in missing:
@@ -85,12 +87,17 @@ class Requirements:
             )
 
     def _slicer_packaging(self) -> Any:
-        """``slicer.packaging``, which is not there before Slicer 5.12 and not outside Slicer."""
+        """``slicer.packaging``, or what does its work where Slicer has none; ``None`` outside Slicer."""
         if self._packaging is None:
             try:
                 self._packaging = importlib.import_module("slicer.packaging")
             except ImportError:
-                return None
+                slicer = sys.modules.get("slicer")
+                if not hasattr(getattr(slicer, "app", None), "slicerHome"):  # slicer-core, not the application
+                    return None
+                from LandmarkDetector.Panel.old_packaging import OldPackaging
+
+                self._packaging = OldPackaging(slicer.util, is_satisfied)
         return self._packaging
 
     def _ensure_torch(self) -> None:

@@ -29,8 +29,8 @@ _COLOURS = "confidence"
 _SHADES = 256
 """Of a table of colours: the first is for a confidence that is not known, the others go from 0 to 1.
 
-The model points into a table; colours of its own would be drawn as well, but VTK complains of every slice that cuts none
-of the regions.
+The model points into a table; colours of its own would be drawn as well, but VTK complains of every slice that cuts
+none of the regions.
 """
 
 

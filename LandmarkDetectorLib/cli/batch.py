@@ -80,7 +80,7 @@ def _detect_one(
     for notice in detection.notices:
         say(f"Note: {notice}")
     if table:
-        from LandmarkDetectorLib.inference.memory import peak_memory
+        from LandmarkDetectorLib.io.limits import peak_memory
 
         results.print(landmark_table(detection.landmarks, job.image.name, image.dimension))
         spent = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in timing.items())

@@ -19,7 +19,7 @@ def detect(
     output: Annotated[
         Path,
         typer.Option(
-            help="For one image a .mrk.json, .fcsv, .csv or .html file; else a folder, which gets "
+            help="For one image a .mrk.json, .fcsv, .csv, .xlsx or .html file; else a folder, which gets "
             "NAME.mrk.json, NAME.csv and NAME.html of each image.",
             metavar="FILE|DIR",
         ),

@@ -9,7 +9,7 @@ from pathlib import Path
 from LandmarkDetectorLib.core.errors import ImageError, LandmarkDetectorError, LandmarkFileError
 from LandmarkDetectorLib.io.names import stem_of
 
-SUFFIXES = (".mrk.json", ".fcsv", ".csv", ".html")
+SUFFIXES = (".mrk.json", ".fcsv", ".csv", ".xlsx", ".html")
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def names_a_file(output: Path) -> bool:
         return False
     if output.name.lower().endswith(SUFFIXES):
         return True
-    if output.exists() or output.suffix.lower() in (".json", ".txt", ".xml", ".xlsx", ".htm", ".pdf"):
+    if output.exists() or output.suffix.lower() in (".json", ".txt", ".xml", ".xls", ".htm", ".pdf"):
         raise LandmarkFileError(
             f"{output}: landmarks are written as {', '.join(SUFFIXES)}; choose one of these suffixes."
         )

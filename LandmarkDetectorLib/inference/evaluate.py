@@ -15,7 +15,7 @@ from LandmarkDetectorLib.core import DatasetError, LandmarkSet
 from LandmarkDetectorLib.datasets.cases import Case, Dataset, read_dataset
 from LandmarkDetectorLib.evaluation import biometry_errors, false_finds, head_biometry, radial_errors, summarise
 from LandmarkDetectorLib.inference.detector import Detection, Detector
-from LandmarkDetectorLib.inference.memory import peak_memory
+from LandmarkDetectorLib.io.limits import peak_memory
 
 HEAD = ("OFD left", "OFD right", "BPD upper", "BPD lower")
 """A bundle that finds these four is judged by the head's measurements too."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-import psutil
 import torch
 
 from LandmarkDetectorLib.core import DeviceError
@@ -86,12 +84,3 @@ def _is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)):
         return True
     return "alloc" in str(error).lower() and "memory" in str(error).lower()
-
-
-def peak_memory() -> int:
-    """The most resident memory that this process has held so far, in bytes."""
-    if sys.platform == "win32":
-        return int(psutil.Process().memory_info().peak_wset)
-    import resource  # POSIX only
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 
 from LandmarkDetectorLib.core import ImageError
@@ -18,6 +19,17 @@ def available_memory() -> int | None:
     except ImportError:
         return _available_by_kernel()
     return int(psutil.virtual_memory().available)
+
+
+def peak_memory() -> int:
+    """The most resident memory that this process has held so far, in bytes."""
+    if sys.platform == "win32":
+        import psutil
+
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource  # POSIX only
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _available_by_kernel() -> int | None:

@@ -160,7 +160,7 @@ def test_one_file_for_two_images_is_refused(run, volume, refused, detectors, toy
     assert "2 images" in refused(run("detect", *images, "--bundle", toy_bundle, "--output", tmp_path / "m.csv"))
 
 
-@pytest.mark.parametrize("name", ["marks.json", "marks.txt", "marks.xlsx"])
+@pytest.mark.parametrize("name", ["marks.json", "marks.txt", "marks.xls"])
 def test_an_unknown_format_is_refused(
     run, volume, refused, detectors, toy_bundle: Path, tmp_path: Path, name: str
 ) -> None:

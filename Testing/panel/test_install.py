@@ -22,6 +22,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setitem(sys.modules, "LandmarkDetector.Panel.texts", texts)
     monkeypatch.setitem(sys.modules, "slicer.packaging", None)  # importing it raises, as in Slicer 5.10
     monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
+    monkeypatch.setitem(sys.modules, "slicer", types.SimpleNamespace())
     spec = importlib.util.spec_from_file_location("install_under_test", MODULE / "Panel" / "install.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -153,10 +154,58 @@ def test_a_torch_that_is_too_old_is_left_alone(install, path, monkeypatch):
     assert torch.asked == [] and packaging.asked == []
 
 
-def test_an_older_slicer_is_told_which_version_it_takes(install, path, monkeypatch):
+def test_outside_slicer_nothing_is_installed(install, path, monkeypatch):
     without_torch(install, monkeypatch)
-    with pytest.raises(install.InstallError, match=r"3D Slicer 5\.12 or newer"):
+    with pytest.raises(install.InstallError, match=r"only 3D Slicer can install them here"):
         install.Requirements(path).ensure()
+
+
+class Util:
+    """A double of slicer.util as Slicer 5.10 has it."""
+
+    def __init__(self, versions: dict[str, str], says: bool) -> None:
+        self.versions, self.says = versions, says
+        self.questions: list[str] = []
+        self.installed: list[list[str]] = []
+        self.constraints = ""
+
+    def confirmOkCancelDisplay(self, text: str) -> bool:
+        self.questions.append(text)
+        return self.says
+
+    def pip_install(self, arguments: list[str]) -> None:
+        self.installed.append(arguments[:-2])
+        assert arguments[-2] == "--constraint"
+        self.constraints = Path(arguments[-1]).read_text(encoding="utf-8")
+        self.versions.update({line.split(">=")[0]: line.split(">=")[1] for line in arguments[:-2]})
+
+
+@pytest.fixture
+def old_slicer(install, monkeypatch):
+    """Slicer 5.10, where slicer.packaging is not there yet and torch is."""
+
+    def make(says: bool) -> Util:
+        versions = {"torch": "2.9.0"}
+        util, application = Util(versions, says), types.SimpleNamespace(slicerHome="somewhere")
+        monkeypatch.setattr(install, "installed_version", lambda name: versions.get(name, ""))
+        monkeypatch.setitem(sys.modules, "slicer", types.SimpleNamespace(util=util, app=application))
+        return util
+
+    return make
+
+
+def test_slicer_5_10_asks_and_installs_by_its_own_pip(install, path, old_slicer):
+    util = old_slicer(says=True)
+    install.Requirements(path).ensure()
+    assert util.installed == [["monai>=1.6.1", "pydantic>=2.7"]] and util.constraints == "torch==2.9.0\n"
+    assert "monai>=1.6.1" in util.questions[0]
+
+
+def test_in_slicer_5_10_too_a_person_may_say_no(install, path, old_slicer):
+    util = old_slicer(says=False)
+    with pytest.raises(install.InstallRefused, match="Nothing was installed"):
+        install.Requirements(path).ensure()
+    assert util.installed == []
 
 
 def test_without_slicer_the_installed_distributions_are_looked_at(install, path, monkeypatch):
