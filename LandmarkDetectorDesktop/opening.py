@@ -168,7 +168,13 @@ def _read_mrml(scene: Any, path: Path, name: str) -> None:
     messages = slicer.vtkMRMLMessageCollection()
     scene.SetURL(str(path))
     done = scene.Connect(messages)
-    errors = messages.GetNumberOfMessagesOfType(vtk.vtkCommand.ErrorEvent)
-    if not done or errors:
-        words = " ".join((messages.GetAllMessagesAsString() or "no reason given").split())
-        raise ImageError(f"{name}: not all of the scene could be read ({words}); save it again in Slicer as .mrb.")
+    lost = [node for node in slicer.util.getNodesByClass("vtkMRMLVolumeNode", scene) if node.GetImageData() is None]
+    if lost:
+        names = ", ".join(node.GetName() for node in lost)
+        for node in lost:
+            scene.RemoveNode(node)  # without voxels it cannot be drawn
+        raise ImageError(
+            f"{name}: the voxels of {names} are missing or damaged; the rest is open, save the scene again."
+        )
+    if not done or messages.GetNumberOfMessagesOfType(vtk.vtkCommand.ErrorEvent):
+        raise ImageError(f"{name}: a part of the scene is missing or damaged; the rest is open, save the scene again.")

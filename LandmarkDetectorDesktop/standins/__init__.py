@@ -7,7 +7,7 @@ A module sees these names, and may use no others of Slicer's Qt side:
 ``ctk``
     ctkCollapsibleButton, ctkCollapsibleGroupBox, ctkComboBox, ctkDoubleSpinBox, ctkExpandableWidget,
     ctkFittedTextBrowser, ctkMenuButton, ctkPathLineEdit, ctkDirectoryButton, ctkPushButton, ctkSearchBox,
-    ctkSliderWidget (:mod:`.ctk_widgets`).
+    ctkSliderWidget (:mod:`.ctk_widgets`, :mod:`.ctk_sections`, :mod:`.ctk_paths`).
 ``slicer.*`` widgets
     qMRMLWidget, qMRMLNodeComboBox, qSlicerMarkupsPlaceWidget (:mod:`.mrml_widgets`). All of them may stand in a .ui
     file; a connection ``mrmlSceneChanged(vtkMRMLScene*)`` to ``setMRMLScene(vtkMRMLScene*)`` in it is kept.

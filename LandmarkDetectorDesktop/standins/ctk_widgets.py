@@ -2,167 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from PySide6.QtCore import Property, QEvent, QSize, Qt, Signal
+from PySide6.QtCore import Property, Qt, Signal
 from PySide6.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
-    QFileDialog,
-    QFrame,
-    QGroupBox,
     QHBoxLayout,
     QLineEdit,
     QPushButton,
     QSizePolicy,
     QSlider,
     QTextBrowser,
-    QToolButton,
     QWidget,
 )
 
-
-class ctkCollapsibleButton(QWidget):
-    """A headed section that folds; its content is whatever layout the .ui file gives it."""
-
-    contentsCollapsed = Signal(bool)
-    toggled = Signal(bool)
-    clicked = Signal(bool)
-
-    def __init__(self, *arguments) -> None:
-        text = arguments[0] if arguments and isinstance(arguments[0], str) else ""
-        super().__init__(next((argument for argument in arguments if isinstance(argument, QWidget)), None))
-        self._collapsed = False
-        self._folded: list[QWidget] = []  # what was visible when the section was closed
-        self._header = QToolButton(self)
-        self._header.setObjectName("qt_header")
-        self._header.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self._header.setAutoRaise(True)
-        self._header.setArrowType(Qt.ArrowType.DownArrow)
-        self._header.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self._header.setStyleSheet(
-            "QToolButton {border: 1px solid palette(mid); border-radius: 3px; padding: 3px 6px; text-align: left;"
-            " font-weight: 600; background: palette(button);} QToolButton:hover {background: palette(midlight);}"
-        )
-        self._header.clicked.connect(self._on_header)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
-        self.setText(text)
-
-    def _on_header(self, *_) -> None:
-        self.setCollapsed(not self._collapsed)
-        self.clicked.emit(not self._collapsed)
-
-    def _height(self) -> int:
-        return self._header.sizeHint().height()
-
-    def _place(self) -> None:
-        self.setContentsMargins(0, self._height(), 0, 0)
-        self._header.setGeometry(0, 0, self.width(), self._height())
-
-    def resizeEvent(self, event) -> None:
-        """Keep the header as wide as the section."""
-        super().resizeEvent(event)
-        self._place()
-
-    def changeEvent(self, event: QEvent) -> None:
-        """A new font or style changes the height of the header."""
-        super().changeEvent(event)
-        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
-            self._place()
-
-    def minimumSizeHint(self) -> QSize:
-        """At least the header."""
-        size = super().minimumSizeHint()
-        return QSize(max(size.width(), self._header.minimumSizeHint().width()), max(size.height(), self._height()))
-
-    def sizeHint(self) -> QSize:
-        """The header, and the content unless it is folded."""
-        size = super().sizeHint()
-        height = self._height() if self._collapsed else max(size.height(), self._height())
-        return QSize(max(size.width(), self._header.sizeHint().width()), height)
-
-    def _fold(self) -> None:
-        """Hide what is visible, and keep it in mind."""
-        for child in self.children():
-            if isinstance(child, QWidget) and child is not self._header and not child.isHidden():
-                self._folded.append(child)
-                child.hide()
-
-    def showEvent(self, event) -> None:
-        """A .ui file folds a section before it fills it."""
-        if self._collapsed:
-            self._fold()
-        super().showEvent(event)
-
-    def getText(self) -> str:
-        """The heading."""
-        return self._header.text()
-
-    def setText(self, text: str) -> None:
-        """Set the heading."""
-        self._header.setText(text)
-        self._place()
-
-    def isCollapsed(self) -> bool:
-        """Whether only the heading shows."""
-        return self._collapsed
-
-    def setCollapsed(self, collapsed: bool) -> None:
-        """Fold or unfold."""
-        collapsed = bool(collapsed)
-        if collapsed == self._collapsed:
-            return
-        self._collapsed = collapsed
-        self._header.setArrowType(Qt.ArrowType.RightArrow if collapsed else Qt.ArrowType.DownArrow)
-        if collapsed:
-            self._fold()
-        else:
-            folded, self._folded = self._folded, []
-            for child in folded:
-                child.setVisible(True)
-        self.setMaximumHeight(self._height() if collapsed else 16777215)
-        self.updateGeometry()
-        self.contentsCollapsed.emit(collapsed)
-        self.toggled.emit(not collapsed)
-
-    def _is_checked(self) -> bool:
-        return not self._collapsed
-
-    def _set_checked(self, checked: bool) -> None:
-        self.setCollapsed(not checked)
-
-    text = Property(str, getText, setText)
-    collapsed = Property(bool, isCollapsed, setCollapsed, notify=contentsCollapsed)
-    checked = Property(bool, _is_checked, _set_checked)
-
-
-class ctkCollapsibleGroupBox(QGroupBox):
-    """A group box whose check mark folds it."""
-
-    def __init__(self, *arguments) -> None:
-        super().__init__(*arguments)
-        self.setCheckable(True)
-        self.toggled.connect(self._fold)
-
-    def _fold(self, opened: bool) -> None:
-        for child in self.children():
-            if isinstance(child, QWidget):
-                child.setVisible(opened)
-
-    def showEvent(self, event) -> None:
-        """A .ui file folds a box before it fills it."""
-        self._fold(self.isChecked())
-        super().showEvent(event)
-
-    def isCollapsed(self) -> bool:
-        """Whether only the title shows."""
-        return not self.isChecked()
-
-    def setCollapsed(self, collapsed: bool) -> None:
-        """Fold or unfold."""
-        self.setChecked(not collapsed)
-
-    collapsed = Property(bool, isCollapsed, setCollapsed)
+from LandmarkDetectorDesktop.standins import ctk_paths, ctk_sections
 
 
 class ctkComboBox(QComboBox):
@@ -176,10 +29,6 @@ class ctkComboBox(QComboBox):
         self.setPlaceholderText(text)
 
     defaultText = Property(str, _default_text, setDefaultText)
-
-
-class ctkExpandableWidget(QFrame):
-    """A frame."""
 
 
 class ctkPushButton(QPushButton):
@@ -314,153 +163,14 @@ class ctkSliderWidget(QWidget):
     suffix = Property(str, _get_suffix, setSuffix)
 
 
-class ctkPathLineEdit(QWidget):
-    """A line with a path, and a button that opens a file dialog.
-
-    ``filters`` is a text here, as :func:`LandmarkDetectorDesktop.standins.ui.load_ui` hands it: it asks for folders
-    where it names ``Dirs`` and not ``Files``, and for a new file where it names ``Writable``.
-    """
-
-    currentPathChanged = Signal(str)
-    validInputChanged = Signal(bool)
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._filters = "Files"
-        self._name_filters: list[str] = []
-        self._label = ""
-        self._key = ""
-        self._options = ""
-        self._line = QLineEdit(self)
-        self._line.setObjectName("qt_line")
-        self._button = QToolButton(self)
-        self._button.setObjectName("qt_browse")
-        self._button.setText("…")
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
-        layout.addWidget(self._line, 1)
-        layout.addWidget(self._button)
-        self.setFocusProxy(self._line)
-        self._line.textChanged.connect(self._on_text)
-        self._button.clicked.connect(self.browse)
-
-    def _on_text(self, text: str) -> None:
-        self.currentPathChanged.emit(text)
-        self.validInputChanged.emit(self.isValid())
-
-    def isValid(self) -> bool:
-        """Whether the path is there, or may be made."""
-        path = Path(self._line.text())
-        if not self._line.text():
-            return False
-        return path.parent.is_dir() if "Writable" in self._filters else path.exists()
-
-    def browse(self, *_) -> None:
-        """Ask for a path."""
-        start, filters = self._line.text(), ";;".join(self._name_filters)
-        if "Dirs" in self._filters and "Files" not in self._filters:
-            path = QFileDialog.getExistingDirectory(self, self._label, start)
-        elif "Writable" in self._filters:
-            path = QFileDialog.getSaveFileName(self, self._label, start, filters)[0]
-        else:
-            path = QFileDialog.getOpenFileName(self, self._label, start, filters)[0]
-        if path:
-            self.setCurrentPath(path)
-
-    def addCurrentPathToHistory(self) -> None:
-        """Keeps nothing: paths may name patients."""
-
-    def _get_path(self) -> str:
-        return self._line.text()
-
-    def setCurrentPath(self, path: str) -> None:
-        """Set the path."""
-        self._line.setText(path)
-
-    def _get_filters(self) -> str:
-        return self._filters
-
-    def _set_filters(self, filters: str) -> None:
-        self._filters = str(filters)
-
-    def _get_name_filters(self) -> list[str]:
-        return self._name_filters
-
-    def setNameFilters(self, filters: list[str]) -> None:
-        """What the file dialog offers, e.g. ``["Images (*.nii *.nrrd)"]``."""
-        self._name_filters = list(filters)
-
-    def _get_label(self) -> str:
-        return self._label
-
-    def setLabel(self, text: str) -> None:
-        """The title of the file dialog."""
-        self._label = text
-
-    def _get_key(self) -> str:
-        return self._key
-
-    def setSettingKey(self, key: str) -> None:
-        """Accepted, and nothing is kept: paths may name patients."""
-        self._key = key
-
-    def _get_options(self) -> str:
-        return self._options
-
-    def _set_options(self, options: str) -> None:
-        self._options = str(options)
-
-    currentPath = Property(str, _get_path, setCurrentPath, notify=currentPathChanged)
-    filters = Property(str, _get_filters, _set_filters)
-    nameFilters = Property("QStringList", _get_name_filters, setNameFilters)  # type: ignore[arg-type]
-    label = Property(str, _get_label, setLabel)
-    settingKey = Property(str, _get_key, setSettingKey)
-    options = Property(str, _get_options, _set_options)
-
-
-class ctkDirectoryButton(QPushButton):
-    """A button that shows a folder and asks for another."""
-
-    directoryChanged = Signal(str)
-    directorySelected = Signal(str)
-
-    def __init__(self, *arguments) -> None:
-        super().__init__(*arguments)
-        self._directory = ""
-        self.clicked.connect(self.browse)
-
-    def browse(self, *_) -> None:
-        """Ask for a folder."""
-        folder = QFileDialog.getExistingDirectory(self, "", self._directory)
-        if folder:
-            self.setDirectory(folder)
-            self.directorySelected.emit(folder)
-
-    def _get_directory(self) -> str:
-        return self._directory
-
-    def setDirectory(self, folder: str) -> None:
-        """Set the folder."""
-        if folder != self._directory:
-            self._directory = folder
-            self.setText(folder)
-            self.directoryChanged.emit(folder)
-
-    directory = Property(str, _get_directory, setDirectory, notify=directoryChanged)
-
-
 WIDGETS = (
-    ctkCollapsibleButton,
-    ctkCollapsibleGroupBox,
+    *ctk_sections.WIDGETS,
+    *ctk_paths.WIDGETS,
     ctkComboBox,
-    ctkDirectoryButton,
-    ctkDoubleSpinBox,
-    ctkExpandableWidget,
-    ctkFittedTextBrowser,
-    ctkMenuButton,
-    ctkPathLineEdit,
     ctkPushButton,
+    ctkMenuButton,
+    ctkDoubleSpinBox,
     ctkSearchBox,
+    ctkFittedTextBrowser,
     ctkSliderWidget,
 )

@@ -297,3 +297,18 @@ def test_the_one_slice_volume_that_slicer_reads_itself_lies_where_ours_does(desk
     ours = desktop.open(HEAD)
     theirs = desktop.logics.volumes.AddArchetypeVolume(str(HEAD), "theirs", 0)
     assert to_ras(ours)[:3, [0, 1, 3]] == pytest.approx(to_ras(theirs)[:3, [0, 1, 3]], abs=1e-9)
+
+
+def test_a_scene_whose_voxels_are_missing_opens_without_them_and_says_so(desktop, tmp_path):
+    hands.show_ball(desktop)
+    hands.points(desktop, (1, 2, 3))
+    desktop.save_scene(tmp_path / "whole.mrb")
+    with zipfile.ZipFile(tmp_path / "whole.mrb") as whole, zipfile.ZipFile(tmp_path / "part.mrb", "w") as part:
+        for name in whole.namelist():
+            if not name.endswith(".nrrd"):
+                part.writestr(name, whole.read(name))
+    desktop.open_all([tmp_path / "part.mrb"])
+    assert desktop.dialogs.said[-1][0] == "error"
+    assert "the voxels of ball are missing" in desktop.dialogs.said[-1][1]
+    assert desktop.volume is None
+    assert desktop.scene.GetFirstNodeByClass("vtkMRMLMarkupsFiducialNode") is not None
