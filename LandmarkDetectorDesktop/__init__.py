@@ -6,3 +6,8 @@
 
 Importing this package imports neither Qt nor VTK.
 """
+
+import os
+
+# Qt is named by qtpy, and only PySide6 stands behind it here: what a person has set for other programs must not decide.
+os.environ["QT_API"] = "pyside6"

@@ -30,8 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     if os.environ.get("QT_QPA_PLATFORM", "") == "offscreen":  # before VTK is imported
         os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
-    from PySide6.QtCore import Qt, QTimer
-    from PySide6.QtWidgets import QApplication
+    from qtpy.QtCore import Qt, QTimer
+    from qtpy.QtWidgets import QApplication
 
     application = QApplication([sys.argv[0]])
     application.setApplicationName("LandmarkDetector")

@@ -6,9 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import vtk
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QAction, QActionGroup, QKeySequence
-from PySide6.QtWidgets import QFileDialog, QMenu, QToolBar
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QAction, QActionGroup, QKeySequence
+from qtpy.QtWidgets import QFileDialog, QMenu, QToolBar
 
 from LandmarkDetectorDesktop.help import ABOUT, KEYS
 from LandmarkDetectorDesktop.observations import Observations

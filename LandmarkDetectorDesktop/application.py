@@ -10,8 +10,8 @@ from typing import Any
 
 import slicer
 import vtk
-from PySide6.QtCore import QCoreApplication, Qt, QTimer
-from PySide6.QtWidgets import QApplication, QMessageBox, QWidget
+from qtpy.QtCore import QCoreApplication, Qt, QTimer
+from qtpy.QtWidgets import QApplication, QMessageBox, QWidget
 
 from LandmarkDetectorDesktop import opening, saving
 from LandmarkDetectorDesktop.actions import Actions

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from PySide6.QtWidgets import QMessageBox, QWidget
+from qtpy.QtWidgets import QMessageBox, QWidget
 
 _ICONS = {
     "error": QMessageBox.Icon.Critical,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 
-from PySide6.QtCore import QSettings
+from qtpy.QtCore import QSettings
 
 _folder: tempfile.TemporaryDirectory | None = None
 

@@ -7,8 +7,8 @@ import tempfile
 from typing import TYPE_CHECKING, Any
 
 import slicer
-from PySide6.QtCore import QCoreApplication, QSettings
-from PySide6.QtWidgets import QApplication
+from qtpy.QtCore import QCoreApplication, QSettings
+from qtpy.QtWidgets import QApplication
 
 if TYPE_CHECKING:
     from LandmarkDetectorDesktop.application import Desktop

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Property, QEvent, QSize, Qt, Signal
-from PySide6.QtWidgets import QFrame, QGroupBox, QSizePolicy, QToolButton, QWidget
+from qtpy.QtCore import Property, QEvent, QSize, Qt, Signal
+from qtpy.QtWidgets import QFrame, QGroupBox, QSizePolicy, QToolButton, QWidget
 
 
 class ctkCollapsibleButton(QWidget):

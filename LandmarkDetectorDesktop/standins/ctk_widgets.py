@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Property, Qt, Signal
-from PySide6.QtWidgets import (
+from qtpy.QtCore import Property, Qt, Signal
+from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
     QHBoxLayout,

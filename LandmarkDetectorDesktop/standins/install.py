@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import slicer
 import slicer.util
-from PySide6.QtWidgets import QVBoxLayout
+from qtpy.QtWidgets import QVBoxLayout
 
 from LandmarkDetectorDesktop.standins import ctk_widgets, mrml_widgets, scripted, util
 from LandmarkDetectorDesktop.standins.app import App

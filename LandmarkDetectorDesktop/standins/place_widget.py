@@ -6,8 +6,8 @@ from typing import Any
 
 import slicer
 import vtk
-from PySide6.QtCore import Property, Signal
-from PySide6.QtWidgets import QHBoxLayout, QToolButton, QWidget
+from qtpy.QtCore import Property, Signal
+from qtpy.QtWidgets import QHBoxLayout, QToolButton, QWidget
 
 from LandmarkDetectorDesktop.observations import Observations
 

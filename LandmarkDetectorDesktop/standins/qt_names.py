@@ -1,4 +1,4 @@
-"""The module that a scripted file imports as ``qt``: PySide6's classes under one roof, as PythonQt has them."""
+"""The module that a scripted file imports as ``qt``: Qt's classes under one roof, as PythonQt has them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _ROOMS = ("QtCore", "QtGui", "QtWidgets", "QtUiTools", "QtTest", "QtNetwork", "Q
 
 
 class QtNames(ModuleType):
-    """A module that looks a name up in Qt's libraries when it is first asked for; PySide6 fills them lazily itself."""
+    """A module that looks a name up in Qt's libraries when it is first asked for; they fill theirs lazily too."""
 
     def __init__(self) -> None:
         super().__init__("qt", "Qt's classes, wherever Qt keeps them.")
@@ -19,7 +19,7 @@ class QtNames(ModuleType):
         if not name.startswith("__"):
             for room in _ROOMS:
                 try:
-                    value = getattr(import_module(f"PySide6.{room}"), name)
+                    value = getattr(import_module(f"qtpy.{room}"), name)
                 except AttributeError:
                     continue
                 setattr(self, name, value)

@@ -10,7 +10,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import slicer
-from PySide6.QtWidgets import QVBoxLayout
+from qtpy.QtWidgets import QVBoxLayout
 
 from LandmarkDetectorDesktop.standins.mrml_widgets import qMRMLWidget
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from PySide6.QtCore import QBuffer, QByteArray, QDir, QObject
-from PySide6.QtUiTools import QUiLoader
-from PySide6.QtWidgets import QWidget
+from qtpy.QtCore import QBuffer, QByteArray, QDir, QObject
+from qtpy.QtUiTools import QUiLoader
+from qtpy.QtWidgets import QWidget
 
 from LandmarkDetectorDesktop.standins import ctk_widgets, mrml_widgets
 

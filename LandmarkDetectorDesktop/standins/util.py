@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QCoreApplication, QEventLoop, QTimer
-from PySide6.QtWidgets import QMessageBox
+from qtpy.QtCore import QCoreApplication, QEventLoop, QTimer
+from qtpy.QtWidgets import QMessageBox
 
 from LandmarkDetectorDesktop.standins.ui import child_widgets, load_ui
 

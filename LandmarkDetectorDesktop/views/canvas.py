@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable
 
 import vtk
-from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, QTimer
-from PySide6.QtGui import QImage, QMouseEvent, QPainter, QPaintEvent, QWheelEvent
-from PySide6.QtWidgets import QSizePolicy, QWidget
+from qtpy.QtCore import QEvent, QPointF, QRectF, Qt, QTimer
+from qtpy.QtGui import QImage, QMouseEvent, QPainter, QPaintEvent, QWheelEvent
+from qtpy.QtWidgets import QSizePolicy, QWidget
 from vtk.util.numpy_support import vtk_to_numpy
 
 _BUTTONS = {

@@ -6,7 +6,7 @@ from typing import Any
 
 import slicer
 import vtk
-from PySide6.QtWidgets import QWidget
+from qtpy.QtWidgets import QWidget
 
 from LandmarkDetectorDesktop.observations import Observations
 from LandmarkDetectorDesktop.views.canvas import Canvas

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSlider, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QSlider, QWidget
+
+_MOST_STEPS = 2**30
+"""That a slider has room for."""
 
 
 class SliceBar:
@@ -63,7 +66,11 @@ class SliceBar:
     def show(self, offset: float, low: float, high: float, step: float, axis: str) -> None:
         """Show where the slice stands, in mm; ``axis`` is the letter of the direction or empty."""
         self._low, self._step = low, step if step > 0 else 1.0
-        last = max(round((high - low) / self._step), 0)
+        steps = (high - low) / self._step
+        if not abs(steps) < _MOST_STEPS:
+            self.clear()  # not a number, too: a volume without a thickness
+            return
+        last = max(round(steps), 0)
         self._set(0, last, round((offset - low) / self._step))
         self.slider.setEnabled(last > 0)
         self.label.setText(f"{axis} {offset:.2f} mm".strip())

@@ -6,9 +6,9 @@ from typing import Any
 
 import slicer
 import vtk
-from PySide6.QtCore import QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QPainter
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtCore import QRectF, Qt
+from qtpy.QtGui import QColor, QFont, QPainter
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from LandmarkDetectorDesktop.views.managed import ManagedView
 from LandmarkDetectorDesktop.views.slice_bar import SliceBar

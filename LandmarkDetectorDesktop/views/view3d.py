@@ -6,7 +6,7 @@ from typing import Any
 
 import slicer
 import vtk
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from LandmarkDetectorDesktop.views.managed import ManagedView
 
