@@ -56,7 +56,9 @@ class Person:
         return self.desktop.module_widget.panel
 
     def begin(self) -> None:
-        """Begin with an empty scene, and choices as they are at the start."""
+        """Begin with an empty scene, choices as they are at the start, and the keyboard in this window."""
+        self.desktop.window.raise_()
+        self.desktop.window.activateWindow()
         self.desktop.scene.Clear(0)
         self.answer()
         self.panel.enter()
