@@ -57,12 +57,25 @@ def qt_class(name: str) -> Any:
     return STANDS_FOR.get(name) or next((getattr(module, name) for module in modules if hasattr(module, name)), None)
 
 
-def properties(kind: Any) -> set[str]:
+def properties(kind: Any) -> frozenset[str]:
     """The names that PythonQt reads as values of an instance of a Qt class."""
     if not (isinstance(kind, type) and issubclass(kind, QObject)):
-        return set()
+        return frozenset()
+    return _PROPERTIES.get(kind) or _properties(kind)
+
+
+def _properties(kind: type[QObject]) -> frozenset[str]:
     meta = kind.staticMetaObject
-    return {meta.property(index).name() for index in range(meta.propertyCount())}
+    return frozenset(meta.property(index).name() for index in range(meta.propertyCount()))
+
+
+# Read beforehand: once an object was asked for its metaObject(), that of its class is gone with the object.
+_PROPERTIES = {
+    kind: _properties(kind)
+    for module in (QtWidgets, QtCore, QtGui)
+    for kind in (getattr(module, name) for name in dir(module))
+    if isinstance(kind, type) and issubclass(kind, QObject)
+}
 
 
 def widgets_of_forms(*forms: Path) -> dict[str, Any]:
