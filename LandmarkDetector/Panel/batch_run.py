@@ -41,8 +41,8 @@ class BatchRun:
         self._timer = qt.QTimer()
         self._timer.setInterval(0)
         self._timer.timeout.connect(self._turn)
-        worker.progress.connect(lambda stage, fraction: self._job and self.progressed.emit(stage, fraction))
-        worker.notice.connect(lambda text: self._job and self._notices.append(text))
+        worker.progress.connect(self._on_progress)
+        worker.notice.connect(self._on_notice)
         worker.result.connect(self._on_result)
         worker.failed.connect(self._on_failed)
 
@@ -75,7 +75,7 @@ class BatchRun:
             "bundle": bundle,
             "device": device,
         }
-        self._worker.start()
+        self._worker.warm(bundle, device)
         self._timer.start()
 
     def stop(self) -> None:
@@ -148,6 +148,14 @@ class BatchRun:
             series=job.source.series,
             coordinates=batch.coordinates,
         )
+
+    def _on_progress(self, stage: str, fraction: float) -> None:
+        if self._job is not None:
+            self.progressed.emit(stage, fraction)
+
+    def _on_notice(self, text: str) -> None:
+        if self._job is not None:
+            self._notices.append(text)
 
     def _on_result(self, detection: Any) -> None:
         if self._job is not None:
