@@ -218,6 +218,7 @@ class Panel:
             update_result(into, detection.landmarks)
         else:
             into = create_result(self.scene, detection.landmarks, volume)
+        self._show_volume(volume)
         self.review.choose_node(into)
         self.review.begin()
         told = dict.fromkeys([*self._notices, *detection.notices])
@@ -279,21 +280,31 @@ class Panel:
     # --- the scene
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
-    def _on_node_added(self, _scene, _event, node=None) -> None:
-        if node is not None and node.GetClassName() in _VOLUMES:
-            qt.QTimer.singleShot(0, self._adopt_volume)  # it gets its voxels after this
+    def _on_node_added(self, scene, _event, node=None) -> None:
+        if node is not None and node.GetClassName() in _VOLUMES and not (scene.IsImporting() or scene.IsRestoring()):
+            node_id = node.GetID()
+            qt.QTimer.singleShot(0, lambda: self._adopt_volume(node_id))  # it gets its voxels after this
 
-    def _adopt_volume(self) -> None:
-        """Where nothing was chosen, choose the volume that is there."""
+    def _adopt_volume(self, node_id: str = "") -> None:
+        """Choose a volume for the person: one that was opened and is shown, or any where nothing was chosen.
+
+        What is looked at must be what the person sees; what other modules make and do not show is left alone.
+        """
         if self._closing or not self._begun or self.run.running:
             return
-        if self.input.volume is None:
-            found = [self.scene.GetFirstNodeByClass(name) for name in _VOLUMES]
-            node = next((n for n in found if n is not None and n.GetClassName() in _VOLUMES), None)
-            if node is not None:
-                self.input.choose_volume(node)
+        node = self.scene.GetNodeByID(node_id) if node_id else None
+        if node is not None and self._shown_volume() == node_id:
+            self.input.choose_volume(node)
+        elif self.input.volume is None:
+            found = [node, *(self.scene.GetFirstNodeByClass(name) for name in _VOLUMES)]
+            self.input.choose_volume(next((n for n in found if n is not None and n.GetClassName() in _VOLUMES), None))
         self.input.look()
         self._show_ready()
+
+    def _shown_volume(self) -> str:
+        """Id of the volume in the background of the slice views."""
+        shown = self.scene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+        return (shown.GetBackgroundVolumeID() or "") if shown is not None else ""
 
     def _restore(self) -> None:
         if not self._begun:
@@ -338,10 +349,7 @@ class Panel:
 
     def _show_volume(self, volume) -> None:
         """Have the slice views show what the panel looks at."""
-        shown = self.scene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
-        if volume is None or volume.GetImageData() is None or shown is None:
-            return
-        if shown.GetBackgroundVolumeID() != volume.GetID():
+        if volume is not None and volume.GetImageData() is not None and self._shown_volume() != volume.GetID():
             slicer.util.setSliceViewerLayers(background=volume, fit=True)
 
     @staticmethod

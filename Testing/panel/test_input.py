@@ -115,8 +115,28 @@ def test_the_devices_are_those_that_the_worker_names(person):
     assert [combo.itemData(i) for i in range(2)] == ["auto", "cpu"] and combo.itemText(1).startswith("CPU")
 
 
-def test_a_volume_that_comes_later_does_not_take_the_place_of_the_chosen_one(person):
+def test_a_volume_that_is_opened_later_and_shown_is_the_one_that_is_looked_at(person):
+    person.open(SAMPLE)
+    second = person.desktop.open(PICTURE)
+    person.rest()
+    assert person.panel.input.volume is second
+
+
+def test_a_volume_that_another_module_makes_does_not_take_the_place_of_the_chosen_one(person):
+    import slicer
+
+    first = person.open(SAMPLE)
+    made = person.desktop.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "made")
+    slicer.util.updateVolumeFromArray(made, np.zeros((4, 4, 4)))
+    person.rest()
+    assert person.panel.input.volume is first
+
+
+def test_the_views_show_what_the_person_chooses(person):
     first = person.open(SAMPLE)
     person.desktop.open(PICTURE)
     person.rest()
-    assert person.panel.input.volume is first
+    person.panel.input.choose_volume(first)
+    person.rest()
+    composite = person.desktop.slice_views["Green"].logic.GetSliceCompositeNode()
+    assert composite.GetBackgroundVolumeID() == first.GetID()
