@@ -57,7 +57,6 @@ class Person:
 
     def begin(self) -> None:
         """Begin with an empty scene, choices as they are at the start, and the keyboard in this window."""
-        self.desktop.window.raise_()
         self.desktop.window.activateWindow()
         self.desktop.scene.Clear(0)
         self.answer()
@@ -162,18 +161,18 @@ class Person:
 
     def status(self, label: str) -> str:
         """The word in the status column of a landmark."""
-        return next(row[2].split(maxsplit=1)[1] for row in self.rows if row[0].split()[0] == label)
+        return next(row[2].split(maxsplit=1)[1] for row in self.rows if row[0].split("  ")[0] == label)
 
     @property
     def current(self) -> str:
         """The label of the row that is selected."""
         table = self.widget("reviewTable")
         items = table.selectedItems()
-        return items[0].text().split()[0] if items else ""
+        return items[0].text().split("  ")[0] if items else ""
 
     def choose(self, label: str) -> None:
         """Click the row of a landmark."""
-        self.choose_row(next(r for r, row in enumerate(self.rows) if row[0].split()[0] == label))
+        self.choose_row(next(r for r, row in enumerate(self.rows) if row[0].split("  ")[0] == label))
 
     def choose_row(self, row: int) -> None:
         """Click a row."""
