@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import vtk
+
 from .control_points import is_placed
+
+_MIDDLE = 0.1, 0.9
+"""Part of a slice view, along each side, in which a landmark is well in view as it is."""
 
 
 def jump_to(node: Any, index: int, logic: Any = None) -> bool:
-    """Bring a control point into the middle of all slice views, and turn the cameras to it.
+    """Show a control point in all slice views, and turn the cameras to it.
+
+    A slice view is moved sideways only where the point would lie at its edge or beyond: a picture that leaps with every
+    landmark tires the eyes.
 
     Args:
         node: a Markups node in the scene.
@@ -24,6 +32,22 @@ def jump_to(node: Any, index: int, logic: Any = None) -> bool:
         import slicer
 
         logic = slicer.modules.markups.logic()
-    logic.JumpSlicesToNthPointInMarkup(node.GetID(), index, True)
+    logic.JumpSlicesToNthPointInMarkup(node.GetID(), index, False)
+    place = [0.0, 0.0, 0.0]
+    node.GetNthControlPointPositionWorld(index, place)
+    for number in range(node.GetScene().GetNumberOfNodesByClass("vtkMRMLSliceNode")):
+        view = node.GetScene().GetNthNodeByClass(number, "vtkMRMLSliceNode")
+        if not _is_well_in_view(view, place):
+            view.JumpSliceByCentering(*place)
     logic.FocusCamerasOnNthPointInMarkup(node.GetID(), index)
     return True
+
+
+def _is_well_in_view(view: Any, place: list[float]) -> bool:
+    """Whether a world position, RAS, lies in the middle part of a slice view."""
+    to_view = vtk.vtkMatrix4x4()
+    vtk.vtkMatrix4x4.Invert(view.GetXYToRAS(), to_view)
+    column, row = to_view.MultiplyPoint((*place, 1.0))[:2]
+    width, height = view.GetDimensions()[:2]
+    low, high = _MIDDLE
+    return low * width <= column <= high * width and low * height <= row <= high * height

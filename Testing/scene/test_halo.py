@@ -247,6 +247,19 @@ def test_all_views_go_to_a_landmark_and_stay_where_there_is_none(flat):
     volume_view.close()
 
 
+def test_a_view_that_shows_the_landmark_well_is_not_moved_sideways(flat):
+    world, volume, view = flat
+    node = create_result(world.scene, marks_of(), volume)
+    place, step = node.GetNthControlPointPositionWorld(2), view.node.GetFieldOfView()[0] / 10
+    to_world = view.node.GetSliceToRAS()
+    across = np.array([to_world.GetElement(i, 0) for i in range(3)])
+    for shift, stays in ((step, True), (4.6 * step, False)):
+        view.node.JumpSliceByCentering(*(np.array(place) + shift * across))
+        assert jump_to(node, 2, world.markups)
+        middle = np.array([to_world.GetElement(i, 3) for i in range(3)])
+        assert np.allclose(middle, place + shift * across if stays else place, atol=1e-6)
+
+
 def test_without_a_logic_the_module_is_asked_for_it(flat, monkeypatch):
     from types import SimpleNamespace
 
