@@ -60,14 +60,14 @@ class DetectionRun:
             device: as the library calls it.
 
         Raises:
-            LandmarkDetectorError: there is no room for the voxels.
+            LandmarkDetectorError: there is no room for the voxels, or the worker cannot be started.
         """
         from LandmarkDetectorLib.inference.voxel_file import VoxelFile
 
+        self._worker.start()
         self._file = VoxelFile(image)
         self._steps = self._file.write_steps()
         self._request = (bundle, device)
-        self._worker.start()
         self.progressed.emit("writing", 0.0)
         self._timer.start()
 

@@ -139,6 +139,8 @@ class InputView:
             self._obstacle = _("The volume holds no image yet; load one.")
         else:
             self._compare(volume, bundle)
+        if self.bundles.names() and self.bundles.complaints:
+            self._notice.show("\n".join(filter(None, [self._notice.text, *self.bundles.complaints])), "warning")
 
     def _compare(self, volume, bundle) -> None:
         from LandmarkDetector.Scene.volume_image import image_of_volume

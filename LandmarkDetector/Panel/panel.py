@@ -61,6 +61,7 @@ class Panel:
         self.worker = worker or WorkerProcess()
         self._requirements = requirements
         self._volume: Any = None
+        self._contents: tuple[Any, ...] = ()
         self._bundle = ""
         self._into: Any = None
         self._notices: list[str] = []
@@ -163,6 +164,7 @@ class Panel:
         self._observation = self.scene.AddObserver(self.scene.NodeAddedEvent, self._on_node_added)
 
     def _on_detect(self, *_arguments) -> None:
+        from LandmarkDetector.Scene.volume_image import contents_of
         from LandmarkDetectorLib.core import LandmarkDetectorError
 
         self.input.look()
@@ -174,6 +176,7 @@ class Panel:
         if into is False:
             return
         self._volume, self._bundle, self._into = volume, bundle.name, into
+        self._contents = contents_of(volume)
         self._notices.clear()
         self.placing.cancel()
         self.detect.show_running()
@@ -187,11 +190,19 @@ class Panel:
     def _where_to(self, volume, bundle: str) -> Any:
         """The result that the landmarks go into, ``None`` for a new one, ``False`` when the person would rather not."""
         from LandmarkDetector.Scene.result import is_result, volume_of
+        from LandmarkDetectorLib.core import LandmarkDetectorError
 
         node = self.review.node
         if not is_result(node) or volume_of(node) is not volume or node.GetAttribute(_BUNDLE) != bundle:
             return None
-        if not self.review.review.has_reviewed():
+        review = self.review.review
+        try:
+            reviewed = review is None or review.has_reviewed()
+        except LandmarkDetectorError:
+            review = None
+        if review is None:  # its record is damaged, as the line over the table says: it stays as it is
+            return None
+        if not reviewed:
             return node
         question = _("{name} holds landmarks that were reviewed. Detect again, and…").format(name=node.GetName())
         answers = [(KEEP, _("Keep reviewed ones")), (NEW, _("Make a new result"))]
@@ -206,6 +217,8 @@ class Panel:
 
     def _on_found(self, detection) -> None:
         from LandmarkDetector.Scene.result import create_result, update_result
+        from LandmarkDetector.Scene.volume_image import contents_of
+        from LandmarkDetectorLib.core import LandmarkDetectorError
 
         volume, into = self._volume, self._into
         self._volume = self._into = None
@@ -214,10 +227,17 @@ class Panel:
         if not self._is_here(volume):
             self.detect.message.show(_("The volume was removed meanwhile; its landmarks were dropped."), "warning")
             return
-        if self._is_here(into):
-            update_result(into, detection.landmarks)
-        else:
-            into = create_result(self.scene, detection.landmarks, volume)
+        if contents_of(volume) != self._contents:
+            self.detect.message.show(_("The volume was changed meanwhile; detect again."), "warning")
+            return
+        try:
+            if self._is_here(into):
+                update_result(into, detection.landmarks)
+            else:
+                into = create_result(self.scene, detection.landmarks, volume)
+        except LandmarkDetectorError as error:  # somebody altered the record of the review
+            self.detect.message.show(str(error), "error")
+            return
         self._show_volume(volume)
         self.review.choose_node(into)
         self.review.begin()

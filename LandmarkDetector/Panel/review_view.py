@@ -221,10 +221,12 @@ class ReviewView:
         if self._review is None:
             return []
         try:
-            return list(self._review.rows())
+            rows = list(self._review.rows())
         except LandmarkDetectorError as error:  # somebody altered the node's record
             self._trouble = str(error)
             return []
+        self._trouble = ""
+        return rows
 
     def _sort(self, rows) -> None:
         self._order = [row.point_id for row in ordered(rows, self._data(self._ui.orderCombo))]

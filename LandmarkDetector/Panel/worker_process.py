@@ -19,12 +19,18 @@ _PATIENCE_MS = 2000
 
 
 def python_executable() -> str:
-    """The Python that runs the worker: this one, or the one beside an application that is no Python itself."""
+    """The Python that runs the worker: this one, or the one beside an application that is no Python itself.
+
+    Raises:
+        WorkerError: there is none.
+    """
+    from LandmarkDetectorLib.inference.client import WorkerError
+
     if "python" in Path(sys.executable).name.lower():
         return sys.executable
     found = shutil.which("PythonSlicer")
     if found is None:
-        raise FileNotFoundError("PythonSlicer was not found beside this application; install the application again.")
+        raise WorkerError("PythonSlicer was not found beside this application; install the application again.")
     return found
 
 
@@ -39,7 +45,7 @@ class WorkerProcess:
         self.ready, self.progress, self.notice = Signal(), Signal(), Signal()
         self.result, self.failed = Signal(), Signal()
         self.devices: list[dict[str, str]] = []
-        self._process = None
+        self._process: Any = None
         self._conversation: Any = None
         self._leaving: list[Any] = []
         self._complaints: deque[str] = deque(maxlen=_LINES_KEPT)
@@ -60,7 +66,11 @@ class WorkerProcess:
         return int(self._process.processId()) if self._process is not None else 0
 
     def start(self) -> None:
-        """Start the process, if there is none."""
+        """Start the process, if there is none.
+
+        Raises:
+            LandmarkDetectorError: there is no Python that could run it.
+        """
         if self._process is not None:
             return
         from LandmarkDetectorLib.inference.client import Conversation, worker_command, worker_environment
@@ -81,8 +91,13 @@ class WorkerProcess:
         process.start(program, arguments)
 
     def warm(self, bundle: str, device: str) -> None:
-        """Have a bundle loaded before anybody waits for it."""
-        self.start()
+        """Have a bundle loaded before anybody waits for it; where that cannot be, the first request says so."""
+        from LandmarkDetectorLib.inference.client import WorkerError
+
+        try:
+            self.start()
+        except WorkerError:
+            return
         if not self._conversation.busy:
             self._conversation.load(bundle, device)
 

@@ -80,11 +80,18 @@ class Halo:
         self.model.SetDisplayVisibility(bool(visible))
 
     def update(self) -> None:
-        """Draw what the review says now."""
+        """Draw what the review says now; nothing where its record is damaged, which whoever shows the review says."""
+        from LandmarkDetectorLib.core import LandmarkError
+
         if not self.review.alive:
             self._clear()
             return
-        state, node = self.review.settled(), self.review.node
+        try:
+            state, node = self.review.settled(), self.review.node
+        except LandmarkError:
+            self._drawn, self._slots = [], {}
+            self.model.SetAndObservePolyData(vtk.vtkPolyData())
+            return
         drawn = [
             (key, entry.proposal)
             for key, entry in state.points.items()

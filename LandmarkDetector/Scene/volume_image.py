@@ -70,6 +70,16 @@ def image_of_volume(node: Any, channels: int | None = None) -> Any:
     return Image(mended(array, name), grid, name)
 
 
+def contents_of(node: Any) -> tuple[Any, ...]:
+    """What is equal as long as the volume holds the same voxels at the same places of its own coordinates."""
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    data = node.GetImageData()
+    scalars = None if data is None else data.GetPointData().GetScalars()
+    age = 0 if scalars is None else scalars.GetMTime()  # no two objects have the same
+    return age, *(matrix.GetElement(row, column) for row in range(4) for column in range(4))
+
+
 def _geometry(node: Any, first: tuple[int, ...]) -> tuple[tuple[float, ...], tuple[float, ...], np.ndarray]:
     """Spacing, LPS position of the first voxel (whose IJK is ``first``) and direction cosines."""
     matrix = vtk.vtkMatrix4x4()

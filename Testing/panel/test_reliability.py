@@ -1,0 +1,313 @@
+"""Whatever ends a detection, at whatever moment: nothing is left behind, one sentence says it, the next click works."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from LandmarkDetectorLib.inference import voxel_file
+from Testing.panel.person import HEAD, PICTURE, SAMPLE
+
+GONE = 2.0
+"""Seconds within which nothing of a detection may be left."""
+
+
+@pytest.fixture
+def room(monkeypatch, tmp_path) -> Path:
+    """The one folder in which voxels may lie, so that other programs' do not matter."""
+    folder = tmp_path / "voxels"
+    folder.mkdir()
+    monkeypatch.setattr(voxel_file, "_bases", lambda: [folder])
+    return folder
+
+
+def tree(person) -> list[psutil.Process]:
+    """The worker and all that it started."""
+    if not person.panel.worker.pid:
+        return []
+    worker = psutil.Process(person.panel.worker.pid)
+    return [worker, *worker.children(recursive=True)]
+
+
+def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
+    return [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+
+
+def nodes(person) -> set[str]:
+    scene = person.desktop.scene
+    return {scene.GetNthNode(i).GetID() for i in range(scene.GetNumberOfNodes())}
+
+
+def is_one_sentence(text: str) -> bool:
+    """Whether a person can read it: it begins and ends as a sentence does, and no line of code is in it."""
+    return text.endswith(".") and "\n" not in text and "Traceback" not in text and "Error(" not in text
+
+
+def begin(person, seconds: float) -> None:
+    """Click Detect and let time pass, or less of it where the detection is quicker."""
+    person.click("detectButton")
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and person.panel.run.running:
+        person.rest(1)
+
+
+def cancel_after(person, room: Path, seconds: float) -> bool:
+    """Cancel so many seconds after the click, and look whether anything is left; whether it was still running."""
+    before = nodes(person)
+    begin(person, seconds)
+    if not person.panel.run.running:
+        person.desktop.scene.RemoveNode(person.panel.review.node)
+        return False
+    processes = tree(person)
+    person.click("detectButton")
+    assert person.widget("detectButton").text() == "Detect landmarks" and person.widget("detectButton").isEnabled()
+    assert person.said == "Cancelled; nothing was changed."
+    assert not list(room.iterdir())
+    person.wait_until(lambda: not alive(processes), GONE)
+    person.rest(50)
+    assert nodes(person) == before and person.said == "Cancelled; nothing was changed."
+    return True
+
+
+def test_cancel_soon_later_and_late_leaves_nothing(person, room):
+    person.open(PICTURE, HEAD)
+    person.detect()
+    start = time.monotonic()
+    again = person.detect()
+    warm = time.monotonic() - start
+    person.desktop.scene.RemoveNode(again)
+    hit = [cancel_after(person, room, share * warm) for share in (0.0, 0.4, 0.8)]
+    assert hit[0]
+    person.detect()
+    assert len(person.rows) == 4 and not list(room.iterdir())
+
+
+@pytest.mark.slow
+def test_cancel_at_twenty_random_moments_leaves_nothing(person, room):
+    person.open(SAMPLE)
+    start = time.monotonic()
+    person.detect()
+    cold = time.monotonic() - start + 4
+    person.desktop.scene.RemoveNode(person.panel.review.node)
+    moments = random.Random(3)
+    hit = sum(cancel_after(person, room, cold * moments.random()) for _ in range(20))
+    assert hit >= 8
+    person.detect()
+    assert len(person.rows) == 45 and not list(room.iterdir())
+
+
+def kill_after(person, room: Path, seconds: float) -> bool:
+    before = nodes(person)
+    begin(person, seconds)
+    if not person.panel.run.running or not person.panel.worker.pid:
+        person.panel.run.cancel()
+        return False
+    processes = tree(person)
+    os.kill(processes[0].pid, signal.SIGKILL)
+    person.wait_until(lambda: not person.panel.run.running)
+    person.rest(50)
+    if person.panel.review.node is not None:  # it died before it was asked, and another one answered
+        person.desktop.scene.RemoveNode(person.panel.review.node)
+        person.rest()
+        return False
+    assert "The worker was lost" in person.said and is_one_sentence(person.said), person.said
+    assert nodes(person) == before and not list(room.iterdir()) and not alive(processes)
+    return True
+
+
+def test_a_worker_that_is_killed_while_it_starts_or_works_is_said(person, room):
+    person.open(PICTURE, HEAD)
+    person.panel.worker.end()
+    for seconds in (0.05, 0.6, 2.0):
+        kill_after(person, room, seconds)
+    person.detect()
+    assert len(person.rows) == 4
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_at_ten_random_moments_is_said(person, room):
+    person.open(SAMPLE)
+    moments = random.Random(5)
+    assert sum(kill_after(person, room, 5 * moments.random()) for _ in range(10)) >= 4
+    person.detect()
+    assert len(person.rows) == 45
+
+
+def test_a_worker_that_hangs_is_cancelled_all_the_same(person, room):
+    person.open(SAMPLE)
+    begin(person, 0.5)
+    processes = tree(person)
+    os.kill(processes[0].pid, signal.SIGSTOP)
+    person.rest(200)
+    assert person.panel.run.running
+    person.click("detectButton")
+    person.wait_until(lambda: not alive(processes), GONE)
+    assert person.said == "Cancelled; nothing was changed." and not list(room.iterdir())
+    assert person.widget("detectButton").isEnabled()
+
+
+def test_many_quick_clicks_on_detect_and_cancel_end_in_order(person, room):
+    person.open(PICTURE, HEAD)
+    seen: list[psutil.Process] = []
+    for _ in range(25):
+        person.click("detectButton")
+        seen += tree(person)
+    person.rest()
+    if person.panel.run.running:
+        person.click("detectButton")
+    person.wait_until(lambda: not alive([p for p in seen if p.pid != person.panel.worker.pid]), GONE)
+    assert not list(room.iterdir()) and person.widget("detectButton").text() == "Detect landmarks"
+    assert len(psutil.Process().children()) <= 1
+    person.detect()
+    assert len(person.rows) == 4
+
+
+def test_a_worker_that_cannot_be_started_is_said(person, room, monkeypatch):
+    from LandmarkDetectorLib.inference import client
+
+    person.open(PICTURE, HEAD)
+    person.panel.worker.end()
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "worker_command", lambda python=None: ["/nowhere/python", "-m", "nothing"])
+        person.click("detectButton")
+        person.wait_until(lambda: not person.panel.run.running)
+    assert "The worker was lost while it was starting" in person.said or "lost during" in person.said
+    assert is_one_sentence(person.said) and not list(room.iterdir())
+    person.detect()
+    assert len(person.rows) == 4
+
+
+def test_an_application_without_its_python_says_so(person, room, monkeypatch):
+    from LandmarkDetector.Panel import worker_process
+
+    person.open(PICTURE, HEAD)
+    person.panel.worker.end()
+    with monkeypatch.context() as patch:
+        patch.setattr(worker_process.sys, "executable", "/opt/Slicer/bin/SlicerApp-real")
+        patch.setenv("PATH", "/nowhere")
+        person.click("detectButton")
+        person.wait_until(lambda: not person.panel.run.running, 5)
+    assert "PythonSlicer" in person.said and is_one_sentence(person.said)
+    assert person.widget("detectButton").text() == "Detect landmarks" and not list(room.iterdir())
+
+
+def test_voxels_that_have_no_room_are_said(person, room, monkeypatch):
+    person.open(PICTURE, HEAD)
+    with monkeypatch.context() as patch:
+        patch.setattr(voxel_file, "_room_in", lambda base: 1000)
+        person.click("detectButton")
+        person.rest()
+    assert "free some space" in person.said and is_one_sentence(person.said)
+    assert person.widget("detectButton").text() == "Detect landmarks"
+
+    def full(descriptor: int, data: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(voxel_file, "_write", full)
+        person.click("detectButton")
+        person.wait_until(lambda: not person.panel.run.running)
+    assert "No space left on device" in person.said and is_one_sentence(person.said) and not list(room.iterdir())
+    person.detect()
+    assert len(person.rows) == 4
+
+
+def test_voxels_that_somebody_removes_in_mid_run_are_said(person, room):
+    person.open(PICTURE, HEAD)
+    person.panel.worker.end()  # one that has to start leaves time
+    person.click("detectButton")
+    person.wait_until(lambda: person.panel.run._asked)
+    for file in room.rglob("voxels"):
+        file.unlink()
+    person.wait_until(lambda: not person.panel.run.running)
+    assert "its voxels are no longer there" in person.said and is_one_sentence(person.said)
+    assert not list(room.iterdir())
+
+
+APPLICATION = """
+import sys, time
+from Testing.panel.person import *
+from PySide6.QtWidgets import QApplication
+desktop = open_desktop("PySide6")
+person = Person(desktop)
+person.open(SAMPLE)
+person.click("detectButton")
+stages = []
+person.panel.run.progressed.connect(lambda stage, fraction: stages.append(stage))
+person.wait_until(lambda: sys.argv[1] in stages)
+print(person.panel.worker.pid, person.panel.run._file._home.path, flush=True)
+if sys.argv[2] == "close":
+    desktop.window.close()
+    QApplication.processEvents()
+    desktop.close()
+    sys.exit(0)
+time.sleep(60)
+"""
+
+
+def an_application(stage: str, end: str) -> tuple[subprocess.Popen, psutil.Process, Path]:
+    """An application of its own, in mid-run: its process, its worker, its folder of voxels."""
+    command = [sys.executable, "-c", APPLICATION, stage, end]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    line = process.stdout.readline().split(maxsplit=1)
+    if len(line) != 2:
+        process.kill()
+        raise AssertionError(process.communicate()[1][-2000:])
+    return process, psutil.Process(int(line[0])), Path(line[1].strip())
+
+
+@pytest.mark.parametrize("stage", ["starting", "coarse"])
+def test_an_application_that_is_killed_takes_its_worker_with_it_and_the_next_one_sweeps(stage):
+    process, worker, folder = an_application(stage, "stay")
+    assert folder.is_dir() and worker.is_running()
+    process.kill()
+    process.communicate()
+    start = time.monotonic()
+    while alive([worker]) and time.monotonic() - start < 5:
+        time.sleep(0.02)
+    assert time.monotonic() - start < GONE
+    assert folder.is_dir()
+    voxel_file.sweep()
+    assert not folder.exists()
+
+
+def test_a_window_that_is_closed_in_mid_run_leaves_nothing():
+    process, worker, folder = an_application("coarse", "close")
+    _, complaints = process.communicate(timeout=20)
+    assert process.returncode == 0 and "Traceback" not in complaints, complaints[-2000:]
+    assert not alive([worker]) and not folder.exists()
+
+
+TWICE = """
+import sys
+from Testing.panel.person import *
+for round in range(2):
+    desktop = open_desktop("PySide6")
+    person = Person(desktop)
+    person.open(PICTURE, HEAD)
+    if round:
+        person.detect()
+        assert len(person.rows) == 4
+    else:
+        person.click("detectButton")
+        person.rest(500)
+        pid = person.panel.worker.pid
+    desktop.close()
+import psutil
+assert not psutil.Process().children()
+"""
+
+
+def test_one_desktop_after_the_other_in_one_process_works():
+    done = subprocess.run([sys.executable, "-c", TWICE], check=False, timeout=120, capture_output=True, text=True)
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr[-2000:]
