@@ -93,7 +93,8 @@ class Requirements:
                 self._packaging = importlib.import_module("slicer.packaging")
             except ImportError:
                 slicer = sys.modules.get("slicer")
-                if not hasattr(getattr(slicer, "app", None), "slicerHome"):  # slicer-core, not the application
+                # slicer-core without the application has none of its own Python to install into.
+                if slicer is None or not hasattr(getattr(slicer, "app", None), "slicerHome"):
                     return None
                 from LandmarkDetector.Panel.old_packaging import OldPackaging
 
