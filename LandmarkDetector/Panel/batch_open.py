@@ -29,16 +29,16 @@ def load_for_review(scene, source: Any, files: Sequence[Path]) -> tuple[Any, Any
 
 
 def _volume(scene, source: Any) -> Any:
-    from LandmarkDetectorLib.core import ImageError
+    from LandmarkDetectorLib.core import ImageError, LandmarkDetectorError
 
     if source.path.is_dir():
         return _of_series(scene, source)
     try:
         volume = slicer.util.loadVolume(str(source.path))
     except RuntimeError as error:
-        raise ImageError(
-            f"{source.path.name}: it cannot be loaded ({error}); look whether it is still there."
-        ) from error
+        if isinstance(error.__cause__, LandmarkDetectorError):  # which says why
+            raise error.__cause__ from None
+        raise ImageError(f"{source.path.name}: it cannot be loaded; look whether it is still there.") from error
     return volume
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from LandmarkDetector.Panel.note import Note
+from LandmarkDetector.Panel.note import Note, gathered
 from LandmarkDetector.Panel.parameters import Parameters
 from LandmarkDetector.Panel.texts import _
 
@@ -17,6 +17,9 @@ FORMATS = (
     (".xlsx", _("Spreadsheet (.xlsx)")),
 )
 SYSTEMS = (("LPS", _("LPS: left, posterior, superior")), ("RAS", _("RAS: right, anterior, superior")))
+
+_LONGEST = 200
+"""Bytes of a proposed name; disks take 255, and a suffix comes yet."""
 
 
 class ExportView:
@@ -84,9 +87,18 @@ class ExportView:
             if path.exists() and not self._may_replace(path):
                 return
         try:
-            self._export(node, path, system)
+            with gathered() as notices:
+                self._export(node, path, system)
         except LandmarkDetectorError as error:
             self.message.show(str(error), "error")
+            return
+        self._tell(path, system, notices)
+
+    def _tell(self, path: Path, system: str, notices: list[str]) -> None:
+        """Say what was written, and what the format could not take."""
+        if notices:
+            done = _("Written to {name}, in {system} world coordinates.").format(name=path.name, system=system)
+            self.message.show("\n".join([done, *notices]), "warning")
             return
         done = _("{total} landmarks written to {name}, in {system} world coordinates.")
         self.message.show(done.format(total=self._total, name=path.name, system=system))
@@ -113,4 +125,5 @@ class ExportView:
 def _file_name(name: str) -> str:
     """A node's name as one that every file system takes."""
     kept = "".join("_" if character in '<>:"/\\|?*' or ord(character) < 32 else character for character in name)
+    kept = kept.encode("utf-8", "replace")[:_LONGEST].decode("utf-8", "ignore")
     return kept.strip(" .") or "landmarks"

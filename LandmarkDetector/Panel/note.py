@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 _LOOKS = {
     "plain": "",
     "warning": "QLabel { background-color: #fff3c4; color: #4a3b00; border: 1px solid #e0c050; border-radius: 3px; }",
@@ -33,3 +37,20 @@ class Note:
     def clear(self) -> None:
         """Say nothing."""
         self.show("")
+
+
+@contextmanager
+def gathered() -> Iterator[list[str]]:
+    """What the library warns of meanwhile, one sentence each.
+
+    It is for the person, and for no log: it may name a file, and so a patient.
+    """
+    from LandmarkDetectorLib.core import LandmarkDetectorWarning
+
+    told: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", LandmarkDetectorWarning)
+        try:
+            yield told
+        finally:
+            told += [str(w.message) for w in caught if issubclass(w.category, LandmarkDetectorWarning)]

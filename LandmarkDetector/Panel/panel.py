@@ -19,6 +19,7 @@ from LandmarkDetector.Panel.detection import DetectionRun
 from LandmarkDetector.Panel.dialogs import Dialogs
 from LandmarkDetector.Panel.export_view import ExportView
 from LandmarkDetector.Panel.input_view import InputView
+from LandmarkDetector.Panel.note import gathered
 from LandmarkDetector.Panel.parameters import Parameters
 from LandmarkDetector.Panel.placing import Placing
 from LandmarkDetector.Panel.review_view import ReviewView
@@ -200,10 +201,8 @@ class Panel:
             reviewed = review is None or review.has_reviewed()
         except LandmarkDetectorError:
             review = None
-        if review is None:  # its record is damaged, as the line over the table says: it stays as it is
-            return None
-        if not reviewed:
-            return node
+        if review is None or not reviewed:  # a damaged record, of which the line over the table tells, stays as it is
+            return None if review is None else node
         question = _("{name} holds landmarks that were reviewed. Detect again, and…").format(name=node.GetName())
         answers = [(KEEP, _("Keep reviewed ones")), (NEW, _("Make a new result"))]
         answer = self.dialogs.ask(_("Detect again"), question, answers)
@@ -289,10 +288,13 @@ class Panel:
         from LandmarkDetectorLib.core import LandmarkDetectorError
 
         try:
-            volume, node = load_for_review(self.scene, source, files)
+            with gathered() as notices:
+                volume, node = load_for_review(self.scene, source, files)
         except LandmarkDetectorError as error:
             self.batch.message.show(str(error), "error")
             return
+        if notices:
+            self.batch.message.show("\n".join(notices), "warning")
         self.input.choose_volume(volume)
         self.review.choose_node(node)
         self.review.begin()

@@ -64,7 +64,12 @@ def write_spreadsheet(landmarks: LandmarkSet, path: Path, *, coordinate_system: 
     sheet.freeze_panes = "B2"
     _fill(book.create_sheet(ABOUT), _about(landmarks, coordinate_system), path)
     packed = io.BytesIO()
-    book.save(packed)
+    try:
+        book.save(packed)
+    except OSError as error:  # openpyxl puts the sheets into temporary files first
+        raise LandmarkFileError(
+            f"{shown(path)}: the folder for temporary files takes no more ({error.strerror}); free some space there."
+        ) from error
     with atomic_write(path) as stream:
         stream.write(packed.getvalue())
 

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from LandmarkDetectorLib.inference import voxel_file
+from Testing.panel import own_process
 from Testing.panel.person import HEAD, PICTURE, SAMPLE
 
 GONE = 2.0
@@ -233,31 +234,19 @@ def test_voxels_that_somebody_removes_in_mid_run_are_said(person, room):
     assert not list(room.iterdir())
 
 
-APPLICATION = """
-import sys, time
-from Testing.panel.person import *
-from PySide6.QtWidgets import QApplication
-desktop = open_desktop("PySide6")
-person = Person(desktop)
+IN_MID_RUN = """
 person.open(SAMPLE)
 person.click("detectButton")
 stages = []
 person.panel.run.progressed.connect(lambda stage, fraction: stages.append(stage))
 person.wait_until(lambda: sys.argv[1] in stages)
 print(person.panel.worker.pid, person.panel.run._file._home.path, flush=True)
-if sys.argv[2] == "close":
-    desktop.window.close()
-    QApplication.processEvents()
-    desktop.close()
-    sys.exit(0)
-time.sleep(60)
 """
 
 
-def an_application(stage: str, end: str) -> tuple[subprocess.Popen, psutil.Process, Path]:
+def in_mid_run(stage: str, then: str) -> tuple[subprocess.Popen[str], psutil.Process, Path]:
     """An application of its own, in mid-run: its process, its worker, its folder of voxels."""
-    command = [sys.executable, "-c", APPLICATION, stage, end]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = own_process.begin(IN_MID_RUN + then, stage)
     assert process.stdout is not None
     line = process.stdout.readline().split(maxsplit=1)
     if len(line) != 2:
@@ -268,7 +257,7 @@ def an_application(stage: str, end: str) -> tuple[subprocess.Popen, psutil.Proce
 
 @pytest.mark.parametrize("stage", ["starting", "coarse"])
 def test_an_application_that_is_killed_takes_its_worker_with_it_and_the_next_one_sweeps(stage):
-    process, worker, folder = an_application(stage, "stay")
+    process, worker, folder = in_mid_run(stage, "time.sleep(60)")
     assert folder.is_dir() and worker.is_running()
     process.kill()
     process.communicate()
@@ -281,33 +270,74 @@ def test_an_application_that_is_killed_takes_its_worker_with_it_and_the_next_one
     assert not folder.exists()
 
 
-def test_a_window_that_is_closed_in_mid_run_leaves_nothing():
-    process, worker, folder = an_application("coarse", "close")
-    _, complaints = process.communicate(timeout=20)
+CLOSED = """
+desktop.window.close()
+person.rest()
+desktop.close()
+"""
+RELOADED = """
+base = sys.modules["slicer.ScriptedLoadableModule"].ScriptedLoadableModuleWidget
+base.onReload = lambda self: None  # Slicer's loads the file again
+desktop.module_widget.onReload()
+from LandmarkDetectorDesktop.application import MODULE
+desktop.module_widget = desktop.installation.load(MODULE).widget
+desktop.scene.Clear(0)
+person.rest()
+person.answer()
+person.open(PICTURE, HEAD)
+person.detect()
+assert len(person.rows) == 4
+desktop.close()
+"""
+ANOTHER = """
+desktop.close()
+desktop = open_desktop("PySide6")
+person = Person(desktop)
+person.open(PICTURE, HEAD)
+person.detect()
+assert len(person.rows) == 4
+desktop.close()
+"""
+
+
+@pytest.mark.parametrize("end", [CLOSED, RELOADED, ANOTHER], ids=["closed", "reloaded", "another one"])
+def test_an_application_that_ends_or_reloads_in_mid_run_leaves_nothing(end):
+    process, worker, folder = in_mid_run("coarse", end)
+    _, complaints = process.communicate(timeout=60)
     assert process.returncode == 0 and "Traceback" not in complaints, complaints[-2000:]
     assert not alive([worker]) and not folder.exists()
 
 
-TWICE = """
-import sys
-from Testing.panel.person import *
-for round in range(2):
-    desktop = open_desktop("PySide6")
-    person = Person(desktop)
-    person.open(PICTURE, HEAD)
-    if round:
-        person.detect()
-        assert len(person.rows) == 4
-    else:
-        person.click("detectButton")
-        person.rest(500)
-        pid = person.panel.worker.pid
-    desktop.close()
-import psutil
-assert not psutil.Process().children()
+FULL = """
+import resource
+folder = Path(sys.argv[1])
+person.begin_review()
+files = [folder / f"points{suffix}" for suffix in (".mrk.json", ".fcsv", ".csv", ".xlsx")]
+for file in files:
+    assert "written to" in export(file.name[6:], "LPS", file)
+desktop.save_scene(folder / "scene.mrb")
+before = {file.name: file.read_bytes() for file in folder.iterdir()}
+resource.setrlimit(resource.RLIMIT_FSIZE, (64, resource.RLIM_INFINITY))
+for file in files:
+    print(export(file.name[6:], "RAS", file))
+desktop.try_save(folder / "scene.mrb")
+print(desktop.dialogs.said[-1][1])
+desktop.scene.RemoveNode(person.panel.review.node)
+person.click("detectButton")
+person.wait_until(lambda: not person.panel.run.running)
+print(person.said)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+assert before == {file.name: file.read_bytes() for file in folder.iterdir()}
+person.detect()
+assert len(person.rows) == 45
+desktop.close()
 """
 
 
-def test_one_desktop_after_the_other_in_one_process_works():
-    done = subprocess.run([sys.executable, "-c", TWICE], check=False, timeout=120, capture_output=True, text=True)
-    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr[-2000:]
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit of file size can be set")
+def test_a_disk_that_takes_no_more_leaves_every_old_file_and_a_sentence_each(tmp_path):
+    out, complaints = own_process.run(FULL, tmp_path)
+    told = out.splitlines()
+    assert len(told) == 6 and all(is_one_sentence(line) for line in told), out
+    names = ["points.mrk.json", "points.fcsv", "points.csv", "points.xlsx", "scene.mrb", "NU_J"]
+    assert [line.split(":")[0] for line in told] == names and "Traceback" not in complaints
