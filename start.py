@@ -44,6 +44,7 @@ LIBRARIES = {  # what a wheel may expect of the system, and the Debian package t
     "libgl.so.1": "libgl1",
     "libegl.so.1": "libegl1",
     "libglib-2.0.so.0": "libglib2.0-0",
+    "libgthread-2.0.so.0": "libglib2.0-0",
     "libopengl.so.0": "libopengl0",
     "libfontconfig.so.1": "libfontconfig1",
     "libfreetype.so.6": "libfreetype6",
@@ -56,6 +57,7 @@ LIBRARIES = {  # what a wheel may expect of the system, and the Debian package t
     "libx11.so.6": "libx11-6",
     "libxt.so.6": "libxt6",
     "libxkbcommon.so.0": "libxkbcommon0",
+    "libxcb-util.so.1": "libxcb-util1",
     # What a window of Qt needs comes at once, since it never lacks alone.
     **dict.fromkeys(
         [f"libxcb-{name}" for name in ("cursor.so.0", "icccm.so.4", "image.so.0", "keysyms.so.1", "randr.so.0")]
@@ -167,16 +169,16 @@ class Environment:
         self.begun.write_text("This set-up has not ended; start.py makes .venv anew.\n", encoding="utf-8")
         self.pip("setuptools")  # pinned as well, hence no isolated build that would fetch the newest
         self.pip("--no-build-isolation", "--editable", f"{self.root}[{','.join(extras)}]")
+        self.begun.unlink()  # what pip does is done: if the system lacks something, the next start goes on from here
         self.check_imports()
         stamp = {"fingerprint": self.fingerprint(), "extras": extras, "packages": self.distributions()}
         self.stamp.write_text(json.dumps(stamp, indent=1), encoding="utf-8")
-        self.begun.unlink()
         say(f"Set up in {time.monotonic() - started:.0f} s.")
 
     def make(self) -> None:
         """An empty .venv with pip in place of whatever stands there."""
         if importlib.util.find_spec("ensurepip") is None or importlib.util.find_spec("venv") is None:
-            install_system_package("python{}.{}-venv".format(*sys.version_info[:2]), "Python's venv")
+            install_system_packages(["python{}.{}-venv".format(*sys.version_info[:2])], "Python's venv is missing")
         if self.folder.exists():
             say("Removing a .venv that is incomplete or of another Python.")
             shutil.rmtree(self.folder)
@@ -210,37 +212,55 @@ class Environment:
     def check_imports(self) -> None:
         """Import what was installed, so that a missing system library is named now and not in a traceback later."""
         imports = IMPORTS + (APP_IMPORTS if (self.packages / "PySide6").is_dir() else "")
-        for _ in LIBRARIES:
+        asked: set[str] = set()
+        while True:
             result = subprocess.run([str(self.python), "-c", imports], capture_output=True, text=True)
             if result.returncode == 0:
                 return
-            library = re.search(r"(\S+\.so[.\d]*): cannot open shared object file", result.stderr)
-            package = LIBRARIES.get(library.group(1).lower()) if library else None
-            if package is None:
+            named = re.search(r"(\S+\.so[.\d]*): cannot open shared object file", result.stderr)
+            libraries = self.lacking_libraries(named.group(1)) if named else []
+            packages = sorted({package for name in libraries for package in LIBRARIES[name.lower()].split()})
+            if asked.issuperset(packages):
+                self.begun.touch()  # it is nothing that the system lacks; a package may be damaged
                 reason = (result.stderr.strip().splitlines() or ["no reason given"])[-1]
                 raise SetUpError(f"The installed packages cannot be imported: {reason}")
-            install_system_package(package, package)
-        raise SetUpError("System libraries are missing still; see the messages above.")
+            install_system_packages(packages, f"System libraries are missing ({', '.join(libraries)})")
+            asked.update(packages)
+
+    def lacking_libraries(self, named: str) -> list[str]:
+        """The missing library that an import named, the first it met, and all others that Qt lacks; known ones only."""
+        names = [named]
+        qt = self.packages / "PySide6"
+        parts = [*qt.glob("*.abi3.so"), *qt.glob("Qt/plugins/platforms/libqxcb.so")]
+        if parts and shutil.which("ldd"):
+            found = subprocess.run(["ldd", *map(str, parts)], capture_output=True, text=True).stdout
+            names += re.findall(r"(\S+) => not found", found)
+        return sorted(name for name in set(names) if name.lower() in LIBRARIES)
 
 
-def install_system_package(package: str, what: str) -> None:
-    """Install a Debian package where we may, else say the line that does.
+def install_system_packages(packages: list[str], lack: str) -> None:
+    """Install Debian packages where we may, else say the line that does.
+
+    Args:
+        packages: their names.
+        lack: what is missing, as the beginning of a sentence.
 
     Raises:
         SetUpError: this is not Debian, or we are not root, or apt-get failed.
     """
     if not (sys.platform.startswith("linux") and shutil.which("apt-get")):
-        raise SetUpError(f"{what} is missing: install it with this system's package manager, then start again.")
-    line = f"apt-get install -y --no-install-recommends {package}"
+        raise SetUpError(f"{lack}: install it with this system's package manager, then start again.")
+    line = " ".join(["apt-get install -y --no-install-recommends", *packages])
     if os.geteuid() != 0:
-        raise SetUpError(f"{what} is missing: run `sudo {line}`, then start again.")
-    say(f"Installing the system package {package}.")
+        run = f"`sudo {line}`" if shutil.which("sudo") else f"`{line}` as root"
+        raise SetUpError(f"{lack}: run {run}, then start again.")
+    say(f"Installing from the system: {' '.join(packages)}.")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (["apt-get", "update", "-qq"], line.split()):
         result = subprocess.run(command, capture_output=True, text=True, env=environment)
     if result.returncode:
         reason = (result.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise SetUpError(f"{what} is missing and `{line}` failed: {reason}")
+        raise SetUpError(f"{lack}, and `{line}` failed: {reason}")
     importlib.invalidate_caches()
 
 

@@ -188,7 +188,7 @@ def test_what_pip_says_becomes_one_sentence(start: ModuleType, words: str, expec
     assert expected in start.explain(words, Path("setup.log"))
 
 
-def fake_system(monkeypatch: pytest.MonkeyPatch, start: ModuleType, *, uid: int, apt: bool, code: int = 0) -> list:
+def fake_system(monkeypatch, start: ModuleType, *, uid: int, has: tuple[str, ...], code: int = 0) -> list:
     ran: list[list[str]] = []
 
     def run(command: list[str], **_: object) -> SimpleNamespace:
@@ -197,48 +197,107 @@ def fake_system(monkeypatch: pytest.MonkeyPatch, start: ModuleType, *, uid: int,
 
     monkeypatch.setattr(start.sys, "platform", "linux")
     monkeypatch.setattr(start.os, "geteuid", lambda: uid, raising=False)
-    monkeypatch.setattr(start.shutil, "which", lambda name: "apt-get" if apt and name == "apt-get" else None)
+    monkeypatch.setattr(start.shutil, "which", lambda name: name if name in has else None)
     monkeypatch.setattr(start.subprocess, "run", run)
     return ran
 
 
-def test_a_missing_system_package_is_named_with_the_line_that_installs_it(monkeypatch, start: ModuleType) -> None:
-    ran = fake_system(monkeypatch, start, uid=1000, apt=True)
-    with pytest.raises(start.SetUpError, match="sudo apt-get install -y --no-install-recommends python3.11-venv"):
-        start.install_system_package("python3.11-venv", "Python's venv")
+@pytest.mark.parametrize(
+    ("has", "expected"),
+    [
+        (("apt-get", "sudo"), "run `sudo apt-get install -y --no-install-recommends python3.11-venv`, then"),
+        (("apt-get",), "run `apt-get install -y --no-install-recommends python3.11-venv` as root, then"),
+    ],
+)
+def test_a_missing_system_package_is_named_with_the_line_that_installs_it(
+    monkeypatch, start: ModuleType, has: tuple[str, ...], expected: str
+) -> None:
+    ran = fake_system(monkeypatch, start, uid=1000, has=has)
+    with pytest.raises(start.SetUpError, match=f"venv is missing: {expected}"):
+        start.install_system_packages(["python3.11-venv"], "Python's venv is missing")
     assert ran == []
 
 
 def test_root_on_debian_gets_it_installed(monkeypatch, start: ModuleType) -> None:
-    ran = fake_system(monkeypatch, start, uid=0, apt=True)
-    start.install_system_package("libgomp1", "libgomp1")
-    assert ran == [["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "--no-install-recommends", "libgomp1"]]
+    ran = fake_system(monkeypatch, start, uid=0, has=("apt-get",))
+    start.install_system_packages(["libgl1", "libgomp1"], "Libraries are missing")
+    assert ran[0] == ["apt-get", "update", "-qq"]
+    assert ran[1:] == [["apt-get", "install", "-y", "--no-install-recommends", "libgl1", "libgomp1"]]
 
 
 def test_an_installation_that_fails_says_why(monkeypatch, start: ModuleType) -> None:
-    fake_system(monkeypatch, start, uid=0, apt=True, code=100)
-    with pytest.raises(start.SetUpError, match="no such package"):
-        start.install_system_package("libgomp1", "libgomp1")
+    fake_system(monkeypatch, start, uid=0, has=("apt-get",), code=100)
+    with pytest.raises(start.SetUpError, match="Libraries are missing, and `apt-get .*` failed: E: no such package"):
+        start.install_system_packages(["libgomp1"], "Libraries are missing")
 
 
 def test_elsewhere_the_person_is_told_what_is_missing(monkeypatch, start: ModuleType) -> None:
-    fake_system(monkeypatch, start, uid=0, apt=False)
-    with pytest.raises(start.SetUpError, match="libgomp1 is missing: install it"):
-        start.install_system_package("libgomp1", "libgomp1")
+    fake_system(monkeypatch, start, uid=0, has=())
+    with pytest.raises(start.SetUpError, match="Libraries are missing: install"):
+        start.install_system_packages(["libgomp1"], "Libraries are missing")
+
+
+GOMP = "ImportError: libgomp.so.1: cannot open shared object file: No such file or directory"
+GL = "ImportError: libGL.so.1: cannot open shared object file: No such file or directory"
+
+
+def imports_that_end(monkeypatch, start: ModuleType, *errors: str, ldd: str = "") -> list[list[str]]:
+    """Replace the imports by their errors, one an attempt, and what installs packages by the list returned."""
+    answers, asked = iter(errors), []
+
+    def run(command: list[str], **_: object) -> SimpleNamespace:
+        stderr = "" if command[0] == "ldd" else next(answers)
+        return SimpleNamespace(returncode=1 if stderr else 0, stderr=stderr, stdout=ldd)
+
+    monkeypatch.setattr(start.subprocess, "run", run)
+    monkeypatch.setattr(start.shutil, "which", lambda name: name)
+    monkeypatch.setattr(start, "install_system_packages", lambda packages, lack: asked.append(packages))
+    return asked
 
 
 def test_a_missing_library_is_found_by_its_package(monkeypatch, start: ModuleType, project: Path) -> None:
-    answers = iter(["ImportError: libgomp.so.1: cannot open shared object file: No such file or directory", ""])
-    asked: list[str] = []
-
-    def run(*_: object, **__: object) -> SimpleNamespace:
-        stderr = next(answers)
-        return SimpleNamespace(returncode=1 if stderr else 0, stderr=stderr)
-
-    monkeypatch.setattr(start.subprocess, "run", run)
-    monkeypatch.setattr(start, "install_system_package", lambda package, what: asked.append(package))
+    asked = imports_that_end(monkeypatch, start, GOMP, "")
     start.Environment(project).check_imports()
-    assert asked == ["libgomp1"]
+    assert asked == [["libgomp1"]]
+
+
+def test_all_that_the_window_lacks_is_asked_for_at_once(monkeypatch, start: ModuleType, project: Path) -> None:
+    environment = start.Environment(project)
+    (environment.packages / "PySide6").mkdir(parents=True)
+    (environment.packages / "PySide6" / "QtGui.abi3.so").touch()
+    lines = ("libGL.so.1 => not found", "libdbus-1.so.3 => not found", "libc.so.6 => /lib/libc.so.6 (0x1)")
+    ours = "libQt6Core.so.6 => not found"  # a wheel's own, not the system's
+    asked = imports_that_end(monkeypatch, start, GL, "", ldd="\n\t".join(["QtGui.abi3.so:", *lines, ours]))
+    environment.check_imports()
+    assert asked == [["libdbus-1-3", "libgl1"]]
+
+
+@pytest.mark.parametrize("errors", [("ValueError: damaged",), (GOMP, GOMP)])
+def test_what_no_system_package_mends_is_made_anew(
+    monkeypatch, start: ModuleType, project: Path, errors: tuple[str, ...]
+) -> None:
+    environment = start.Environment(project)
+    environment.folder.mkdir()
+    imports_that_end(monkeypatch, start, *errors)
+    with pytest.raises(start.SetUpError, match="cannot be imported"):
+        environment.check_imports()
+    assert environment.begun.exists()
+
+
+def test_what_was_downloaded_stays_when_only_the_system_lacks_something(
+    monkeypatch, start: ModuleType, environment
+) -> None:
+    def lack() -> None:
+        raise start.SetUpError("System libraries are missing.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(environment, "check_imports", lack)
+        with pytest.raises(start.SetUpError):
+            environment.set_up(("report",))
+    assert not environment.is_ready(("report",))
+    environment.set_up(("report",))
+    assert environment.made == 1
+    assert environment.is_ready(("report",))
 
 
 @pytest.mark.parametrize("version", [(3, 9, 18), (3, 14, 0)])
