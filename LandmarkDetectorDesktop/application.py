@@ -217,6 +217,7 @@ class Desktop:
         Raises:
             LandmarkDetectorError: it cannot be read; one sentence that says why.
         """
+        self.window.statusBar().clearMessage()  # it may still speak of what was opened before
         is_scene = opening.kind_of(Path(path)) == "scene"
         node = opening.open_path(self.logics, path, self._note)
         if is_scene:

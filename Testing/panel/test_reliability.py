@@ -172,6 +172,41 @@ def test_many_quick_clicks_on_detect_and_cancel_end_in_order(person, room):
     assert len(person.rows) == 4
 
 
+def test_a_worker_that_is_killed_in_mid_batch_costs_one_image(person, tmp_path):
+    for number in range(3):
+        (tmp_path / f"{number}.mha").write_bytes(PICTURE.read_bytes())
+    begin_batch(person, tmp_path, tmp_path / "out")
+    person.wait_until(lambda: person.panel.batch_run._job is not None)
+    os.kill(person.panel.worker.pid, signal.SIGKILL)
+    person.wait_until(lambda: not person.panel.batch_run.running)
+    rows = person.widget("batchTable")
+    assert "lost" in rows.item(0, 2).text() and [rows.item(r, 1).text() for r in (1, 2)] == ["4 of 4"] * 2
+    assert sorted(file.name for file in (tmp_path / "out").glob("*.csv")) == ["1.csv", "2.csv", "summary.csv"]
+
+
+@pytest.mark.parametrize("trouble", ["a file", "in a file", "no images", "a strange summary"])
+def test_a_batch_that_cannot_begin_leaves_a_sentence(person, tmp_path, trouble):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "one.mha").write_bytes(PICTURE.read_bytes())
+    (tmp_path / "file").write_bytes(b"a letter")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "summary.csv").write_bytes(b"a budget")
+    results = {"a file": "file", "in a file": "file/deep", "a strange summary": "out"}.get(trouble, "new")
+    begin_batch(person, tmp_path / ("nowhere" if trouble == "no images" else "images"), tmp_path / results)
+    person.wait_until(lambda: not person.panel.batch_run.running)
+    told = person.widget("batchMessage").text()
+    assert is_one_sentence(told) and str(tmp_path) not in told, told
+    assert (tmp_path / "file").read_bytes() == b"a letter" and (tmp_path / "out" / "summary.csv").stat().st_size == 8
+    assert person.widget("batchButton").text() == "Start the batch" and person.widget("batchButton").isEnabled()
+
+
+def begin_batch(person, images: Path, results: Path) -> None:
+    person.panel.input.choose_bundle(HEAD)
+    person.answer(open_folder=[str(images), str(results)])
+    for name in ("batchInputButton", "batchOutputButton", "batchButton"):
+        person.press(name)
+
+
 def test_a_worker_that_cannot_be_started_is_said(person, room, monkeypatch):
     from LandmarkDetectorLib.inference import client
 

@@ -24,6 +24,8 @@ from Testing.panel.test_reliability import is_one_sentence
 FORMATS = (".mrk.json", ".fcsv", ".csv", ".xlsx")
 TO_RAS = np.array([-1.0, -1.0, 1.0])
 EXACT = 1e-6
+ONE_BINDING = pytest.mark.parametrize("application", ["PySide6"], indirect=True)
+"""For what takes long and asks nothing of Qt."""
 
 
 @pytest.fixture(autouse=True)
@@ -156,9 +158,6 @@ def test_a_hardened_result_stays_where_it_is_and_is_exported_there(person, tmp_p
     assert np.abs(by_slicer(path) - world).max() < EXACT
 
 
-ORIENTATIONS = ["RAI", "PSL", "ASR"]
-
-
 def reoriented(folder: Path, code: str, suffix: str) -> Path:
     image = sitk.DICOMOrient(sitk.ReadImage(str(SAMPLE)), code)
     path = folder / f"{code}{suffix}"
@@ -166,6 +165,7 @@ def reoriented(folder: Path, code: str, suffix: str) -> Path:
     return path
 
 
+@ONE_BINDING
 @pytest.mark.parametrize(("code", "suffix"), [("PSL", ".nrrd"), ("ASR", ".nii.gz")])
 def test_a_copy_with_other_axes_has_its_landmarks_at_the_same_places(person, tmp_path, code, suffix):
     node = person.begin_review()
@@ -177,6 +177,7 @@ def test_a_copy_with_other_axes_has_its_landmarks_at_the_same_places(person, tmp
     assert np.nanmean(distance) <= 0.1, distance
 
 
+@ONE_BINDING
 @pytest.mark.slow
 def test_any_order_and_direction_of_axes_has_its_landmarks_at_the_same_places(person, tmp_path):
     from itertools import permutations, product
@@ -193,6 +194,7 @@ def test_any_order_and_direction_of_axes_has_its_landmarks_at_the_same_places(pe
     assert len(worst) == 48 and max(worst.values()) <= 0.1, worst
 
 
+@ONE_BINDING
 def test_a_resampled_oblique_anisotropic_copy_has_its_landmarks_at_the_same_places(person, tmp_path):
     node = person.begin_review()
     before = places(node)
@@ -321,6 +323,7 @@ def test_a_file_that_is_no_list_is_refused_in_a_sentence(person, tmp_path, said,
     assert person.desktop.scene.GetNumberOfNodes() == before and str(tmp_path) not in said[0][1]
 
 
+@ONE_BINDING
 def test_ten_thousand_points_are_opened_reviewed_and_saved(person, tmp_path):
     values = np.random.default_rng(0).normal(size=(10_000, 3)) * 50
     points = [point(f"L{i}", list(at), id=str(i)) for i, at in enumerate(values.tolist())]
