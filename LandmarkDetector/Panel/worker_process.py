@@ -48,6 +48,7 @@ class WorkerProcess:
         self._process: Any = None
         self._conversation: Any = None
         self._leaving: list[Any] = []
+        self._folders: set[str] = set()
         self._complaints: deque[str] = deque(maxlen=_LINES_KEPT)
 
     @property
@@ -81,12 +82,13 @@ class WorkerProcess:
             environment.insert(name, value)
         process = qt.QProcess()
         process.setProcessEnvironment(environment)
-        self._process = process
+        self._process, self._folders = process, set()
         self._conversation = Conversation(lambda data: self._send(process, data), _Ear(self), self.end)
+        told = (process, self._conversation, self._folders)
         process.readyReadStandardOutput.connect(lambda *_: self._read(process))
         process.readyReadStandardError.connect(lambda *_: self._read_complaints(process))
-        process.errorOccurred.connect(lambda *_: self._after_error(process))
-        process.finished.connect(lambda *_: self._finished(process))
+        process.errorOccurred.connect(lambda *_: self._after_error(*told))
+        process.finished.connect(lambda *_: self._finished(*told))
         self._complaints.clear()
         process.start(program, arguments)
 
@@ -112,6 +114,7 @@ class WorkerProcess:
         ``options``: ``series`` and ``coordinates``, as the conversation has them.
         """
         self.start()
+        self._folders.update(os.path.dirname(os.path.abspath(output)) for output in outputs)
         self._conversation.detect_file(image, outputs, bundle, device, **options)
 
     def end(self) -> None:
@@ -147,17 +150,24 @@ class WorkerProcess:
         text = process.readAllStandardError().data().decode("utf-8", "replace")
         self._complaints.extend(text.splitlines())
 
-    def _after_error(self, process) -> None:
+    def _after_error(self, process, conversation: Any, folders: set[str]) -> None:
         if process.state() == qt.QProcess.NotRunning:  # it did not even start: then finished never comes
-            self._finished(process)
+            self._finished(process, conversation, folders)
 
-    def _finished(self, process) -> None:
+    def _finished(self, process, conversation: Any, folders: set[str]) -> None:
+        from LandmarkDetectorLib.io.atomic import remove_unfinished
+
+        if conversation.pid:
+            for folder in folders:
+                remove_unfinished(folder, conversation.pid)
         if process in self._leaving:
             self._leaving.remove(process)
         if process != self._process:
             return
         self._read(process)
-        conversation, self._process, self._conversation = self._conversation, None, None
+        if process != self._process:  # what it said last made somebody end it
+            return
+        self._process = self._conversation = None
         if self._complaints:
             logging.error("The detector's process said before it ended:\n%s", "\n".join(self._complaints))
         conversation.lost()

@@ -41,7 +41,9 @@ class Landmark:
     def __post_init__(self) -> None:
         position = None if self.position is None else np.array(self.position, dtype=np.float64)
         if position is not None and (position.shape not in ((2,), (3,)) or not np.all(np.isfinite(position))):
-            raise LandmarkError(f"Landmark {self.label!r}: {position.tolist()} is no finite 2D or 3D position; place it again.")
+            raise LandmarkError(
+                f"Landmark {self.label!r}: {position.tolist()} is no finite 2D or 3D position; place it again."
+            )
         status = self.status or ("missing" if position is None else "defined")
         if status not in STATUSES:
             raise LandmarkError(f"Landmark {self.label!r}: the status {status!r} is not one of {', '.join(STATUSES)}.")

@@ -22,6 +22,7 @@ from LandmarkDetectorLib.core import Cancelled, Image
 from LandmarkDetectorLib.inference.conversation import Conversation, Listener, WorkerError
 from LandmarkDetectorLib.inference.detection import Detection
 from LandmarkDetectorLib.inference.voxel_file import VoxelFile
+from LandmarkDetectorLib.io.atomic import remove_unfinished
 
 __all__ = [
     "Conversation",
@@ -89,6 +90,7 @@ class SubprocessWorker:
         self._command = worker_command(python)
         self._process: subprocess.Popen[bytes] | None = None
         self._log: deque[bytes] = deque(maxlen=40)
+        self._folders: set[str] = set()
 
     def __enter__(self) -> SubprocessWorker:
         return self
@@ -151,6 +153,7 @@ class SubprocessWorker:
         coordinates: str = "LPS",
     ) -> Detection:
         """Read, detect and write in the worker; errors as of :meth:`detect`."""
+        self._folders |= {os.path.dirname(os.path.abspath(output)) for output in outputs}
 
         def request(talk: Conversation) -> None:
             options: dict[str, Any] = {"spacing": spacing, "series": series, "coordinates": coordinates}
@@ -166,6 +169,8 @@ class SubprocessWorker:
         if process.poll() is None:
             kill_tree(process.pid)
         process.wait()
+        for folder in self._folders:
+            remove_unfinished(folder, process.pid)
         for thread in self._threads:
             thread.join()
         for stream in (process.stdin, process.stdout, process.stderr):

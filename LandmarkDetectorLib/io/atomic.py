@@ -2,7 +2,7 @@
 
 The bytes go to a neighbour of the file, which takes the file's name only when everything stands on the disk. A full
 disk, a cancelled run or a power cut leaves the old file as it was. The neighbour's name says nothing of the file's own,
-since file names may carry a patient's.
+since file names may carry a patient's; it says which process writes it, so that whoever kills that can tidy up.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import IO, Any
 from LandmarkDetectorLib.core import LandmarkFileError
 
 _BINARY = getattr(os, "O_BINARY", 0)
+_PREFIX = ".writing-"
 
 
 @contextmanager
@@ -62,7 +63,7 @@ def atomic_path(path: str | os.PathLike[str], suffix: str = ".tmp") -> Iterator[
     target = Path(path)
     with suppress(OSError, RuntimeError):  # a loop of links: opening it below says so
         target = target.resolve()
-    neighbour = target.with_name(f".writing-{secrets.token_hex(8)}{suffix}")
+    neighbour = target.with_name(f"{_PREFIX}{os.getpid()}-{secrets.token_hex(8)}{suffix}")
     try:
         # os.open rather than tempfile: the file gets the permissions that the person's umask gives to any new file.
         os.close(os.open(neighbour, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY, 0o666))
@@ -77,6 +78,13 @@ def atomic_path(path: str | os.PathLike[str], suffix: str = ".tmp") -> Iterator[
         ) from error
     finally:
         with suppress(FileNotFoundError, NotADirectoryError):
+            neighbour.unlink()
+
+
+def remove_unfinished(folder: str | os.PathLike[str], pid: int) -> None:
+    """Remove what a process that has been killed was writing into a folder; the files themselves are whole."""
+    for neighbour in Path(folder).glob(f"{_PREFIX}{pid}-*"):
+        with suppress(OSError):
             neighbour.unlink()
 
 
