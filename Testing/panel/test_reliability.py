@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from unittest.mock import Mock
 
 import psutil
 import pytest
@@ -250,7 +250,7 @@ def test_an_application_without_its_python_says_so(person, room, monkeypatch):
     person.open(PICTURE, HEAD)
     person.panel.worker.end()
     with monkeypatch.context() as patch:
-        patch.setattr(worker_process.sys, "executable", "/opt/Slicer/bin/SlicerApp-real")
+        patch.setattr(worker_process.sys, "executable", "SlicerApp-real")
         patch.setenv("PATH", "/nowhere")
         person.click("detectButton")
         person.wait_until(lambda: not person.panel.run.running, 5)
@@ -267,11 +267,8 @@ def test_voxels_that_have_no_room_are_said(person, room, monkeypatch):
     assert "free some space" in person.said and is_one_sentence(person.said)
     assert person.widget("detectButton").text() == "Detect landmarks"
 
-    def full(descriptor: int, data: Any) -> None:
-        raise OSError(28, "No space left on device")
-
     with monkeypatch.context() as patch:
-        patch.setattr(voxel_file, "_write", full)
+        patch.setattr(voxel_file, "_write", Mock(side_effect=OSError(28, "No space left on device")))
         person.click("detectButton")
         person.wait_until(lambda: not person.panel.run.running)
     assert "No space left on device" in person.said and is_one_sentence(person.said) and not list(room.iterdir())
