@@ -58,13 +58,13 @@ LIBRARIES = {  # what a wheel may expect of the system, and the Debian package t
     "libxt.so.6": "libxt6",
     "libxkbcommon.so.0": "libxkbcommon0",
     "libxcb-util.so.1": "libxcb-util1",
-    # What a window of Qt needs comes at once, since it never lacks alone.
+    # What a window of Qt needs comes at once, since it never lacks alone; VTK opens some of it itself (cursor, EGL, GL).
     **dict.fromkeys(
         [f"libxcb-{name}" for name in ("cursor.so.0", "icccm.so.4", "image.so.0", "keysyms.so.1", "randr.so.0")]
         + [f"libxcb-{name}" for name in ("render-util.so.0", "shape.so.0", "sync.so.1", "xfixes.so.0", "xkb.so.1")]
         + ["libxcb-render.so.0", "libxcb-shm.so.0", "libxkbcommon-x11.so.0", "libx11-xcb.so.1", "libxcb.so.1"],
         "libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0"
-        " libxcb-sync1 libxcb-xfixes0 libxcb-xkb1 libxkbcommon-x11-0 libx11-xcb1 libegl1 libgl1",
+        " libxcb-sync1 libxcb-xfixes0 libxcb-xkb1 libxkbcommon-x11-0 libx11-xcb1 libxcursor1 libegl1 libgl1",
     ),
 }
 
