@@ -58,7 +58,7 @@ LIBRARIES = {  # what a wheel may expect of the system, and the Debian package t
     "libxt.so.6": "libxt6",
     "libxkbcommon.so.0": "libxkbcommon0",
     "libxcb-util.so.1": "libxcb-util1",
-    # What a window of Qt needs comes at once, since it never lacks alone; VTK opens some of it itself (cursor, EGL, GL).
+    # What a window needs comes at once, since it never lacks alone; VTK opens some of it itself, the cursors too.
     **dict.fromkeys(
         [f"libxcb-{name}" for name in ("cursor.so.0", "icccm.so.4", "image.so.0", "keysyms.so.1", "randr.so.0")]
         + [f"libxcb-{name}" for name in ("render-util.so.0", "shape.so.0", "sync.so.1", "xfixes.so.0", "xkb.so.1")]
