@@ -38,8 +38,9 @@ def test_after_detection_the_views_stand_at_the_landmark_to_look_at_first(detect
     assert detected.current == label
     for view in ("Red", "Yellow", "Green"):
         canvas = detected.desktop.slice_views[view].canvas
-        away = detected.pixel(view, detected.place_of(label)) - QPoint(canvas.width() // 2, canvas.height() // 2)
-        assert away.manhattanLength() <= 4
+        place, pixel = detected.place_of(label), detected.pixel(view, detected.place_of(label))
+        assert 0 <= pixel.x() < canvas.width() and 0 <= pixel.y() < canvas.height()
+        assert np.linalg.norm(detected.ras(view, pixel) - place) < 0.15  # within its slice, and under that pixel
     assert detected.panel.review.node.GetDisplayNode().GetActiveControlPoint("") == detected.index(label)
 
 
