@@ -30,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     if os.environ.get("QT_QPA_PLATFORM", "") == "offscreen":  # before VTK is imported
         os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until there is something to close, Ctrl+C ends it at once
     from qtpy.QtCore import Qt, QTimer
     from qtpy.QtWidgets import QApplication
 
@@ -38,7 +39,6 @@ def main(arguments: list[str] | None = None) -> int:
     application.setApplicationDisplayName("")
     application.setStyle("Fusion")
     application.styleHints().setColorScheme(Qt.ColorScheme.Light)  # the panel is light, the views are dark
-    signal.signal(signal.SIGINT, lambda *_: application.quit())
     from LandmarkDetectorDesktop.application import Desktop
     from LandmarkDetectorDesktop.opening import samples
 
@@ -49,6 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
     awake = QTimer()  # Python sees a Ctrl+C in the terminal only when it is called now and then
     awake.timeout.connect(lambda: None)
     awake.start(500)
+    # Once the loop runs, and without a question: whoever types it sits at the terminal, not at the window.
+    signal.signal(signal.SIGINT, lambda *_: QTimer.singleShot(0, application.exit))
     code = application.exec()
     desktop.close()
     return code

@@ -64,6 +64,29 @@ class BundleList:
         return bundle is not None and SHIPPED in bundle.folder.parents
 
 
+def judge(volume: Any, bundle: Any) -> tuple[Any, str, list[str]]:
+    """Whether a bundle suits a volume node that holds voxels.
+
+    Returns:
+        The library's ``Image`` (``None`` where it cannot be looked at), why it cannot be (else empty), and what is to
+        be said of it, one sentence each.
+    """
+    from LandmarkDetector.Scene.volume_image import image_of_volume
+    from LandmarkDetectorLib.core import LandmarkDetectorError, LandmarkDetectorWarning
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            image = image_of_volume(volume, bundle.card.channels)
+        except LandmarkDetectorError as error:
+            return None, str(error), []
+    obstacle = why_not(image, bundle)
+    if obstacle:
+        return None, obstacle, []
+    told = [str(entry.message) for entry in caught if issubclass(entry.category, LandmarkDetectorWarning)]
+    return image, "", told + unlike_training(image, bundle)
+
+
 def why_not(image: Any, bundle: Any) -> str | None:
     """Why a bundle cannot look at an image at all, in one sentence; ``None`` when it can."""
     card = bundle.card

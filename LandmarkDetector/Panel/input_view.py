@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import qt
 
-from LandmarkDetector.Panel.bundle_list import BundleList, unlike_training, why_not
+from LandmarkDetector.Panel.bundle_list import BundleList, judge
 from LandmarkDetector.Panel.card_page import card_page
 from LandmarkDetector.Panel.note import Note
 from LandmarkDetector.Panel.parameters import Parameters
@@ -121,11 +120,12 @@ class InputView:
 
     def look(self) -> None:
         """Say whether the volume suits the bundle."""
-        volume, bundle = self.volume, self.bundle
-        looked_at = (volume, _age(volume), bundle)
-        if looked_at == self._looked_at:
+        volume = self.volume
+        if (volume, _age(volume), self.bundle) == self._looked_at:
             return
-        self._looked_at = looked_at
+        self._suggest(volume)
+        bundle = self.bundle
+        self._looked_at = (volume, _age(volume), bundle)
         self._obstacle, self._image = "", None
         self._notice.clear()
         if not self.bundles.names():
@@ -143,24 +143,24 @@ class InputView:
             self._notice.show("\n".join(filter(None, [self._notice.text, *self.bundles.complaints])), "warning")
 
     def _compare(self, volume, bundle) -> None:
-        from LandmarkDetector.Scene.volume_image import image_of_volume
-        from LandmarkDetectorLib.core import LandmarkDetectorError, LandmarkDetectorWarning
+        self._image, self._obstacle, told = judge(volume, bundle)
+        if self._obstacle or told:
+            self._notice.show(self._obstacle or "\n".join(told), "warning")
 
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            try:
-                image = image_of_volume(volume, bundle.card.channels)
-                self._obstacle = why_not(image, bundle) or ""
-            except LandmarkDetectorError as error:
-                self._obstacle = str(error)
-        if self._obstacle:
-            self._notice.show(self._obstacle, "warning")
+    def _suggest(self, volume) -> None:
+        """Choose the bundle that suits the volume best, as long as the person has chosen none."""
+        if self._parameters.text("bundle") or volume is None or volume.GetImageData() is None:
             return
-        self._image = image
-        told = [str(entry.message) for entry in caught if issubclass(entry.category, LandmarkDetectorWarning)]
-        told += unlike_training(image, bundle)
-        if told:
-            self._notice.show("\n".join(told), "warning")
+
+        def oddness(name: str) -> tuple[bool, int]:
+            _image, obstacle, told = judge(volume, self.bundles.get(name))
+            return bool(obstacle), len(told)
+
+        combo = self._ui.bundleCombo
+        old = combo.blockSignals(True)  # it is no choice of the person's, and is not kept
+        self._choose(combo, min(self.bundles.names(), key=oddness, default=""))
+        combo.blockSignals(old)
+        self._describe_bundle()
 
     def _fill_bundles(self, chosen: str) -> None:
         combo = self._ui.bundleCombo
@@ -200,12 +200,15 @@ class InputView:
         self.changed.emit()
 
     def _after_bundle(self) -> None:
+        self._describe_bundle()
+        self._looked_at = ()
+        self.look()
+
+    def _describe_bundle(self) -> None:
         name = self.bundle.name if self.bundle is not None else ""
         tip = f"{self.bundle.card.title}\n{self.bundle.card.description}" if name else ""
         self._ui.bundleCombo.setToolTip(tip or _("Import a bundle with 'More'."))
         self.remove_action.setEnabled(bool(name) and not self.bundles.is_shipped(name))
-        self._looked_at = ()
-        self.look()
 
     def _on_device(self, *_arguments) -> None:
         self._parameters.set_text("device", self.device)

@@ -12,6 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 pytest.importorskip("slicer", reason="needs slicer-core: pip install landmark-detector[desktop]")
@@ -124,10 +125,16 @@ def test_the_process_ends_well_and_says_nothing_bad():
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
-        time.sleep(8)
-        assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        output = process.communicate(timeout=30)[0]
+        try:
+            end = time.monotonic() + 60
+            while not psutil.Process(process.pid).children():  # the worker comes when the window stands
+                assert process.poll() is None and time.monotonic() < end
+                time.sleep(0.1)
+            time.sleep(1)
+            process.send_signal(signal.SIGINT)
+            output = process.communicate(timeout=30)[0]
+        finally:
+            process.kill()
     assert process.returncode == 0, output
     said = [line for line in output.splitlines() if "propagateSizeHints" not in line]
     assert said == []

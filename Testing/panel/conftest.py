@@ -14,7 +14,7 @@ if sys.platform.startswith("linux"):  # before Qt or VTK is imported
         os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
 
 
-@pytest.fixture(scope="session", params=["PySide6", "PythonQt"])
+@pytest.fixture(scope="package", params=["PySide6", "PythonQt"])
 def application(request, tmp_path_factory) -> Iterator:
     """A desktop for all tests of one binding: its worker is warm after the first."""
     pytest.importorskip("slicer", reason="needs slicer-core: pip install landmark-detector[desktop]")

@@ -96,6 +96,19 @@ def test_a_volume_unlike_the_training_images_is_said_and_can_be_detected_all_the
     assert person.widget("detectButton").isEnabled()
 
 
+def test_where_no_bundle_was_chosen_the_one_that_suits_the_volume_is_taken(person):
+    for path, suits in ((PICTURE, HEAD), (SAMPLE, SKULL), (PICTURE, HEAD)):
+        person.panel.parameters.set_text("bundle", "")
+        person.desktop.open(path)
+        person.rest()
+        assert person.panel.input.bundle.name == suits
+        assert person.widget("detectButton").isEnabled() and not person.panel.parameters.text("bundle")
+    person.panel.input.choose_bundle(SKULL)
+    person.desktop.open(PICTURE)
+    person.rest()
+    assert person.panel.input.bundle.name == SKULL, "a choice of the person's stays"
+
+
 def test_a_colour_volume_for_a_bundle_of_one_channel_is_refused(person):
     import slicer
 
