@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 import os
 import uuid
 from collections.abc import Iterator
@@ -59,3 +60,11 @@ def _own_bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
         del os.environ["LANDMARK_DETECTOR_BUNDLES"]
     else:
         os.environ["LANDMARK_DETECTOR_BUNDLES"] = before
+
+
+@pytest.fixture(autouse=True)
+def _own_region() -> Iterator[None]:
+    """ITK's DICOM writer leaves the whole process in the region "C", in which a pipe's text is no longer UTF-8."""
+    before = locale.setlocale(locale.LC_ALL)
+    yield
+    locale.setlocale(locale.LC_ALL, before)

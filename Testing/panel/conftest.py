@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from types import ModuleType
 
 import pytest
 
@@ -28,6 +29,19 @@ def application(request, tmp_path_factory) -> Iterator:
         desktop.close()
 
 
+class _Unwanted(ModuleType):
+    """A module that nobody may use; it can be imported, since PySide6 looks at all that is in sys.modules."""
+
+    def __init__(self, name: str, complaints: list[str]) -> None:
+        super().__init__(name)
+        self._complaints = complaints
+
+    def __getattr__(self, name: str) -> None:
+        if not name.startswith("__"):
+            self._complaints.append(f"{self.__name__}.{name} was asked for in the application's own process")
+        raise AttributeError(name)
+
+
 @pytest.fixture
 def person(application, monkeypatch) -> Iterator:
     """A person in front of an empty scene.
@@ -38,7 +52,7 @@ def person(application, monkeypatch) -> Iterator:
 
     complaints: list[str] = []
     monkeypatch.setattr(sys, "excepthook", lambda kind, error, _trace: complaints.append(f"{kind.__name__}: {error}"))
-    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setitem(sys.modules, "torch", _Unwanted("torch", complaints))
     person = Person(application)
     person.begin()
     yield person
