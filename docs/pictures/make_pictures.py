@@ -71,6 +71,7 @@ def correct(person: Person) -> None:
     label, view = person.current, person.desktop.slice_views["Red"]
     field = view.node.GetFieldOfView()
     view.node.SetFieldOfView(field[0] / 3, field[1] / 3, field[2])
+    view.node.JumpSliceByCentering(*person.place_of(label))
     person.rest(600)
     start = person.pixel("Red", person.place_of(label))
     end = start + QPoint(-14, 26)  # along the bone
