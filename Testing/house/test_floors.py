@@ -112,6 +112,23 @@ def test_an_import_points_down_only(source: Path) -> None:
     assert wrong_imports(room, source) == []
 
 
+ABOVE = {  # what the faces must not know of each other
+    "LandmarkDetector/Scene": ("qt", "ctk", "qtpy", "PySide6", "LandmarkDetector.Panel", "LandmarkDetectorDesktop"),
+    "LandmarkDetector": ("qtpy", "PySide6", "LandmarkDetectorDesktop", "LandmarkDetectorLib.cli"),
+    "LandmarkDetectorDesktop": ("PySide6", "LandmarkDetector.Panel", "LandmarkDetectorLib.cli"),
+}
+
+
+@pytest.mark.parametrize("folder", ABOVE)
+def test_a_face_imports_nothing_that_stands_above_or_beside_it(folder: str) -> None:
+    found = []
+    for source in sorted((ROOT / folder).rglob("*.py")):
+        for name, line in imports(source, ".".join(source.relative_to(ROOT).parent.parts)):
+            if any(name == other or name.startswith(f"{other}.") for other in ABOVE[folder]):
+                found.append(f"{source.relative_to(ROOT).as_posix()}:{line} imports {name}")
+    assert found == []
+
+
 @pytest.mark.parametrize(
     ("room", "line"),
     [
