@@ -79,12 +79,12 @@ def _crops(maps: Tensor, at: Tensor, there: Tensor, corner: Tensor, width: tuple
     points = coordinates_of(torch.arange(math.prod(width), device=maps.device), width)  # (P, D)
     place = corner[:, :, None] + points  # (N, count, P, D)
     row = torch.arange(rows, device=maps.device)[:, None, None]
-    values = maps[(row, *place.flip(-1).unbind(-1))]  # (N, count, P)
+    values = maps[tuple([row, *place.flip(-1).unbind(-1)])]  # (N, count, P)
     own = (place - at[:, :, None]).square().sum(-1)
     mine = there[:, :, None].expand_as(own).clone()
     for other in range(count):  # one after the other, so that memory stays at that of the crops
         far = (place - at[:, None, None, other]).square().sum(-1)
         mine &= (own <= far) | ~there[:, None, None, other]
-    top = maps[(row[..., 0], *at.flip(-1).unbind(-1))].detach()
+    top = maps[tuple([row[..., 0], *at.flip(-1).unbind(-1)])].detach()
     mine &= ~(values.detach() > top[..., None])
     return torch.where(mine, values, torch.nan).unflatten(-1, width)
