@@ -121,6 +121,12 @@ def test_the_adaptive_wing_may_weigh_the_voxels_near_the_landmark(shape: tuple[i
     assert int((ratio > 10.99).sum()) == neighbours and int((ratio < 1.01).sum()) == 5 ** len(shape) - neighbours
 
 
+def test_the_adaptive_wing_has_a_finite_gradient_however_large_the_error() -> None:
+    prediction = torch.full((1, 1, 2, 2), 1e30, requires_grad=True)
+    AdaptiveWingLoss()(prediction, torch.zeros(1, 1, 2, 2)).backward()
+    assert prediction.grad is not None and prediction.grad.isfinite().all() and (prediction.grad > 0).all()
+
+
 def test_an_adaptive_wing_with_an_infinite_gradient_cannot_be_built() -> None:
     with pytest.raises(ValueError, match="alpha above 2"):
         AdaptiveWingLoss(alpha=2)
