@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QMessageBox, QWidget
 
 _ICONS = {
@@ -68,6 +69,7 @@ class Dialogs:
         if self.answer is not None:
             return bool(self.answer(kind, text))
         box = QMessageBox(_ICONS[kind], title or self._title, text, buttons, parent or self._window())
+        box.setTextFormat(Qt.TextFormat.PlainText)  # names of files and nodes stand in it
         if detail:
             box.setDetailedText(detail)
         agreed = (QMessageBox.StandardButton.Ok, QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.Retry)

@@ -25,6 +25,7 @@ class Dialogs:
         """
         box = qt.QMessageBox(self._parent)
         box.setWindowTitle(title)
+        box.setTextFormat(qt.Qt.PlainText)  # names of nodes stand in it
         box.setText(question)
         keys = {}
         for key, text in answers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QAbstractButton, QApplication, QFileDialog, QTextBrowser
 
 
@@ -39,6 +39,12 @@ def test_a_question_gives_the_answer_that_was_pressed(dialogs):
     answers = [("keep", "Keep them"), ("new", "A new one")]
     seen = when_open(lambda dialog: press(dialog, "A new one"))
     assert dialogs.ask("Title", "What now?", answers) == "new" and seen == ["What now?"]
+
+
+def test_a_name_in_a_question_is_no_markup(dialogs):
+    formats = when_open(lambda dialog: (dialog.textFormat(), dialog.reject())[0])
+    dialogs.ask("Title", "Remove <b>this</b>?", [("yes", "Remove")])
+    assert formats == [Qt.TextFormat.PlainText]
 
 
 def test_a_question_can_be_left(dialogs):
