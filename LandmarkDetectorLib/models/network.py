@@ -5,14 +5,24 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import NamedTuple
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
 class HeatmapOutput(NamedTuple):
-    """Logits of the maps (B, K, [Z, ]Y, X) and of each landmark's presence (B, K); K is 1 for a conditioned network."""
+    """What a network says of a batch of images.
+
+    Attributes:
+        heatmaps: raw maps (B, K, [Z, ]Y, X), before any activation; K is 1 for a conditioned network.
+        presence: logits (B, K) of each landmark's presence.
+        auxiliary: maps of earlier heads for deep supervision, coarse to fine, each (B, K, [z, ]y, x) at its own size.
+        covariance: (B, K, D, D) in voxel² along x, y[, z], from a network that predicts one.
+    """
 
     heatmaps: Tensor
     presence: Tensor
+    auxiliary: tuple[Tensor, ...] = ()
+    covariance: Tensor | None = None
 
 
 class HeatmapNetwork(nn.Module):
@@ -21,7 +31,7 @@ class HeatmapNetwork(nn.Module):
     Attributes:
         dimension: 2 or 3.
         landmarks: number of landmarks K.
-        factor: the sides of an image are multiples of it.
+        factor: the sides of an image are multiples of it; 1 for a network that pads inside, see :func:`padded`.
     """
 
     dimension: int
@@ -34,7 +44,7 @@ class HeatmapNetwork(nn.Module):
 
     @abstractmethod
     def head_maps(self, features: Tensor, part: slice) -> Tensor:
-        """Logits (B, k, [Z, ]Y, X) of some landmarks' maps from features."""
+        """Raw maps (B, k, [Z, ]Y, X) of some landmarks from features."""
 
     @abstractmethod
     def presence_of(self, vector: Tensor) -> Tensor:
@@ -43,3 +53,14 @@ class HeatmapNetwork(nn.Module):
     @abstractmethod
     def forward(self, images: Tensor, landmark: Tensor | None = None) -> HeatmapOutput:
         """All of it; ``landmark`` (B,) says which one a conditioned network is asked for."""
+
+
+def padded(images: Tensor, multiple: int) -> Tensor:
+    """Images (B, C, [Z, ]Y, X) with zeros behind the last voxel of each axis, up to a multiple; see :func:`cropped`."""
+    missing = [-size % multiple for size in reversed(images.shape[2:])]
+    return F.pad(images, [n for gap in missing for n in (0, gap)]) if any(missing) else images
+
+
+def cropped(maps: Tensor, images: Tensor) -> Tensor:
+    """Maps (B, K, ...) without what :func:`padded` added to these images: voxel 0 never moves."""
+    return maps[tuple([slice(None), slice(None), *(slice(size) for size in images.shape[2:])])]
