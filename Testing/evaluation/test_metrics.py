@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from LandmarkDetectorLib.core import Landmark, LandmarkError, LandmarkSet
-from LandmarkDetectorLib.evaluation import false_finds, radial_errors, summarise
+from LandmarkDetectorLib.evaluation import false_finds, position_errors, radial_errors, summarise
 
 NAN, INF = np.nan, np.inf
 
@@ -144,3 +144,42 @@ def test_the_table_ends_with_the_row_of_all():
 def test_errors_that_make_no_sense_are_refused(errors, labels, why):
     with pytest.raises(LandmarkError, match=why):
         summarise(errors, labels, "mm")
+
+
+def test_positions_in_arrays_are_told_apart_like_those_in_sets():
+    truth = np.array([[[0.0, 0.0], [NAN, NAN], [1.0, 1.0]]])
+    found = np.array([[[3.0, 4.0], [5.0, 5.0], [NAN, 1.0]]])
+    np.testing.assert_array_equal(position_errors(found, truth), [[5.0, NAN, INF]])
+
+
+def test_voxels_become_lengths_by_the_spacing_of_their_own_image():
+    truth, found = np.zeros((2, 1, 3)), np.full((2, 1, 3), [3.0, 4.0, 0.0])
+    assert position_errors(found, truth, (1, 0.5, 9)).ravel() == pytest.approx(np.sqrt([13, 13]))
+    assert position_errors(found, truth, [(1, 1, 9), (2, 2, 9)]).ravel().tolist() == [5.0, 10.0]
+    with pytest.raises(LandmarkError, match="spacing of shape"):
+        position_errors(found, truth, (1, 1))
+
+
+def test_quantiles_that_were_asked_for_stand_beside_the_median():
+    summary = summarise([[1.0], [2.0], [3.0], [INF]], ["a"], "mm", quantiles=(0.25, 0.5))
+    assert summary.quantiles == summary.per_landmark["a"].quantiles == {0.25: 1.5, 0.5: 2.0}
+    assert summary.table()[0]["quantile 0.25"] == 1.5
+    with pytest.raises(LandmarkError, match="quantiles"):
+        summarise([[1.0]], ["a"], "mm", quantiles=(95,))
+
+
+def test_each_landmark_has_its_own_interval_and_deviation():
+    errors = np.random.default_rng(0).normal([5, 9], [0.1, 2], (50, 2))
+    summary = summarise(errors, ["sharp", "blunt"], "mm")
+    for k, item in enumerate(summary.per_landmark.values()):
+        low, high = item.mean_interval
+        assert high - low == pytest.approx(2 * 1.96 * errors[:, k].std() / np.sqrt(50), rel=0.15)
+        assert item.sd == pytest.approx(errors[:, k].std(ddof=1))
+        row = summary.table()[k]
+        assert (row["mean from"], row["mean to"]) == (low, high)
+
+
+def test_a_landmark_found_in_one_case_only_has_no_interval():
+    summary = summarise([[1.0, 2.0], [NAN, 3.0], [INF, 4.0]], ["a", "b"], "mm")
+    assert np.isnan(summary.per_landmark["a"].mean_interval).all()
+    assert np.isfinite(summary.per_landmark["b"].mean_interval).all()
