@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from LandmarkDetectorLib.core import LandmarkFileError, LandmarkSet
+from LandmarkDetectorLib.io.coco import is_coco
 from LandmarkDetectorLib.io.fcsv import read_fcsv, write_fcsv
+from LandmarkDetectorLib.io.json_files import parse_json
+from LandmarkDetectorLib.io.labelme import is_labelme, read_labelme
 from LandmarkDetectorLib.io.markups import read_markups, write_markups
 from LandmarkDetectorLib.io.names import shown, suffix_of
 from LandmarkDetectorLib.io.spreadsheets import read_spreadsheet, write_spreadsheet
 from LandmarkDetectorLib.io.tables import read_table, write_table
+from LandmarkDetectorLib.io.text_files import read_text
+from LandmarkDetectorLib.io.tps import read_single_tps
 
 _Function = TypeVar("_Function")
 
@@ -20,12 +25,24 @@ class _Writer(Protocol):
     def __call__(self, landmarks: LandmarkSet, path: Path, *, coordinate_system: str = "LPS") -> None: ...
 
 
+def _read_json(path: Path) -> LandmarkSet:
+    """A ``.json`` file by its content: Slicer's markups, which name their schema, or LabelMe's shapes."""
+    text = read_text(path)
+    if '"@schema"' in text:
+        return read_markups(path)
+    document = parse_json(text, shown(path))
+    if is_coco(document):
+        raise LandmarkFileError(f"{shown(path)}: it is in COCO's form and holds many images; read it with read_coco.")
+    return read_labelme(path) if is_labelme(document) else read_markups(path)
+
+
 _READERS = {
     ".mrk.json": read_markups,
-    ".json": read_markups,
+    ".json": _read_json,
     ".fcsv": read_fcsv,
     ".csv": read_table,
     ".xlsx": read_spreadsheet,
+    ".tps": read_single_tps,
 }
 _WRITERS: dict[str, _Writer] = {
     ".mrk.json": write_markups,
@@ -37,7 +54,9 @@ _WRITERS: dict[str, _Writer] = {
 
 
 def load_landmarks(path: str | os.PathLike[str]) -> LandmarkSet:
-    """Read landmarks: Slicer markups (.mrk.json, .json), .fcsv, our .csv and .xlsx, or Slicer's own table (.csv).
+    """Read landmarks of one image, in any format that :mod:`LandmarkDetectorLib.io` lists.
+
+    A ``.json`` file is told by its content, Slicer's markups or LabelMe's.
 
     Args:
         path: the file; labels may stand in it twice, and are refused only where landmarks are paired.

@@ -61,6 +61,25 @@ def read_picture(path: Path) -> tuple[np.ndarray, Grid]:
     return array, Grid.regular(tuple(size[:2]), 1.0, "px")
 
 
+def read_size(path: Path) -> tuple[int, int]:
+    """Width and height of a picture, from its header; its pixels are not read.
+
+    Raises:
+        ImageError: the file is missing, of no picture's suffix, or not of its suffix's format.
+    """
+    name, suffix = shown(path), suffix_of(path)
+    if suffix not in _FORMATS:
+        raise ImageError(f"{name}: the suffix {suffix!r} is none of a picture's: {', '.join(_FORMATS)}.")
+    if not path.is_file():
+        raise ImageError(f"{name}: there is no such file; check the path.")
+    if suffix == ".png" and _is_gray_with_alpha(path):
+        with open(path, "rb") as stream:
+            width, height = struct.unpack(">16xII", stream.read(24))  # of the IHDR chunk, as PNG demands it first
+        return width, height
+    width, height, *_ = itk.open_reader(path, *_FORMATS[suffix]).GetSize()
+    return width, height
+
+
 def write_picture(image: Image, path: Path) -> None:
     """Write a PNG, whole or not at all.
 
