@@ -1,11 +1,22 @@
 """Networks by name, and the shape prior that stands behind them."""
 
-from LandmarkDetectorLib.models import unet  # noqa: F401  (registers itself)
+from LandmarkDetectorLib.models import (  # noqa: F401  (they register themselves)
+    hourglass,
+    hrnet,
+    local_appearance,
+    monai_unets,
+    probabilistic_scn,
+    scn,
+    unet,
+)
+from LandmarkDetectorLib.models.network import HeatmapNetwork, HeatmapOutput
 from LandmarkDetectorLib.models.registry import build_model, model_names, register_model
 from LandmarkDetectorLib.models.robust_pose import RobustPose, find_pose
 from LandmarkDetectorLib.models.shape_prior import ShapePrior, learn_shape_prior, mirror_matrix
 
 __all__ = [
+    "HeatmapNetwork",
+    "HeatmapOutput",
     "RobustPose",
     "ShapePrior",
     "build_model",

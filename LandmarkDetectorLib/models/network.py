@@ -5,8 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from LandmarkDetectorLib.core import ImageError, RecipeError
 
 
 class HeatmapOutput(NamedTuple):
@@ -15,7 +18,8 @@ class HeatmapOutput(NamedTuple):
     Attributes:
         heatmaps: raw maps (B, K, [Z, ]Y, X), before any activation; K is 1 for a conditioned network.
         presence: logits (B, K) of each landmark's presence.
-        auxiliary: maps of earlier heads for deep supervision, coarse to fine, each (B, K, [z, ]y, x) at its own size.
+        auxiliary: maps of earlier heads for deep supervision, coarse to fine, each (B, K, [z, ]y, x) at its own size,
+            which is the image's over the network's ``auxiliary_strides``, rounded up.
         covariance: (B, K, D, D) in voxel² along x, y[, z], from a network that predicts one.
     """
 
@@ -32,11 +36,14 @@ class HeatmapNetwork(nn.Module):
         dimension: 2 or 3.
         landmarks: number of landmarks K.
         factor: the sides of an image are multiples of it; 1 for a network that pads inside, see :func:`padded`.
+        auxiliary_strides: voxels of the image along an axis for one of each earlier head: index i of the head is
+            stride·(i + ½) - ½ of the image, whatever the sizes.
     """
 
     dimension: int
     landmarks: int
     factor: int
+    auxiliary_strides: tuple[int, ...] = ()
 
     @abstractmethod
     def features(self, images: Tensor, landmark: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -64,3 +71,31 @@ def padded(images: Tensor, multiple: int) -> Tensor:
 def cropped(maps: Tensor, images: Tensor) -> Tensor:
     """Maps (B, K, ...) without what :func:`padded` added to these images: voxel 0 never moves."""
     return maps[tuple([slice(None), slice(None), *(slice(size) for size in images.shape[2:])])]
+
+
+def check_counts(dimension: int, in_channels: int, landmarks: int) -> None:
+    """Raise ``RecipeError`` for a dimension other than 2 and 3, and for no channel or no landmark."""
+    if dimension not in (2, 3) or in_channels < 1 or landmarks < 1:
+        raise RecipeError(
+            f"A network cannot have dimension {dimension}, {in_channels} channels and {landmarks} landmarks; "
+            "give 2 or 3, and at least 1 of each."
+        )
+
+
+def check_images(images: Tensor, dimension: int, channels: int) -> None:
+    """Raise ``ImageError`` where images are not (B, channels, [Z, ]Y, X) with at least one voxel each."""
+    if images.ndim != dimension + 2 or images.shape[1] != channels or not images.shape[2:].numel():
+        axes = "Y, X" if dimension == 2 else "Z, Y, X"
+        raise ImageError(
+            f"The network was given images of the shape {tuple(images.shape)}; give (B, {channels}, {axes})."
+        )
+
+
+def of_landmark(output: HeatmapOutput, landmark: Tensor) -> HeatmapOutput:
+    """What is said of one landmark an image, ``landmark`` (B,): maps (B, 1, ...), presence (B, 1), and the rest."""
+    rows = torch.arange(len(landmark), device=landmark.device)
+    heatmaps, presence, *earlier = (
+        values[rows, landmark][:, None] for values in (output.heatmaps, output.presence, *output.auxiliary)
+    )
+    covariance = None if output.covariance is None else output.covariance[rows, landmark][:, None]
+    return HeatmapOutput(heatmaps, presence, tuple(earlier), covariance)

@@ -15,7 +15,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from LandmarkDetectorLib.models.network import HeatmapNetwork, HeatmapOutput
+from LandmarkDetectorLib.models.cholesky_head import CholeskyHead
+from LandmarkDetectorLib.models.coordinates import CoordinateChannels
+from LandmarkDetectorLib.models.network import (
+    HeatmapNetwork,
+    HeatmapOutput,
+    check_counts,
+    check_images,
+    cropped,
+    padded,
+)
 from LandmarkDetectorLib.models.registry import register_model
 
 
@@ -30,9 +39,12 @@ class UNet(HeatmapNetwork):
         widths: features at each resolution, the finest first; each halves the resolution of the one before.
         conditional: one map for the landmark that is asked for, instead of one map for each.
         groups: groups of the normalisation.
+        coord_channels: coordinates beside the image, see :mod:`.coordinates`.
+        covariance: a :class:`.CholeskyHead` predicts covariances too.
 
     Shapes:
-        images (B, C, [Z, ]Y, X), sides divisible by 2^(len(widths)-1); landmark (B,) of integers when conditional.
+        images (B, C, [Z, ]Y, X), padded inside where a side is not divisible by 2^(len(widths)-1), the factor; landmark
+        (B,) of integers when conditional.
     """
 
     def __init__(
@@ -43,9 +55,13 @@ class UNet(HeatmapNetwork):
         widths: Sequence[int] = (16, 32, 64, 96),
         conditional: bool = False,
         groups: int = 4,
+        coord_channels: bool = False,
+        covariance: bool = False,
     ) -> None:
         super().__init__()
+        check_counts(dimension, in_channels, landmarks)
         self.dimension, self.conditional, self.landmarks = dimension, conditional, landmarks
+        self.in_channels = in_channels
         self.factor = 2 ** (len(widths) - 1)
         conv = (nn.Conv2d, nn.Conv3d)[dimension - 2]
         style = 32 if conditional else 0
@@ -53,7 +69,8 @@ class UNet(HeatmapNetwork):
         self.down = nn.ModuleList()
         self.up = nn.ModuleList()
         self.reduce = nn.ModuleList()
-        channels = in_channels
+        self.coordinates = CoordinateChannels(dimension) if coord_channels else None
+        channels = in_channels + (self.coordinates.count if self.coordinates is not None else 0)
         # The finest level looks the same for every landmark: its filters find edges, and conditioning it costs most.
         for level, width in enumerate(widths):
             style_here = style if level else 0
@@ -68,13 +85,15 @@ class UNet(HeatmapNetwork):
             self.up.append(_Block(conv, widths[level], widths[level], groups, style if level else 0))
         self.presence = nn.Linear(widths[-1], landmarks)
         self.head = conv(widths[0], landmarks, 1)
+        self.cholesky = CholeskyHead(widths[-1], landmarks, dimension) if covariance else None
         self.pool = (F.max_pool2d, F.max_pool3d)[dimension - 2]
 
     def features(self, images: Tensor, landmark: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The features (B, widths[0], [Z, ]Y, X) before the head, and the mean of the deepest ones (B, widths[-1])."""
+        check_images(images, self.dimension, self.in_channels)
         style = self.embedding(landmark) if self.embedding is not None else None
         skips: list[Tensor] = []
-        x = images
+        x = padded(images if self.coordinates is None else self.coordinates(images), self.factor)
         for level, blocks in enumerate(self.down):
             if level:
                 x = self.pool(x, 2)
@@ -87,7 +106,7 @@ class UNet(HeatmapNetwork):
         for reduce, block in zip(self.reduce, self.up, strict=True):
             x = F.interpolate(reduce(x), scale_factor=2.0, mode="nearest")
             x = block(x + skips.pop(), style)
-        return x, deepest
+        return cropped(x, images), deepest
 
     def head_maps(self, features: Tensor, part: slice) -> Tensor:
         """Logits (B, k, [Z, ]Y, X) of some landmarks' maps from features."""
@@ -108,12 +127,15 @@ class UNet(HeatmapNetwork):
         """Logits of heatmaps and presence."""
         features, deepest = self.features(images, landmark)
         presence = self.presence(deepest)
+        covariance = None if self.cholesky is None else self.cholesky(deepest)
         if landmark is None:
-            return HeatmapOutput(self.head(features).float(), presence)
+            return HeatmapOutput(self.head(features).float(), presence, covariance=covariance)
         weight = self.head.weight.flatten(1)[landmark].to(features.dtype)
         maps = torch.einsum("bc...,bc->b...", features, weight)[:, None].float()
         bias = self.bias[landmark].view(-1, *[1] * (self.dimension + 1))
-        return HeatmapOutput(maps + bias, presence.gather(1, landmark[:, None]))
+        rows = torch.arange(len(landmark), device=landmark.device)
+        chosen = None if covariance is None else covariance[rows, landmark][:, None]
+        return HeatmapOutput(maps + bias, presence.gather(1, landmark[:, None]), covariance=chosen)
 
 
 class _Block(nn.Module):
