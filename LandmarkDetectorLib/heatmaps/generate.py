@@ -6,7 +6,7 @@ itself; coordinates of voxels are never laid out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -63,20 +63,47 @@ def gaussian_heatmaps(
                 f"{tuple(mask.shape)}."
             )
         mask = mask & valid.to(mask.device)
-    wide = torch.float32 if landmarks.device.type == "mps" else torch.float64  # MPS has no double precision
-    centres = torch.where(mask[..., None], landmarks, 0).to(wide)
-    widths = _sigma_in_voxels(sigma, spacing, centres)
+    centres = torch.where(mask[..., None], landmarks, 0).to(computing_type(landmarks.device))
+    widths = sigma_in_voxels(sigma, spacing, centres)
+    return separable_heatmaps(centres, widths, mask, shape, lambda squared: torch.exp(-0.5 * squared), dtype), mask
+
+
+def separable_heatmaps(
+    centres: Tensor,
+    widths: Tensor,
+    mask: Tensor,
+    shape: Sequence[int],
+    profile: Callable[[Tensor], Tensor],
+    dtype: torch.dtype,
+) -> Tensor:
+    """Products of one profile per axis.
+
+    Args:
+        centres: (B, K, D) finite index coordinates x, y[, z], in the precision in which to compute.
+        widths: (B, K, D) standard deviations in voxels.
+        mask: (B, K) bool; where it is False the map is zero.
+        shape: ([Z, ]Y, X) of one map.
+        profile: value at a squared distance in standard deviations; that of a sum is the product of the values.
+        dtype: floating-point type of the maps.
+
+    Returns:
+        Maps (B, K, [Z, ]Y, X).
+    """
     narrow = torch.promote_types(dtype, torch.float32)
     profiles = []
     for axis, size in enumerate(reversed(shape)):
-        steps = torch.arange(size, dtype=wide, device=landmarks.device) - centres[..., axis, None]
-        profiles.append(torch.exp(-0.5 * (steps / widths[..., axis, None]) ** 2).to(narrow))
+        steps = torch.arange(size, dtype=centres.dtype, device=centres.device) - centres[..., axis, None]
+        profiles.append(profile((steps / widths[..., axis, None]) ** 2).to(narrow))
     profiles[-1] = profiles[-1] * mask[..., None]  # an absent landmark's map is zero
-    maps = _product([p.flatten(0, 1) for p in profiles], dtype)
-    return maps.reshape(*mask.shape, *shape), mask
+    return _product([p.flatten(0, 1) for p in profiles], dtype).reshape(*mask.shape, *shape)
 
 
-def _sigma_in_voxels(sigma: Sigma, spacing: Sequence[float] | Tensor | None, centres: Tensor) -> Tensor:
+def computing_type(device: torch.device) -> torch.dtype:
+    """The widest precision that a device computes in."""
+    return torch.float32 if device.type == "mps" else torch.float64  # MPS has no double precision
+
+
+def sigma_in_voxels(sigma: Sigma, spacing: Sequence[float] | Tensor | None, centres: Tensor) -> Tensor:
     """Sigma in voxels (B, K, D), of the type and on the device of the centres (B, K, D)."""
     batch, landmarks, dimension = centres.shape
     widths = torch.as_tensor(sigma).to(centres)
