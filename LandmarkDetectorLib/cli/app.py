@@ -12,6 +12,7 @@ from LandmarkDetectorLib.cli.demo import demo
 from LandmarkDetectorLib.cli.detect import detect
 from LandmarkDetectorLib.cli.endings import Endings
 from LandmarkDetectorLib.cli.evaluate import evaluate
+from LandmarkDetectorLib.cli.import_data import import_data
 from LandmarkDetectorLib.cli.train import train
 
 app = typer.Typer(
@@ -47,5 +48,6 @@ def root(
 app.command()(detect)
 app.command()(train)
 app.command()(evaluate)
+app.command("import")(import_data)
 app.command()(demo)
 app.add_typer(bundles, name="bundles")

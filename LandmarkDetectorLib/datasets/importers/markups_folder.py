@@ -1,0 +1,125 @@
+"""Any folder of images, each with a file of landmarks of the same name: what everybody has who works in 3D Slicer.
+
+::
+
+    skull1.nii.gz  skull1.mrk.json  skull2.nrrd  skull2.fcsv  photo.png  photo.json ...     at any depth
+
+Landmarks may be in any format that :func:`LandmarkDetectorLib.io.load_landmarks` reads, LabelMe's among them. They go as
+they are, with their labels; the labels of the set are those of all files together, in the order in which they appear.
+
+Slicer shows a picture with pixels of 1 mm and saves the landmarks on it in mm: they are taken for px, with a notice,
+unless a spacing is given, which is then the pixels' true size. Landmarks in px become mm where a spacing is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from LandmarkDetectorLib.core import DatasetError, LandmarkError, LandmarkFileError, LandmarkSet
+from LandmarkDetectorLib.datasets.importers.findings import Images, visible_files
+from LandmarkDetectorLib.datasets.importers.registry import ImportedCase, ImportedDataset, register_importer
+from LandmarkDetectorLib.io import load_landmarks
+from LandmarkDetectorLib.io.labelme import LABELME
+from LandmarkDetectorLib.io.markups import KEPT
+from LandmarkDetectorLib.io.names import shown, stem_of, suffix_of
+from LandmarkDetectorLib.io.notices import notice
+from LandmarkDetectorLib.io.pixels import picture_size, scale_of
+
+_SURELY = (".mrk.json", ".fcsv", ".tps")
+"""Suffixes that nothing but landmarks has."""
+_PERHAPS = (".json", ".csv", ".xlsx")
+_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+_PARTS = {
+    "train": "training",
+    "training": "training",
+    "val": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
+
+
+@register_importer("markups")
+def markups(folder: Path, *, ending: str = "", spacing: Sequence[float] | None = None) -> ImportedDataset:
+    """Images and landmarks of the same name; a folder called train, val or test on the way is the case's ``part``.
+
+    Args:
+        folder: holds both, at any depth.
+        ending: what the name of a file of landmarks has more than its image's, such as ``_landmarks``.
+        spacing: mm a pixel along x and y, of all pictures.
+
+    Raises:
+        DatasetError: a file of landmarks has no image, an image two files, or a label stands twice in one file.
+        LandmarkFileError: a file of landmarks is damaged, or in a unit that its image does not have.
+        ImageError: a picture's header cannot be read.
+    """
+    images = Images(folder)
+    notes: dict[str, Path] = {}
+    for path in visible_files(folder):
+        suffix, stem = suffix_of(path), stem_of(path)
+        if suffix not in _SURELY + _PERHAPS or not stem.endswith(ending):
+            continue
+        stem = stem[: len(stem) - len(ending)]
+        if stem not in images:
+            if suffix in _SURELY:
+                raise DatasetError(
+                    f"{folder.name}: {shown(path)} has no image of its name; add it, or give the ending."
+                )
+            continue  # a table or a list of something else
+        if stem in notes:
+            raise DatasetError(f"{folder.name}: {shown(notes[stem])} and {shown(path)} are of one image; keep one.")
+        notes[stem] = path
+    alone = sum(stem not in notes for stem in images)
+    if notes and alone:
+        notice(f"{folder.name}: {alone} images without landmarks of their name were left out.")
+    cases, labels = [], dict[str, None]()
+    for stem, path in notes.items():
+        image = images.named(stem)
+        marks = load_landmarks(path)
+        try:
+            marks.reordered([])
+        except LandmarkError as error:
+            raise DatasetError(f"{shown(path)}: {error}") from None
+        labels.update(dict.fromkeys(marks.labels))
+        picture = suffix_of(image) in _PICTURES
+        marks = _on_picture(marks, image, path, spacing) if picture else _in_volume(marks, path)
+        words = (_PARTS.get(part.lower()) for part in image.relative_to(folder).parts[:-1])
+        extra: dict[str, Any] = {"part": part} if (part := next((word for word in words if word), None)) else {}
+        size = tuple(float(step) for step in spacing) if picture and spacing is not None else None
+        cases.append(ImportedCase(stem, image, marks, size, extra=extra))
+    return ImportedDataset(folder.resolve().name, tuple(labels), tuple(cases))
+
+
+def _in_volume(marks: LandmarkSet, path: Path) -> LandmarkSet:
+    if marks.unit != "mm":
+        raise LandmarkFileError(f"{shown(path)}: it is in px and its image in mm; save it in mm.")
+    return marks
+
+
+def _on_picture(marks: LandmarkSet, image: Path, path: Path, spacing: Sequence[float] | None) -> LandmarkSet:
+    """The landmarks in the plane, in the unit that the picture has with this spacing."""
+    name = shown(path)
+    try:
+        flat = marks.to_plane()
+    except LandmarkError as error:
+        raise LandmarkFileError(f"{name}: {error}") from None
+    said = marks.info.get(LABELME, {})
+    if "width" in said and (said["width"], said.get("height")) != picture_size(image):
+        raise LandmarkFileError(
+            f"{name}: LabelMe saw {said['width']}×{said.get('height')} pixels and {image.name} has "
+            f"{'×'.join(map(str, picture_size(image)))}; turn the picture as its EXIF note says, or annotate it again."
+        )
+    if marks.unit == "mm" and marks.dimension == 2 and KEPT in marks.info:  # written for this picture, in true mm
+        if spacing is None:
+            raise LandmarkFileError(f"{name}: it is in mm and nobody says how large a pixel is; give the spacing.")
+        return flat
+    scale, unit = scale_of(spacing, name)
+    if marks.unit == "mm" and spacing is None:
+        notice(f"{name}: Slicer takes a pixel for a millimetre; its positions on the picture were taken for px.")
+    moved = [m if m.position is None else replace(m, position=m.position * scale, covariance=None) for m in flat]
+    return LandmarkSet(tuple(moved) if not np.all(scale == 1) else flat.landmarks, unit, flat.name, flat.info)

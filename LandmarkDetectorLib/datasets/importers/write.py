@@ -1,0 +1,142 @@
+"""A data set that somebody has, into the form that :func:`LandmarkDetectorLib.datasets.read_dataset` reads."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from LandmarkDetectorLib.core import DatasetError, LandmarkSet
+from LandmarkDetectorLib.datasets.cases import Case, Dataset, read_dataset
+from LandmarkDetectorLib.datasets.importers.registry import ImportedCase, run_importer
+from LandmarkDetectorLib.io import load_landmarks, save_landmarks
+from LandmarkDetectorLib.io.names import shown, suffix_of
+
+Progress = Callable[[str, float], None]
+
+_DETACHED = (".nhdr", ".mhd", ".hdr", ".img")
+
+
+def import_dataset(
+    name: str,
+    folder: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    copy_images: bool = False,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Dataset:
+    """Write ``dataset.json`` and the landmarks of a data set into a new folder, whole or not at all.
+
+    Landmarks go to ``landmarks/SUBJECT.mrk.json``, those of single observers to ``landmarks/raters/``, where
+    :func:`read_raters` finds them. Nothing is downloaded, and the data's licence stays as it is.
+
+    Args:
+        name: the data set's form, one of :func:`~LandmarkDetectorLib.datasets.importers.importer_names`.
+        folder: where it lies; nothing is written there.
+        output: the folder to make, which is not there yet or empty.
+        copy_images: copy the images to ``images/``; else they are referred to where they lie, relative to ``output``.
+        progress: told the stage and the fraction done.
+        options: of the importer.
+
+    Returns:
+        The data set as it reads from ``output``.
+
+    Raises:
+        DatasetError: as :func:`~LandmarkDetectorLib.datasets.importers.registry.run_importer` says, or ``output``
+            holds something.
+        LandmarkFileError: a file of landmarks cannot be read or written.
+    """
+    folder, output = Path(folder), Path(output)
+    told = progress or (lambda stage, fraction: None)
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise DatasetError(f"{output} is there already and not empty; give another folder, or remove it first.")
+    told("reading annotations", 0.0)
+    found = run_importer(name, folder, options)
+    with _staged(output) as stage:
+        entries = []
+        for number, case in enumerate(found.cases):
+            told(f"writing {case.subject}", (number + 1) / (len(found.cases) + 1))
+            entries.append(_written(case, stage, output, copy_images))
+        content = {"name": found.name, "landmark_labels": list(found.labels), **found.extra, "training": entries}
+        (stage / "dataset.json").write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        read_dataset(stage)  # what is handed over can be read
+    told("done", 1.0)
+    return read_dataset(output)
+
+
+def read_raters(folder: str | os.PathLike[str], case: Case) -> dict[str, LandmarkSet]:
+    """The landmarks of a case as each observer placed them, by the observer's name; none where nobody kept them.
+
+    Args:
+        folder: that of the data set.
+        case: one of its cases.
+
+    Raises:
+        LandmarkFileError: a file cannot be read.
+    """
+    labels = case.landmarks.labels
+    files = case.extra.get("raters", {})
+    return {rater: load_landmarks(Path(folder) / file).reordered(labels) for rater, file in files.items()}
+
+
+@contextmanager
+def _staged(output: Path) -> Iterator[Path]:
+    """A hidden neighbour of ``output`` that takes its name when the block ends well, and vanishes when it does not."""
+    parent = output.resolve().parent
+    parent.mkdir(parents=True, exist_ok=True)
+    stage = parent / f".importing-{secrets.token_hex(8)}"
+    try:
+        (stage / "landmarks").mkdir(parents=True)
+        yield stage
+        if output.exists():
+            output.rmdir()  # empty; elsewhere than on POSIX nothing is renamed onto it
+        os.rename(stage, output.resolve())
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def _written(case: ImportedCase, stage: Path, output: Path, copy_images: bool) -> dict[str, Any]:
+    """The entry of a case, whose files are then there."""
+    file = f"landmarks/{case.subject}.mrk.json"
+    save_landmarks(case.landmarks, stage / file)
+    entry: dict[str, Any] = {"image": _image(case, stage, output, copy_images), "landmarks": file}
+    entry["subject"] = case.subject
+    if case.spacing is not None:
+        entry["spacing_mm"] = list(case.spacing)
+    if case.raters:
+        (stage / "landmarks" / "raters").mkdir(exist_ok=True)
+        entry["raters"] = {}
+        for rater, marks in case.raters.items():
+            entry["raters"][rater] = f"landmarks/raters/{case.subject}.{rater}.mrk.json"
+            save_landmarks(marks, stage / entry["raters"][rater])
+    return {**entry, **case.extra}
+
+
+def _image(case: ImportedCase, stage: Path, output: Path, copy_images: bool) -> str:
+    """Where the image is, as ``dataset.json`` says it: relative where one disk holds both, with forward slashes."""
+    if not case.image.exists():
+        raise DatasetError(f"The image {shown(case.image)} of subject {case.subject} is not there; put it in place.")
+    if not copy_images:
+        try:
+            return Path(os.path.relpath(case.image.resolve(), output.resolve())).as_posix()
+        except ValueError:  # another drive of Windows
+            return case.image.resolve().as_posix()
+    suffix = suffix_of(case.image)
+    if suffix in _DETACHED:
+        raise DatasetError(
+            f"The image {shown(case.image)} keeps its values in a second file, which its copy would miss; "
+            "import without copying, or save it as one file."
+        )
+    target = stage / "images" / (case.subject if case.image.is_dir() else f"{case.subject}{suffix}")
+    target.parent.mkdir(exist_ok=True)
+    if case.image.is_dir():
+        shutil.copytree(case.image, target)
+    else:
+        shutil.copyfile(case.image, target)
+    return f"images/{target.name}"
