@@ -1,6 +1,7 @@
 """Networks by name, and the shape prior that stands behind them."""
 
 from LandmarkDetectorLib.models import (  # noqa: F401  (they register themselves)
+    coortransformer,
     farnet,
     hourglass,
     hrnet,

@@ -55,12 +55,15 @@ class FarNet(PaddedNetwork):
         width: the widths beyond the backbone are those of the paper times this. None is 1 in 2D and 1/4 in 3D, where
             the paper's would be 170 million parameters.
         norm: normalisation beyond the backbone (whose own is "batch"): "batch", "group" or "instance".
+        coord_channels: the refinement sees coordinates beside the image; the backbone never does.
+        covariance: a head for covariances.
 
     Shapes:
         images (B, C, [Z, ]Y, X) on [0, 1]; the auxiliary maps are at half resolution.
 
     Raises:
-        RecipeError: no such backbone, aggregation or weights, or a width that is not positive.
+        RecipeError: no such backbone, aggregation or weights, a width that is not positive, or coordinates for a
+            refinement that is not there.
     """
 
     def __init__(
@@ -75,12 +78,16 @@ class FarNet(PaddedNetwork):
         coarse_supervision: bool = True,
         width: float | None = None,
         norm: Norm = "batch",
+        coord_channels: bool = False,
+        covariance: bool = False,
     ) -> None:
         factor = width if width is not None else (1.0 if dimension == 2 else 0.25)
         if aggregation not in AGGREGATIONS:
             raise RecipeError(f"There is no aggregation {aggregation!r}; choose one of {', '.join(AGGREGATIONS)}.")
         if not factor > 0:
             raise RecipeError(f"The width of a FARNet is {factor}; give a number above 0.")
+        if coord_channels and not refinement:
+            raise RecipeError("coord_channels of a FARNet go into its refinement; leave them out, or do refine.")
 
         def scaled(channels: int) -> int:
             return max(8, round(channels * factor / 8) * 8)
@@ -94,6 +101,8 @@ class FarNet(PaddedNetwork):
             multiple=STRIDE,
             width=image + half + landmarks if refinement else half,
             deepest=pyramid.channels[-1],
+            coord_channels=coord_channels,
+            covariance=covariance,
         )
         self.supervised = refinement and coarse_supervision
         self.auxiliary_strides = (COARSE,) if self.supervised else ()
@@ -104,7 +113,7 @@ class FarNet(PaddedNetwork):
         self.refined = self.coarse_head = self.stem = None
         if refinement:
             self.coarse_head = convolution(dimension, half, landmarks, bias=True)
-            self.stem = conv_norm_relu(norm, dimension, in_channels, image, 3)
+            self.stem = conv_norm_relu(norm, dimension, self.body_channels, image, 3)
             count = image + half + landmarks
             self.refined = convolution(dimension, count, count, 3, bias=True)
 
@@ -115,7 +124,7 @@ class FarNet(PaddedNetwork):
 
     def encode(self, images: Tensor) -> Encoded:
         """Features of images whose sides are multiples of 32."""
-        pyramid = self.backbone(images)
+        pyramid = self.backbone(images[:, : self.in_channels])
         half = self.aggregation(pyramid)
         coarse = self.coarse(half)
         if self.refined is None or self.coarse_head is None or self.stem is None:

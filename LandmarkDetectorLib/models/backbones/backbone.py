@@ -91,8 +91,10 @@ def build_backbone(
     """
     if name not in _BACKBONES:
         raise RecipeError(f"There is no backbone {name!r}; choose one of {', '.join(backbone_names())}.")
-    if dimension not in (2, 3):
-        raise RecipeError(f"The backbone {name!r} has no form in {dimension} dimensions; give 2 or 3.")
+    if dimension not in (2, 3) or in_channels < 1:
+        raise RecipeError(
+            f"There is no backbone of {dimension} dimensions and {in_channels} channels; give 2 or 3, and 1."
+        )
     entry = _BACKBONES[name]
     backbone = entry.build(dimension, in_channels)
     if pretrained is not None:
