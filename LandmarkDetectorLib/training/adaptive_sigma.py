@@ -70,7 +70,8 @@ class AdaptiveSigma:
         low, high = self.floor.to(sigma), self.ceiling.to(sigma)
         if not bool((low > 0).all()) or bool((low > high).any()):
             raise ValueError("the floor of sigma must be above zero and not above its ceiling")
-        if bool((sigma < low).any()) or bool((sigma > high).any()):
+        rounding = 1e-5  # of a generator that keeps logarithms
+        if bool((sigma < low * (1 - rounding)).any()) or bool((sigma > high * (1 + rounding)).any()):
             raise ValueError("a sigma lies below the floor or above the ceiling already; choose others")
         # Differences of losses are small beside the losses.
         wide = torch.float32 if sigma.device.type == "mps" else torch.float64

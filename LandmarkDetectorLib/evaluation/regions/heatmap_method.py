@@ -47,7 +47,7 @@ class HeatmapMethod(RegionMethod):
 
     def read(self, field: Tensor, positions: np.ndarray) -> np.ndarray:
         """The field (K, [Z, ]Y, X) at positions (K, D), (K,)."""
-        return at_voxels(field, positions)
+        return at_voxels(field, positions[:, None])[:, 0]
 
     def scores(self, predictions: Predictions, truths: np.ndarray) -> np.ndarray:
         """Strangeness (N, K, 1); case by case, so that memory holds the fields of one."""

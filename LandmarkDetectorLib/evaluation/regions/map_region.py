@@ -58,7 +58,9 @@ class VoxelRegion(MapRegion):
     """Whole voxels of a heatmap."""
 
     def _contains(self, positions: np.ndarray) -> np.ndarray:
-        return (_at_voxels(self.field, positions) <= self.bound) | (voxel_of(positions) == self.own).all(-1)
+        return (at_voxels(self.field[None], positions[None])[0] <= self.bound) | (voxel_of(positions) == self.own).all(
+            -1
+        )
 
     def _volume(self) -> float:
         return float((int(self.mask().sum()) + self._outside()) * np.prod(self.spacing))
@@ -69,7 +71,9 @@ class LevelSetRegion(MapRegion):
     """All places where the field, interpolated linearly between the centres of voxels, is not above the bound."""
 
     def _contains(self, positions: np.ndarray) -> np.ndarray:
-        return (interpolated(self.field, positions) <= self.bound) | (voxel_of(positions) == self.own).all(-1)
+        return (interpolated(self.field[None], positions[None])[0] <= self.bound) | (
+            voxel_of(positions) == self.own
+        ).all(-1)
 
     def _volume(self) -> float:
         """Measured at places within the voxels that the border passes through; of the other voxels exact."""
@@ -87,7 +91,8 @@ class LevelSetRegion(MapRegion):
         at_once = max(1, AT_ONCE // len(within))
         for start in range(0, len(places), at_once):
             part = places[start : start + at_once, None] + within
-            total += (interpolated(self.field, part.reshape(-1, self.dimension)) <= self.bound).sum() / len(within)
+            values = interpolated(self.field[None], part.reshape(1, -1, self.dimension))
+            total += (values <= self.bound).sum() / len(within)
         return float((int(whole.sum()) + total + self._outside()) * np.prod(self.spacing))
 
 
@@ -97,38 +102,36 @@ def voxel_of(positions: np.ndarray) -> np.ndarray:
 
 
 def at_voxels(fields: Tensor, positions: np.ndarray) -> np.ndarray:
-    """Values (K,) of fields (K, [Z, ]Y, X) at the voxels of positions (K, D); ``inf`` beside the map."""
-    return np.array([_at_voxels(one, place[None])[0] for one, place in zip(fields, positions, strict=True)])
+    """Values (K, M) of fields (K, [Z, ]Y, X) at the voxels of positions (K, M, D); ``inf`` beside the map."""
+    voxels = voxel_of(positions)
+    within = _within(voxels, fields.shape[1:])
+    values = _taken(fields, np.where(within[..., None], voxels, 0))
+    return np.where(within, values.cpu().double().numpy(), np.inf)
 
 
-def interpolated(field: Tensor, positions: np.ndarray) -> np.ndarray:
-    """Values (M,) of a field ([Z, ]Y, X) at positions (M, D), linear between the centres of voxels.
+def interpolated(fields: Tensor, positions: np.ndarray) -> np.ndarray:
+    """Values (K, M) of fields (K, [Z, ]Y, X) at positions (K, M, D), linear between the centres of voxels.
 
     Over the outer half of the outermost voxels the field goes on as it is at their centres; beside the map it is
     ``inf``.
     """
-    sizes = np.array(field.shape[::-1])
-    within = _within(voxel_of(positions), field.shape)
-    clamped = np.clip(np.where(within[:, None], positions, 0), 0, sizes - 1)
-    low = np.minimum(np.floor(clamped), np.maximum(sizes - 2, 0)).astype(np.int64)
-    share = torch.as_tensor(clamped - low, dtype=field.dtype, device=field.device)
-    low_here = torch.as_tensor(low, device=field.device)
-    total = field.new_zeros(len(positions))
+    sizes = np.array(fields.shape[:0:-1])
+    within = _within(voxel_of(positions), fields.shape[1:])
+    clamped = np.clip(np.where(within[..., None], positions, 0), 0, sizes - 1)
+    low = np.floor(clamped).astype(np.int64)
+    share = clamped - low
+    total = torch.zeros(positions.shape[:-1], dtype=fields.dtype, device=fields.device)
     for corner in product((0, 1), repeat=len(sizes)):
-        weight, place = torch.ones_like(total), []
-        for axis, step in enumerate(corner):
-            weight = weight * (share[:, axis] if step else 1 - share[:, axis])
-            place.append((low_here[:, axis] + step).clamp(max=int(sizes[axis]) - 1))
-        total = total + weight * field[tuple(place[::-1])]
+        weight = np.where(corner, share, 1 - share).prod(-1)
+        values = _taken(fields, np.minimum(low + corner, sizes - 1))
+        total += torch.as_tensor(weight, dtype=fields.dtype, device=fields.device) * values
     return np.where(within, total.cpu().double().numpy(), np.inf)
 
 
-def _at_voxels(field: Tensor, positions: np.ndarray) -> np.ndarray:
-    voxels = voxel_of(positions)
-    within = _within(voxels, field.shape)
-    here = torch.as_tensor(np.where(within[:, None], voxels, 0), device=field.device)
-    values = field[tuple(here[:, axis] for axis in reversed(range(here.shape[1])))]
-    return np.where(within, values.cpu().double().numpy(), np.inf)
+def _taken(fields: Tensor, voxels: np.ndarray) -> Tensor:
+    """Values (K, M) at voxels (K, M, D), which must lie in the map."""
+    places = np.ravel_multi_index(tuple(np.moveaxis(voxels, -1, 0)[::-1]), tuple(fields.shape[1:]))
+    return fields.flatten(1).gather(1, torch.as_tensor(places, device=fields.device))
 
 
 def _within(voxels: np.ndarray, shape: Sequence[int]) -> np.ndarray:
