@@ -11,11 +11,19 @@ from LandmarkDetectorLib.evaluation.biometry import (
     head_biometry,
 )
 from LandmarkDetectorLib.evaluation.bland_altman import BlandAltman, bland_altman
+from LandmarkDetectorLib.evaluation.canvas import figure_jpeg, figure_png
+from LandmarkDetectorLib.evaluation.charts import (
+    bland_altman_figure,
+    comparison_figure,
+    cumulative_figure,
+    error_figure,
+)
 from LandmarkDetectorLib.evaluation.comparison import Comparison, PairedDifference, PairedRate, compare_models
 from LandmarkDetectorLib.evaluation.coordinates import CoordinateAgreement, coordinate_agreement
 from LandmarkDetectorLib.evaluation.distances import false_finds, position_errors, radial_errors
-from LandmarkDetectorLib.evaluation.figures import error_figure, figure_png, overview_figure, overview_views
+from LandmarkDetectorLib.evaluation.figures import overview_figure, overview_views
 from LandmarkDetectorLib.evaluation.folds import group_folds
+from LandmarkDetectorLib.evaluation.inspection import inspection_figure, slices_figure
 from LandmarkDetectorLib.evaluation.instances import (
     InstanceScore,
     InstanceSummary,
@@ -25,8 +33,10 @@ from LandmarkDetectorLib.evaluation.instances import (
 )
 from LandmarkDetectorLib.evaluation.metrics import LandmarkSummary, Summary, summarise
 from LandmarkDetectorLib.evaluation.observers import ObserverAgreement, mean_position, observer_agreement
+from LandmarkDetectorLib.evaluation.prediction import prediction_figure
 from LandmarkDetectorLib.evaluation.report import render_report
 from LandmarkDetectorLib.evaluation.tiles import landmark_strip
+from LandmarkDetectorLib.evaluation.worst import error_tiles, worst_errors, worst_figure, worst_of_each
 
 __all__ = [
     "BlandAltman",
@@ -44,14 +54,20 @@ __all__ = [
     "Summary",
     "biometry_errors",
     "bland_altman",
+    "bland_altman_figure",
     "compare_models",
+    "comparison_figure",
     "coordinate_agreement",
+    "cumulative_figure",
     "ellipse_perimeter",
     "error_figure",
+    "error_tiles",
     "false_finds",
+    "figure_jpeg",
     "figure_png",
     "group_folds",
     "head_biometry",
+    "inspection_figure",
     "landmark_strip",
     "match_instances",
     "mean_position",
@@ -59,8 +75,13 @@ __all__ = [
     "overview_figure",
     "overview_views",
     "position_errors",
+    "prediction_figure",
     "radial_errors",
     "render_report",
+    "slices_figure",
     "summarise",
     "summarise_instances",
+    "worst_errors",
+    "worst_figure",
+    "worst_of_each",
 ]

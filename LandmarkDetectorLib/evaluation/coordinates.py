@@ -1,11 +1,11 @@
 """Agreement of coordinates: squared error as a fraction of the image, and Pearson's correlation.
 
 These are the figures in which landmarks of the spine are judged (BoostNet, Wu et al. 2017, MICCAI,
-doi:10.1007/978-3-319-66182-7_15; FARNet, Ao & Wu 2023, doi:10.1007/s10278-022-00718-4): each coordinate is divided by the size of the
-image along its axis, the mean of the squared differences is taken over all coordinates of all landmarks, and the
-correlation is that of all predicted with all true coordinates. The latter mostly says that x differs from y and one
-landmark from another: it is close to 1 for any model that knows the anatomy, so it stands here for comparison with the
-literature, beside the correlation along each axis.
+doi:10.1007/978-3-319-66182-7_15; FARNet, Ao & Wu 2023, doi:10.1007/s10278-022-00718-4): each coordinate is divided by
+the size of the image along its axis, the mean of the squared differences is taken over all coordinates of all
+landmarks, and the correlation is that of all predicted with all true coordinates. The latter mostly says that x differs
+from y and one landmark from another: it is close to 1 for any model that knows the anatomy, so it stands here for
+comparison with the literature, beside the correlation along each axis.
 """
 
 from __future__ import annotations

@@ -1,18 +1,16 @@
 """The report of one detection: a single HTML page that a person opens, prints or sends, and that asks for nothing.
 
-The page has no script, loads nothing from anywhere (a Content-Security-Policy in it says so to the browser) and carries
-its pictures inside. It says that a result is a proposal until a person has reviewed it.
+It says that a result is a proposal until a person has reviewed it.
 """
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from LandmarkDetectorLib.core import Grid, Image, Landmark, LandmarkDetectorError, LandmarkSet
+from LandmarkDetectorLib.evaluation.page import data_uri, not_installed, template
 from LandmarkDetectorLib.evaluation.paint import HIGH, LOW, MIDDLE, confidence_colour, hexadecimal
 from LandmarkDetectorLib.evaluation.views import View, planes_of, shown_channels, window_of
 
@@ -48,29 +46,17 @@ def render_report(
         LandmarkDetectorError: image and landmarks do not fit each other, or a package for reports is not installed.
     """
     try:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-        from LandmarkDetectorLib.evaluation.figures import overview_views, short_names
+        from LandmarkDetectorLib.evaluation.figures import overview_views
+        from LandmarkDetectorLib.evaluation.lettering import short_names
         from LandmarkDetectorLib.evaluation.tiles import strip_size
 
         pictures = _overviews(image, landmarks, overview_views(image)) if _fit(image, landmarks) else []
         rows = _rows(image, landmarks, card or {})
+        page = template("report.html")
     except ImportError as error:
-        raise LandmarkDetectorError(
-            f"The report needs a package that is not installed ({error.name}); "
-            "run: python -m pip install 'landmark-detector[report]'."
-        ) from error
-    templates = Path(__file__).with_name("templates")
-    environment = Environment(
-        loader=FileSystemLoader(templates),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = _number
+        raise not_installed(error) from error
     names = short_names(landmarks)
-    return environment.get_template("report.html").render(
+    return page.render(
         title=title or f"Landmarks of {image.name}",
         image=_about(image),
         called=_called(landmarks, card),
@@ -204,7 +190,7 @@ def _rows(image: Image, landmarks: LandmarkSet, card: Mapping[str, Any]) -> list
                 "colour": hexadecimal(confidence_colour(mark.confidence)),
                 "status": STATUS_WORDS[str(mark.status)] + ("" if inside or place is None else ", outside the image"),
                 "expected": expected.get(mark.label),
-                "strip": _data(landmark_strip(image, mark, window)) if inside else None,
+                "strip": data_uri(landmark_strip(image, mark, window)) if inside else None,
                 "alt": _alt(mark, digits, landmarks.unit),
             }
         )
@@ -230,7 +216,8 @@ def _confidence(row: dict[str, Any]) -> float:
 
 
 def _overviews(image: Image, landmarks: LandmarkSet, views: list[View]) -> list[dict[str, Any]]:
-    from LandmarkDetectorLib.evaluation.figures import figure_jpeg, overview_figure
+    from LandmarkDetectorLib.evaluation.canvas import figure_jpeg
+    from LandmarkDetectorLib.evaluation.figures import overview_figure
 
     pictures = []
     for view in views:
@@ -241,18 +228,9 @@ def _overviews(image: Image, landmarks: LandmarkSet, views: list[View]) -> list[
         pictures.append(
             {
                 "name": name,
-                "data": _data(figure_jpeg(overview_figure(image, landmarks, view))),
+                "data": data_uri(figure_jpeg(overview_figure(image, landmarks, view))),
                 "alt": f"{name} with {inside} landmarks",
                 "left_out": len(places) - inside,
             }
         )
     return pictures
-
-
-def _data(jpeg: bytes) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
-
-
-def _number(value: Any, digits: int = 2) -> str:
-    """A number as a person reads it; a dash where there is none."""
-    return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"

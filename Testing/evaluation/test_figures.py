@@ -11,7 +11,8 @@ from PIL import Image as Pillow
 
 from LandmarkDetectorLib.core import Grid, Image, Landmark, LandmarkError, LandmarkSet
 from LandmarkDetectorLib.evaluation import error_figure, figure_png, landmark_strip, overview_figure, overview_views
-from LandmarkDetectorLib.evaluation.figures import DOTS, short_names
+from LandmarkDetectorLib.evaluation.canvas import DOTS
+from LandmarkDetectorLib.evaluation.lettering import short_names
 from LandmarkDetectorLib.evaluation.paint import HIGH, LOW, MIDDLE, UNKNOWN, confidence_colour
 from LandmarkDetectorLib.evaluation.placement import place_labels
 from LandmarkDetectorLib.evaluation.tiles import TILE, strip_size
