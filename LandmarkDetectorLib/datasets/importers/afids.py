@@ -92,9 +92,8 @@ def afids(folder: Path, *, truth: str = _PUBLISHED, contrast: str = "T1w") -> Im
             if observer in notes[scan]:
                 raise DatasetError(f"{shown(path)}: there are two files of {observer} for this scan; keep one.")
             notes[scan][observer] = path
-        elif suffix_of(path) in _VOLUMES and stem_of(path).endswith(f"_{contrast}"):
-            if "derivatives" not in path.relative_to(folder).parts:
-                scans[scan].append(path)
+        elif _is_scan(path, folder, contrast):
+            scans[scan].append(path)
     cases = []
     for scan, files in sorted(notes.items()):
         name = "_".join(word for word in (f"sub-{scan[0]}", f"ses-{scan[1]}" if scan[1] else "") if word)
@@ -118,11 +117,16 @@ def _entities(path: Path) -> dict[str, str]:
     return dict(word.split("-", 1) for word in stem_of(path).split("_") if "-" in word)
 
 
+def _is_scan(path: Path, folder: Path, contrast: str) -> bool:
+    """Whether a file is an image as it was acquired, of this contrast."""
+    acquired = "derivatives" not in path.relative_to(folder).parts
+    return acquired and suffix_of(path) in _VOLUMES and stem_of(path).endswith(f"_{contrast}")
+
+
 def _scan_of(scan: _Scan, scans: dict[_Scan, list[Path]], name: str, contrast: str) -> Path:
     """The one image of a scan; of the whole subject where the annotation names no session."""
-    found = [
-        path for key, paths in scans.items() if key == scan or (not scan[1] and key[0] == scan[0]) for path in paths
-    ]
+    meant = [key for key in scans if key == scan or (not scan[1] and key[0] == scan[0])]
+    found = [path for key in meant for path in scans[key]]
     if len(found) != 1:
         count = f"{len(found)} images end" if found else "no image ends"
         raise DatasetError(f"{name}: {count} in _{contrast}.nii.gz outside derivatives; leave exactly one in the tree.")

@@ -1,4 +1,4 @@
-"""Endoscopic frames of the EndoVis challenge of 2015 (tracking, robotic part) with the joints of up to four instruments.
+"""Endoscopic frames of the EndoVis challenge of 2015 (robotic tracking) with the joints of up to four instruments.
 
 ::
 
@@ -6,13 +6,13 @@
     .../Tracking_Robotic_Testing/.../Dataset1/.../img_0625.png
     train1_labels.json ... train4_labels.json, test1_labels.json ... test6_labels.json, at any depth
 
-The challenge gives videos, ``Video.avi``, whose frames must have been extracted under the names in the labels. A file of
-labels is a list of frames; a frame whose ``annotations`` are empty has not been annotated and is left out, any other
-lists joints as ``{"class": "HeadPoint", "id": "tool1", "x": ..., "y": ...}``. Each joint of each instrument is a
+The challenge gives videos, ``Video.avi``, whose frames must have been extracted under the names in the labels. A file
+of labels is a list of frames; a frame whose ``annotations`` are empty has not been annotated and is left out, any
+other lists joints as ``{"class": "HeadPoint", "id": "tool1", "x": ..., "y": ...}``. Each joint of each instrument is a
 landmark of its own here, such as ``tool1 HeadPoint``: an instrument that is not in the frame is ``missing``, a joint
-that nobody annotated on one that is there is ``undefined``. ``landmark_classes`` in ``dataset.json`` says which joint a
-landmark is, for those who take all instruments alike. A joint without an id, of which the test sets hold some, goes to
-the one instrument that lacks it, and is left out where that is not clear, with a notice.
+that nobody annotated on one that is there is ``undefined``. ``landmark_classes`` in ``dataset.json`` says which joint
+a landmark is, for those who take all instruments alike. A joint without an id, of which the test sets hold some, goes
+to the one instrument that lacks it, and is left out where that is not clear, with a notice.
 
 The annotation program (Sloth) draws the frame from the corner (0, 0) of its scene on, so half a pixel is taken away.
 Frames of one sequence show one operation, in the training and the test part: they are one ``family``.

@@ -5,9 +5,9 @@
     RawImage/TrainingData/001.bmp ... 150.bmp     RawImage/Test1Data/151.bmp ...     RawImage/Test2Data/301.bmp ...
     AnnotationsByMD/400_senior/001.txt ...        AnnotationsByMD/400_junior/001.txt ...
 
-A ``.txt`` holds 19 lines ``x,y`` and then a line for each of eight classes of the patient's anatomy (ANB, SNB, ...). The
-coordinates name pixels, from 0, as all who work on the set take them (Payer et al. put them at spacing 0.1 and origin
-0); a pixel is 0.1 mm. The folders ``400_senior`` and ``400_junior`` may also stand beside ``RawImage``.
+A ``.txt`` holds 19 lines ``x,y`` and then a line for each of eight classes of the patient's anatomy (ANB, SNB, ...).
+The coordinates name pixels, from 0, as all who work on the set take them (Payer et al. put them at spacing 0.1 and
+origin 0); a pixel is 0.1 mm. The folders ``400_senior`` and ``400_junior`` may also stand beside ``RawImage``.
 
 Wang et al. 2016, A benchmark for comparison of dental radiography analysis algorithms, doi 10.1016/j.media.2016.02.004;
 set at https://figshare.com/s/37ec464af8e81ae6ebbf.

@@ -4,8 +4,9 @@
 
     skull1.nii.gz  skull1.mrk.json  skull2.nrrd  skull2.fcsv  photo.png  photo.json ...     at any depth
 
-Landmarks may be in any format that :func:`LandmarkDetectorLib.io.load_landmarks` reads, LabelMe's among them. They go as
-they are, with their labels; the labels of the set are those of all files together, in the order in which they appear.
+Landmarks may be in any format that :func:`LandmarkDetectorLib.io.load_landmarks` reads, LabelMe's among them. They go
+as they are, with their labels; the labels of the set are those of all files together, in the order in which they
+appear.
 
 Slicer shows a picture with pixels of 1 mm and saves the landmarks on it in mm: they are taken for px, with a notice,
 unless a spacing is given, which is then the pixels' true size. Landmarks in px become mm where a spacing is given.
@@ -20,20 +21,22 @@ from typing import Any
 
 import numpy as np
 
-from LandmarkDetectorLib.core import DatasetError, LandmarkError, LandmarkFileError, LandmarkSet
+from LandmarkDetectorLib.core import DatasetError, Landmark, LandmarkError, LandmarkFileError, LandmarkSet
 from LandmarkDetectorLib.datasets.importers.findings import Images, visible_files
 from LandmarkDetectorLib.datasets.importers.registry import ImportedCase, ImportedDataset, register_importer
 from LandmarkDetectorLib.io import load_landmarks
 from LandmarkDetectorLib.io.labelme import LABELME
-from LandmarkDetectorLib.io.markups import KEPT
 from LandmarkDetectorLib.io.names import shown, stem_of, suffix_of
 from LandmarkDetectorLib.io.notices import notice
 from LandmarkDetectorLib.io.pixels import picture_size, scale_of
+from LandmarkDetectorLib.io.text_files import read_text
 
 _SURELY = (".mrk.json", ".fcsv", ".tps")
 """Suffixes that nothing but landmarks has."""
 _PERHAPS = (".json", ".csv", ".xlsx")
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+_ARRAYS = (".npy", ".npz")
+"""Without a scale of their own, of any dimension."""
 _PARTS = {
     "train": "training",
     "training": "training",
@@ -59,35 +62,18 @@ def markups(folder: Path, *, ending: str = "", spacing: Sequence[float] | None =
         ImageError: a picture's header cannot be read.
     """
     images = Images(folder)
-    notes: dict[str, Path] = {}
-    for path in visible_files(folder):
-        suffix, stem = suffix_of(path), stem_of(path)
-        if suffix not in _SURELY + _PERHAPS or not stem.endswith(ending):
-            continue
-        stem = stem[: len(stem) - len(ending)]
-        if stem not in images:
-            if suffix in _SURELY:
-                raise DatasetError(
-                    f"{folder.name}: {shown(path)} has no image of its name; add it, or give the ending."
-                )
-            continue  # a table or a list of something else
-        if stem in notes:
-            raise DatasetError(f"{folder.name}: {shown(notes[stem])} and {shown(path)} are of one image; keep one.")
-        notes[stem] = path
-    alone = sum(stem not in notes for stem in images)
-    if notes and alone:
-        notice(f"{folder.name}: {alone} images without landmarks of their name were left out.")
+    notes = _paired(folder, images, ending)
     cases, labels = [], dict[str, None]()
     for stem, path in notes.items():
         image = images.named(stem)
         marks = load_landmarks(path)
         try:
-            marks.reordered([])
+            marks.reordered([])  # refuses a label that stands there twice
         except LandmarkError as error:
             raise DatasetError(f"{shown(path)}: {error}") from None
         labels.update(dict.fromkeys(marks.labels))
         picture = suffix_of(image) in _PICTURES
-        marks = _on_picture(marks, image, path, spacing) if picture else _in_volume(marks, path)
+        marks = _on_picture(marks, image, path, spacing) if picture else _in_volume(marks, image, path)
         words = (_PARTS.get(part.lower()) for part in image.relative_to(folder).parts[:-1])
         extra: dict[str, Any] = {"part": part} if (part := next((word for word in words if word), None)) else {}
         size = tuple(float(step) for step in spacing) if picture and spacing is not None else None
@@ -95,8 +81,36 @@ def markups(folder: Path, *, ending: str = "", spacing: Sequence[float] | None =
     return ImportedDataset(folder.resolve().name, tuple(labels), tuple(cases))
 
 
-def _in_volume(marks: LandmarkSet, path: Path) -> LandmarkSet:
-    if marks.unit != "mm":
+def _paired(folder: Path, images: Images, ending: str) -> dict[str, Path]:
+    """The file of landmarks of each image, by the image's stem."""
+    notes: dict[str, Path] = {}
+    for path in visible_files(folder):
+        if suffix_of(path) not in _SURELY + _PERHAPS or not stem_of(path).endswith(ending):
+            continue
+        stem = stem_of(path)[: len(stem_of(path)) - len(ending)]
+        if stem not in images and suffix_of(path) in _SURELY:
+            raise DatasetError(f"{folder.name}: {shown(path)} has no image of its name; add one, or give the ending.")
+        if stem not in images or not _holds_landmarks(path):
+            continue  # a table or a list of something else
+        if stem in notes:
+            raise DatasetError(f"{folder.name}: {shown(notes[stem])} and {shown(path)} are of one image; keep one.")
+        notes[stem] = path
+    alone = sum(stem not in notes for stem in images)
+    if notes and alone:
+        notice(f"{folder.name}: {alone} images without landmarks of their name were left out.")
+    return notes
+
+
+def _holds_landmarks(path: Path) -> bool:
+    """Whether a file is one of landmarks; many a ``.json`` beside an image says how it was acquired."""
+    if suffix_of(path) != ".json":
+        return suffix_of(path) in _SURELY + _PERHAPS
+    text = read_text(path)
+    return '"@schema"' in text or '"shapes"' in text
+
+
+def _in_volume(marks: LandmarkSet, image: Path, path: Path) -> LandmarkSet:
+    if marks.unit != "mm" and suffix_of(image) not in _ARRAYS:
         raise LandmarkFileError(f"{shown(path)}: it is in px and its image in mm; save it in mm.")
     return marks
 
@@ -114,12 +128,18 @@ def _on_picture(marks: LandmarkSet, image: Path, path: Path, spacing: Sequence[f
             f"{name}: LabelMe saw {said['width']}×{said.get('height')} pixels and {image.name} has "
             f"{'×'.join(map(str, picture_size(image)))}; turn the picture as its EXIF note says, or annotate it again."
         )
-    if marks.unit == "mm" and marks.dimension == 2 and KEPT in marks.info:  # written for this picture, in true mm
+    if marks.unit == "mm" and marks.dimension == 2:  # Slicer knows no plane: this was written for it, in true mm
         if spacing is None:
             raise LandmarkFileError(f"{name}: it is in mm and nobody says how large a pixel is; give the spacing.")
         return flat
     scale, unit = scale_of(spacing, name)
     if marks.unit == "mm" and spacing is None:
         notice(f"{name}: Slicer takes a pixel for a millimetre; its positions on the picture were taken for px.")
-    moved = [m if m.position is None else replace(m, position=m.position * scale, covariance=None) for m in flat]
-    return LandmarkSet(tuple(moved) if not np.all(scale == 1) else flat.landmarks, unit, flat.name, flat.info)
+    return LandmarkSet(tuple(_scaled(mark, scale) for mark in flat), unit, flat.name, flat.info)
+
+
+def _scaled(mark: Landmark, scale: np.ndarray) -> Landmark:
+    if mark.position is None:
+        return mark
+    spread = None if mark.covariance is None else mark.covariance * np.outer(scale, scale)
+    return replace(mark, position=mark.position * scale, covariance=spread)

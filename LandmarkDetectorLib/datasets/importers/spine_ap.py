@@ -5,14 +5,15 @@
     boostnet_labeldata/data/{training,test}/*.jpg
     boostnet_labeldata/labels/{training,test}/{filenames,landmarks,angles}.csv
 
-A row of ``landmarks.csv`` belongs to the same row of ``filenames.csv`` and holds 68 x and then 68 y, as fractions of the
-picture's width and height; four landmarks a vertebra, from the first thoracic to the fifth lumbar one: upper left, upper
-right, lower left, lower right, as seen in the picture. ``angles.csv`` has three Cobb angles a row. Only these tables are
-read, not the ``.mat`` files beside them, nor the challenge's final test set, which has no landmarks.
+A row of ``landmarks.csv`` belongs to the same row of ``filenames.csv`` and holds 68 x and then 68 y, as fractions of
+the picture's width and height; four landmarks a vertebra, from the first thoracic to the fifth lumbar one: upper left,
+upper right, lower left, lower right, as seen in the picture. ``angles.csv`` has three Cobb angles a row. Only these
+tables are read, not the ``.mat`` files beside them, nor the challenge's final test set, which has no landmarks.
 
-A fraction counts from the corner of the picture, so half a pixel is taken away; whether those who annotated counted from
-0 or from 1 is not on record, and half a pixel is the middle. Some annotations are known to be wrong (a vertebra skipped,
-or the last one at the top): where the vertebrae do not follow each other downwards the case says ``"suspect": true``.
+A fraction counts from the corner of the picture, so half a pixel is taken away; whether those who annotated counted
+from 0 or from 1 is not on record, and half a pixel is the middle. Some annotations are known to be wrong (a vertebra
+skipped, or the last one at the top): where the vertebrae do not follow each other downwards the case says ``"suspect":
+true``.
 
 Wu et al. 2017, Automatic landmark estimation for adolescent idiopathic scoliosis assessment using BoostNet, doi
 10.1007/978-3-319-66182-7_15; Wang et al. 2021, AASCE challenge, doi 10.1016/j.media.2021.102115.
