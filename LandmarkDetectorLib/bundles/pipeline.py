@@ -56,18 +56,42 @@ class WholeStage(_Strict):
     tile: int = Field(96, ge=16)
 
 
-class _FineStage(_Strict):
-    """A stage after the pose is known.
+class _ReadStage(_Strict):
+    """A stage whose maps are read to a fraction of a sample.
 
-    A map is read in a ``window`` around its peak. ``sigma`` is the width, in samples, of the Gaussians that the network
-    was trained on: a map is that much wider than what the network does not know.
+    A map is the logarithm of a density and is read in a ``window`` around its peak; with a ``decoder`` of
+    :mod:`LandmarkDetectorLib.heatmaps` it is, after the ``activation``, a heatmap that the network was trained to draw.
+    ``sigma`` is the width, in samples, of the Gaussians that it was trained on: a map is that much wider than what the
+    network does not know.
     """
 
     spacing: float = Field(gt=0)
     network: NetworkSettings
     window: float = Field(gt=0)
-    passes: int = Field(1, ge=1)
+    decoder: str | None = None
+    activation: Literal["none", "sigmoid"] = "none"
     sigma: float = Field(0.0, ge=0)
+
+
+class ImageStage(_ReadStage):
+    """The whole image as it lies, all landmarks in one look: how most published networks see it.
+
+    It stands in the place of the coarse pass and the frame, where images come in one pose. The image lies in the middle
+    of a frame of ``size`` samples along x, y[, z], the world's axes; a larger one is seen whole, up to twice the size.
+    ``tolerance`` is the distance at which a landmark still supports a pose of the mean shape, ``support`` the share of
+    the landmarks that a pose needs. ``presence`` says whether the network was trained to tell what is not there.
+    """
+
+    size: list[int] = Field(min_length=2, max_length=3)
+    tolerance: float = Field(gt=0)
+    support: float = Field(0.3, ge=0, lt=1)
+    presence: bool = True
+
+
+class _FineStage(_ReadStage):
+    """A stage after the pose is known."""
+
+    passes: int = Field(1, ge=1)
 
 
 class FrameStage(_FineStage):
@@ -131,7 +155,8 @@ class Pipeline(_Strict):
     mirror: dict[str, str] = {}
     order: list[Order] = []
     auxiliary: dict[str, dict[str, float]] = {}
-    coarse: WholeStage
+    coarse: WholeStage | None = None
+    image: ImageStage | None = None
     frame: FrameStage | None = None
     patch: PatchStage | None = None
     calibration: Calibration
@@ -140,8 +165,9 @@ class Pipeline(_Strict):
     @model_validator(mode="after")
     def _agrees(self) -> Pipeline:
         count, d = len(self.labels), self.dimension
-        if self.frame is None and self.patch is None:
-            raise ValueError("a coarse stage alone places nothing; give frame, patch or both")
+        disagreement = stages_disagree(self.dimension, self.coarse, self.image, self.frame, self.patch)
+        if disagreement:
+            raise ValueError(disagreement)
         if len(set(self.labels)) != count:
             raise ValueError("labels must differ")
         mean = np.asarray(self.prior.mean)
@@ -192,6 +218,25 @@ class Pipeline(_Strict):
     def ordered(self, positions: np.ndarray) -> np.ndarray:
         """Positions (K, d) as :meth:`arrangement` puts them."""
         return positions[self.arrangement(positions)]
+
+
+def stages_disagree(
+    dimension: int,
+    coarse: WholeStage | None,
+    image: ImageStage | None,
+    frame: FrameStage | None,
+    patch: PatchStage | None,
+) -> str | None:
+    """Why these stages do not make a detector, or ``None`` where they do."""
+    if (coarse is None) == (image is None):
+        return "give either a coarse stage, for images in any pose, or an image stage, for images in one; not both"
+    if coarse is not None and frame is None and patch is None:
+        return "a coarse stage alone places nothing; give frame, patch or both"
+    if image is not None and frame is not None:
+        return "an image stage stands in the place of the frame; leave one of them out"
+    if image is not None and len(image.size) != dimension:
+        return f"the image stage's size {image.size} is not {dimension} numbers"
+    return None
 
 
 def design_matrix(labels: list[str], auxiliary: dict[str, dict[str, float]]) -> np.ndarray:

@@ -5,6 +5,7 @@ A frame is a matrix from frame index (x, y[, z]) to world, and a shape in array 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +33,15 @@ def whole_frame(grid: Grid, spacing: float, multiple: int, rotation: np.ndarray 
     matrix[:d, :d] = turn * spacing
     matrix[:d, d] = grid.centre - matrix[:d, :d] @ ((size - 1) / 2)
     return Frame(matrix, tuple(int(n) for n in size[::-1]))
+
+
+def image_frame(grid: Grid, spacing: float, size: Sequence[int], multiple: int = 1) -> Frame:
+    """The box of ``size`` samples along x, y[, z] with the grid in its middle; larger where the grid does not fit."""
+    needed = whole_frame(grid, spacing, multiple)
+    shape = tuple(max(a, b) for a, b in zip(needed.shape, tuple(size)[::-1], strict=True))
+    matrix = needed.matrix.copy()
+    matrix[:-1, -1] = grid.centre - matrix[:-1, :-1] @ ((np.asarray(shape[::-1]) - 1) / 2)
+    return Frame(matrix, shape)
 
 
 def canonical_box(mean: np.ndarray, spacing: float, margin: float, multiple: int) -> Frame:

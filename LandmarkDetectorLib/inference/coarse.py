@@ -39,6 +39,7 @@ def coarse_pose(
     turned about, and the peaks of all are put together: a network is surer of a head in some poses than in others.
     """
     stage = pipeline.coarse
+    assert stage is not None
     unit = pipeline.unit(pyramid.grid)
     spacing = stage.spacing * unit
     template = pipeline.design @ prior.mean

@@ -20,11 +20,13 @@ from LandmarkDetectorLib.datasets.intensity import Intensity
 from LandmarkDetectorLib.datasets.sampling import Pyramid
 from LandmarkDetectorLib.inference.coarse import coarse_pose
 from LandmarkDetectorLib.inference.detection import Detection
+from LandmarkDetectorLib.inference.image_look import Look, look_at_image
 from LandmarkDetectorLib.inference.memory import MemoryPlan, first_plan, run_within_memory
 from LandmarkDetectorLib.inference.networks import Networks
-from LandmarkDetectorLib.inference.refine import Measurement, Refiner
+from LandmarkDetectorLib.inference.reading import Measurement
+from LandmarkDetectorLib.inference.refine import Refiner
 from LandmarkDetectorLib.inference.stopwatch import Stopwatch
-from LandmarkDetectorLib.models import ShapePrior
+from LandmarkDetectorLib.models import RobustPose, ShapePrior
 from LandmarkDetectorLib.models.allocator import keep_freed_memory
 from LandmarkDetectorLib.models.threads import one_blas_thread
 
@@ -104,10 +106,14 @@ class Detector:
         self.networks.to(plan.device)
         unit = pipeline.unit(image.grid)
         prior = pipeline.shape_prior(unit)
-        step("coarse", 0.0)
+        step("coarse" if pipeline.image is None else "image", 0.0)
         with watch("sampling"):
             pyramid = Pyramid(image, Intensity(pipeline.intensity.window, pipeline.intensity.quantiles))
-        found = coarse_pose(pyramid, pipeline, prior, self.networks, plan, watch, lambda f: step("coarse", 0.2 * f))
+        found: RobustPose | Look | None
+        if pipeline.image is None:
+            found = coarse_pose(pyramid, pipeline, prior, self.networks, plan, watch, lambda f: step("coarse", 0.2 * f))
+        else:
+            found = look_at_image(pyramid, pipeline, prior, self.networks, plan, watch, image.name)
         if found is None:
             notices.append(f"{image.name}: nothing was found that looks like what the bundle was trained on.")
             return [Landmark(label, status="missing") for label in pipeline.labels]
@@ -116,6 +122,10 @@ class Detector:
         refiner = Refiner(pyramid, pipeline, prior, self.networks, watch, unit)
         pose, centres = found.pose, prior.mean
         measured: list[Measurement] = []
+        if isinstance(found, Look):
+            measured = [found.seen]
+            with watch("shape"):
+                centres, _ = refiner.join(found.seen, refiner.believe(found.seen))
         if pipeline.frame is not None:
             for _ in range(pipeline.frame.passes):
                 step("frame", 0.2)

@@ -13,7 +13,14 @@ import numpy as np
 from LandmarkDetectorLib.bundles import Bundle, load_bundle
 from LandmarkDetectorLib.core import DatasetError, LandmarkSet
 from LandmarkDetectorLib.datasets.cases import Case, Dataset, read_dataset
-from LandmarkDetectorLib.evaluation import biometry_errors, false_finds, head_biometry, radial_errors, summarise
+from LandmarkDetectorLib.evaluation import (
+    HeadBiometry,
+    biometry_errors,
+    false_finds,
+    head_biometry,
+    radial_errors,
+    summarise,
+)
 from LandmarkDetectorLib.inference.detector import Detection, Detector
 from LandmarkDetectorLib.io.limits import peak_memory
 
@@ -28,6 +35,7 @@ def evaluate_bundle(
     subjects: str = "held-out",
     device: str = "auto",
     progress: Callable[[str, float], None] | None = None,
+    keep: Callable[[Case, LandmarkSet], None] | None = None,
 ) -> dict[str, Any]:
     """Detect on a data set's images and compare with its landmarks.
 
@@ -38,6 +46,7 @@ def evaluate_bundle(
             trained: the figures are then too good), or the path of a text file with one subject a line.
         device: as for :class:`Detector`.
         progress: called with a subject's number and the fraction done.
+        keep: called with each case and what was found in it, for a report.
 
     Returns:
         JSON-ready figures: ``summary`` (see :class:`LandmarkDetectorLib.evaluation.Summary`), ``cases`` (errors of
@@ -57,6 +66,8 @@ def evaluate_bundle(
         start = time.perf_counter()
         detections.append(detector.detect(image))
         seconds.append(time.perf_counter() - start)
+        if keep is not None:
+            keep(case, detections[-1].landmarks)
         if progress is not None:
             progress(f"image {number + 1} of {len(cases)}", (number + 1) / len(cases))
     return judge(detector.pipeline.labels, cases, [d.landmarks for d in detections]) | {
@@ -86,20 +97,19 @@ def judge(labels: list[str], cases: tuple[Case, ...], found: list[LandmarkSet]) 
         ],
     }
     if set(HEAD) <= set(labels) and unit == "mm":
-        result["biometry"] = _biometry(labels, cases, found, truths)
+        result["biometry"] = _biometry(cases, found, truths)
     return result
 
 
-def _biometry(
-    labels: list[str], cases: tuple[Case, ...], found: list[LandmarkSet], truths: list[LandmarkSet]
-) -> dict[str, Any]:
-    rows = [labels.index(name) for name in HEAD]
+def head_of(sets: list[LandmarkSet]) -> HeadBiometry:
+    """The measurements (N,) of a head from its four landmarks; NaN where one is missing."""
+    four = [marks.reordered(HEAD) for marks in sets]
+    ends = np.array([marks.positions if marks.dimension == 2 else np.full((4, 2), np.nan) for marks in four])
+    return head_biometry(*np.moveaxis(ends, 1, 0))
 
-    def measured(sets: list[LandmarkSet]):
-        ends = np.array([s.positions[rows] if s.dimension == 2 else np.full((4, 2), np.nan) for s in sets])
-        return head_biometry(*np.moveaxis(ends, 1, 0))
 
-    mine, theirs = measured(found), measured(truths)
+def _biometry(cases: tuple[Case, ...], found: list[LandmarkSet], truths: list[LandmarkSet]) -> dict[str, Any]:
+    mine, theirs = head_of(found), head_of(truths)
     result = {name: _difference(d) for name, d in biometry_errors(mine, theirs).items()}
     drawn = [case.extra.get("head_circumference_mm") for case in cases]
     if all(value is not None for value in drawn):

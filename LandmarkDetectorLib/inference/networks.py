@@ -28,7 +28,7 @@ class Networks:
     def __init__(self, pipeline: Pipeline, state: dict[str, Tensor]) -> None:
         self._networks: dict[str, HeatmapNetwork] = {}
         self.device = torch.device("cpu")
-        for name in ("coarse", "frame", "patch"):
+        for name in ("coarse", "image", "frame", "patch"):
             stage = getattr(pipeline, name)
             if stage is None:
                 continue

@@ -8,42 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from LandmarkDetectorLib.bundles.pipeline import Pipeline
 from LandmarkDetectorLib.core.similarity import fit_similarity, scale_of
 from LandmarkDetectorLib.datasets.frames import canonical_box, patch_boxes
 from LandmarkDetectorLib.datasets.sampling import Pyramid, sample
-from LandmarkDetectorLib.heatmaps.layout import coordinates_of
-from LandmarkDetectorLib.heatmaps.window import window_moments
 from LandmarkDetectorLib.inference.memory import MemoryPlan
 from LandmarkDetectorLib.inference.networks import Networks
+from LandmarkDetectorLib.inference.reading import MAPS_AT_ONCE, Measurement, read_maps
 from LandmarkDetectorLib.inference.stopwatch import Stopwatch
 from LandmarkDetectorLib.models import ShapePrior
-
-MAPS_AT_ONCE = 16 << 20
-"""So many values of heatmaps stand in memory together, whatever the number of landmarks."""
-LEAST_DEVIATION = 0.3
-"""No map is believed to be sure of its landmark to less than this, in samples along any axis."""
-
-
-@dataclass(frozen=True, eq=False)
-class Measurement:
-    """What a stage says, in the canonical frame.
-
-    Args:
-        positions: (M, d), NaN where nothing was seen.
-        covariances: (M, d, d) in world units².
-        presence: (M,) probability that the landmark is there at all.
-    """
-
-    positions: np.ndarray
-    covariances: np.ndarray
-    presence: np.ndarray
 
 
 class Refiner:
@@ -82,12 +59,11 @@ class Refiner:
         with self.watch("sampling"):
             image = sample(self.pyramid, (pose @ box.matrix)[None], box.shape)
         features, presence = self.networks.features("frame", image, self.watch)
-        radius = max(1, round(stage.window / stage.spacing))
         at_once = max(1, MAPS_AT_ONCE // math.prod(box.shape))
         parts = []
         for _, maps in self.networks.head("frame", features, at_once, self.watch):
             with self.watch("decoding"):
-                parts.append(_read(maps, radius, stage.sigma))
+                parts.append(read_maps(maps, stage))
         mean, covariance = (np.concatenate(p) for p in zip(*parts, strict=True))
         return Measurement(
             mean @ box.matrix[:-1, :-1].T + box.matrix[:-1, -1],
@@ -105,7 +81,6 @@ class Refiner:
         spacing = stage.spacing * self.unit
         boxes = patch_boxes(centres, spacing, stage.size)
         shape = (stage.size,) * self.prior.dimension
-        radius = max(1, round(stage.window / stage.spacing))
         means, covariances, presences = [], [], []
         for start in range(0, len(boxes), plan.patches):
             part = slice(start, start + plan.patches)
@@ -114,7 +89,7 @@ class Refiner:
                 images = sample(self.pyramid, pose @ boxes[part], shape)
             maps, presence = self.networks.maps("patch", images, self.watch, which)
             with self.watch("decoding"):
-                mean, covariance = _read(maps.transpose(0, 1), radius, stage.sigma)
+                mean, covariance = read_maps(maps.transpose(0, 1), stage)
                 means.append(np.einsum("nij,nj->ni", boxes[part, :-1, :-1], mean) + boxes[part, :-1, -1])
                 covariances.append(covariance * spacing**2)
                 presences.append(torch.sigmoid(presence[:, 0]).double().cpu().numpy())
@@ -150,21 +125,3 @@ class Refiner:
         """The change of the canonical frame, (d+1, d+1), that lays the mean shape onto positions found under a pose."""
         change = fit_similarity(self.prior.mean, positions)
         return change if self.prior.plausible_scale(pose @ change) and scale_of(change) > 0 else np.eye(len(pose))
-
-
-def _read(maps: Tensor, radius: int, sigma: float) -> tuple[np.ndarray, np.ndarray]:
-    """Mean (M, d) and covariance (M, d, d), in samples, around the highest peak of maps (1, M, [Z, ]Y, X).
-
-    The covariance is that of the map less that of the Gaussians, of width ``sigma``, that the network was trained on.
-    """
-    flat = maps.flatten(2)
-    highest, place = flat.max(-1)
-    peak = coordinates_of(place, maps.shape[2:])[:, :, None].to(maps.dtype)
-    # Within a window only the proportions count, so the sum over the whole map is not needed. The window is centred on
-    # its own mean once, so that a ragged peak does not pull it to one side.
-    first = window_moments(maps, peak, radius, highest)
-    moments = window_moments(maps, first.mean, radius, highest)
-    mean, covariance = moments.mean[0, :, 0].double().cpu().numpy(), moments.covariance[0, :, 0].double().cpu().numpy()
-    values, axes = np.linalg.eigh(np.nan_to_num(covariance))
-    values = np.maximum(values - sigma**2, LEAST_DEVIATION**2)
-    return mean, np.einsum("mij,mj,mkj->mik", axes, values, axes)

@@ -15,10 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from LandmarkDetectorLib.bundles.pipeline import (
     Calibration,
     FrameStage,
+    ImageStage,
     IntensitySettings,
     Order,
     PatchStage,
     WholeStage,
+    stages_disagree,
 )
 from LandmarkDetectorLib.core import RecipeError
 
@@ -51,12 +53,20 @@ class Augmentation(_Strict):
     absent: float = Field(0.0, ge=0, le=1)
 
 
+class LossSettings(_Strict):
+    """A loss on heatmaps of the registry in :mod:`LandmarkDetectorLib.losses`, and its arguments."""
+
+    name: str
+    arguments: dict[str, Any] = {}
+
+
 class StageTraining(_Strict):
     """How one stage is trained.
 
-    ``size``: samples a side of what the coarse network sees; ``sigma``: of the target Gaussians, in samples;
-    ``distance``:
-    weight of the distance loss beside the cross-entropy; ``presence``: weight of the presence loss; ``steps`` of
+    ``size``: samples a side of what the coarse network sees; ``sigma``: of the target Gaussians, in samples; ``loss``:
+    on the maps, the cross-entropy of their softmax by default; ``supervision``: weight of that loss on the maps of a
+    network's earlier heads; ``distance``:
+    weight of the distance loss beside it; ``presence``: weight of the presence loss; ``steps`` of
     ``accumulate`` batches of ``batch`` samples (``cases`` specimens, each with batch/cases patches, for the patch
     stage);
     several small batches a step stay in the processor's cache and fit a small GPU; ``patience``: validations without
@@ -69,6 +79,8 @@ class StageTraining(_Strict):
     cases: int = Field(4, ge=1)
     accumulate: int = Field(1, ge=1)
     size: int | None = None
+    loss: LossSettings | None = None
+    supervision: float = Field(1.0, ge=0)
     rate: float = Field(2e-3, gt=0)
     decay: float = Field(1e-2, ge=0)
     warmup: float = Field(0.05, ge=0, lt=1)
@@ -121,8 +133,10 @@ class Recipe(_Strict):
     auxiliary: dict[str, dict[str, float]] = {}
     samples: list[str] = []
     validation: Validation = Validation()
-    coarse: WholeStage
-    coarse_training: StageTraining
+    coarse: WholeStage | None = None
+    coarse_training: StageTraining | None = None
+    image: ImageStage | None = None
+    image_training: StageTraining | None = None
     frame: FrameStage | None = None
     frame_training: StageTraining | None = None
     patch: PatchStage | None = None
@@ -140,6 +154,9 @@ class Recipe(_Strict):
             partners[group[0]], partners[group[-1]] = group[-1], group[0]
         return partners
 
+
+STAGES = ("coarse", "image", "frame", "patch")
+"""In the order in which they look at an image; no detector has all of them."""
 
 RECIPES = Path(__file__).parent / "recipes"
 """The recipes that come with the library."""
@@ -178,10 +195,10 @@ def read_recipe(path: str | Path) -> Recipe:
     except ValidationError as error:
         first = error.errors()[0]
         raise RecipeError(f"{path.name}: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
-    if recipe.frame is None and recipe.patch is None:
-        raise RecipeError(f"{path.name}: a coarse stage alone places nothing; give frame, patch or both.")
-    if (recipe.frame is None) != (recipe.frame_training is None) or (recipe.patch is None) != (
-        recipe.patch_training is None
-    ):
-        raise RecipeError(f"{path.name}: a stage needs both its settings and its training, or neither.")
+    disagreement = stages_disagree(recipe.dimension, recipe.coarse, recipe.image, recipe.frame, recipe.patch)
+    if disagreement:
+        raise RecipeError(f"{path.name}: {disagreement}.")
+    for stage in STAGES:
+        if (getattr(recipe, stage) is None) != (getattr(recipe, f"{stage}_training") is None):
+            raise RecipeError(f"{path.name}: {stage} needs both its settings and its training, or neither.")
     return recipe

@@ -1,4 +1,4 @@
-"""What each stage is shown in training: the whole in any pose, the pose-normalised box, patches around landmarks.
+"""What each stage is shown in training: the whole in any pose or as it lies, the pose-normalised box, patches.
 
 A sampler makes a batch from a random generator and nothing else, so that step n is the same in every run.
 """
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from LandmarkDetectorLib.bundles.pipeline import Pipeline
 from LandmarkDetectorLib.core.similarity import apply, fit_similarity, weighted_sums
-from LandmarkDetectorLib.datasets.frames import canonical_box, patch_boxes
+from LandmarkDetectorLib.datasets.frames import canonical_box, image_frame, patch_boxes
 from LandmarkDetectorLib.datasets.sampling import sample
 from LandmarkDetectorLib.models.shape_prior import mirror_matrix
 from LandmarkDetectorLib.training.augment import (
@@ -46,7 +46,7 @@ class Batch:
 
 
 class Sampler:
-    """What the three samplers share: mirror images, symmetries, auxiliary landmarks."""
+    """What the samplers share: mirror images, symmetries, auxiliary landmarks."""
 
     def __init__(self, specimens: Sequence[Specimen], pipeline: Pipeline, training: StageTraining) -> None:
         self.specimens, self.pipeline, self.training = list(specimens), pipeline, training
@@ -72,6 +72,9 @@ class Sampler:
     def mirrored(self, positions: np.ndarray) -> np.ndarray:
         """Each landmark's partner in its place, NaN where it has none."""
         return np.array([np.full(self.dimension, np.nan) if p is None else positions[p] for p in self.partners])
+
+    def _mirrored_seen(self, seen: np.ndarray) -> np.ndarray:
+        return np.array([p is not None and bool(seen[p]) for p in self.partners])
 
     def posed(self, specimen: Specimen, rng: np.random.Generator, vary: bool) -> tuple[np.ndarray, np.ndarray]:
         """A pose (canonical frame to world) near the true one, and the landmarks (K, d) as they are called in it."""
@@ -123,6 +126,7 @@ class WholeSampler(Sampler):
 
     def batch(self, rng: np.random.Generator, vary: bool = True, specimens: Sequence[Specimen] | None = None) -> Batch:
         """One batch."""
+        assert self.pipeline.coarse is not None
         size = self.training.size or 32
         shape = (size,) * self.dimension
         images, landmarks, seen = [], [], []
@@ -147,8 +151,35 @@ class WholeSampler(Sampler):
             seen.append(_extended(scanned, self.design))
         return self.finish(torch.cat(images), np.array(landmarks), np.array(seen), rng, vary)
 
-    def _mirrored_seen(self, seen: np.ndarray) -> np.ndarray:
-        return np.array([p is not None and bool(seen[p]) for p in self.partners])
+
+class ImageSampler(Sampler):
+    """The whole image as it lies, nearly."""
+
+    def batch(self, rng: np.random.Generator, vary: bool = True, specimens: Sequence[Specimen] | None = None) -> Batch:
+        """One batch, of given specimens if so asked."""
+        stage = self.pipeline.image
+        assert stage is not None
+        images, landmarks, seen = [], [], []
+        for specimen in specimens or self.pick(rng, self.training.batch):
+            grid = specimen.pyramid.grid
+            positions, scanned = specimen.positions, specimen.seen
+            # An image that is larger than the frame is cut; its middle, moved about, is what trains.
+            box, _ = image_frame(grid, stage.spacing * specimen.unit, stage.size)
+            shape = tuple(stage.size[::-1])
+            frame = np.eye(self.dimension + 1)
+            frame[:-1, :-1] = box[:-1, :-1]
+            frame[:-1, -1] = -frame[:-1, :-1] @ ((np.asarray(stage.size) - 1) / 2)
+            if vary:
+                frame = random_affine(rng, self.dimension, self.how, specimen.unit) @ frame
+                if self.can_mirror and rng.random() < self.how.mirror:
+                    frame[0] *= -1
+                    positions, scanned = self.mirrored(positions), self._mirrored_seen(scanned)
+            frame[:-1, -1] += grid.centre
+            inside = self.pipeline.ordered(apply(np.linalg.inv(frame), positions))
+            images.append(sample(specimen.pyramid, frame[None], shape))
+            landmarks.append(weighted_sums(self.design, inside))
+            seen.append(_extended(scanned, self.design))
+        return self.finish(torch.cat(images), np.array(landmarks), np.array(seen), rng, vary)
 
 
 class FrameSampler(Sampler):

@@ -54,7 +54,7 @@ def load_specimens(cases: Sequence[Case], pipeline: Pipeline) -> list[Specimen]:
 
 def stage_spacings(pipeline: Pipeline, unit: float, scale: float) -> list[float]:
     """The spacings, in world units, at which the stages look at an image whose pose has this scale."""
-    spacings = [pipeline.coarse.spacing * unit]
+    spacings = [stage.spacing * unit for stage in (pipeline.coarse, pipeline.image) if stage is not None]
     spacings += [stage.spacing * unit * scale for stage in (pipeline.frame, pipeline.patch) if stage is not None]
     return spacings
 

@@ -18,15 +18,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from ignite.engine import Engine, Events
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from LandmarkDetectorLib.core import Cancelled
-from LandmarkDetectorLib.heatmaps.expectation import spatial_expectation, spatial_softmax
-from LandmarkDetectorLib.heatmaps.generate import gaussian_heatmaps
-from LandmarkDetectorLib.losses import radial_distance, spatial_cross_entropy
+from LandmarkDetectorLib.training.objective import Objective
 from LandmarkDetectorLib.training.recipe import StageTraining
 from LandmarkDetectorLib.training.samplers import Batch, Sampler
 
@@ -47,14 +44,22 @@ class StageRun:
 
 
 def train_stage(
-    network: nn.Module, sampler: Sampler, validation: Sequence[Batch], training: StageTraining, run: StageRun
+    network: nn.Module,
+    sampler: Sampler,
+    validation: Sequence[Batch],
+    training: StageTraining,
+    objective: Objective,
+    run: StageRun,
 ) -> dict[str, Tensor]:
     """Train a network; return the averaged weights: the last, or with ``patience`` those that validated best."""
-    return _Stage(network, sampler, validation, training, run).train()
+    return _Stage(network, sampler, validation, training, objective, run).train()
 
 
 class _Stage:
-    def __init__(self, network, sampler, validation, training: StageTraining, run: StageRun) -> None:
+    def __init__(
+        self, network, sampler, validation, training: StageTraining, objective: Objective, run: StageRun
+    ) -> None:
+        self.objective = objective
         self.run, self.training, self.sampler, self.validation = run, training, sampler, validation
         memory = torch.channels_last if sampler.dimension == 2 else torch.channels_last_3d
         self.network = network.to(run.device, memory_format=memory)
@@ -125,24 +130,15 @@ class _Stage:
         return float(loss.detach())
 
     def _loss(self, network: nn.Module, batch: Batch) -> tuple[Tensor, list[Tensor]]:
-        device, training = self.run.device, self.training
+        device = self.run.device
         memory = torch.channels_last if self.sampler.dimension == 2 else torch.channels_last_3d
         images = batch.images.to(device, memory_format=memory)
         landmarks, valid = batch.landmarks.to(device), batch.present.to(device)
         which = None if batch.which is None else batch.which.to(device)
         with self.mixed:
             output = network(images, which) if which is not None else network(images)
-        targets, _ = gaussian_heatmaps(landmarks, tuple(images.shape[2:]), training.sigma, valid=valid)
-        entropy = spatial_cross_entropy(output.heatmaps, targets, valid)
-        distance = entropy.new_zeros(())
-        if training.distance:
-            mean = spatial_expectation(spatial_softmax(output.heatmaps)).mean
-            distance = radial_distance(mean, landmarks, valid)
-        known = batch.known.to(device)
-        presence = F.binary_cross_entropy_with_logits(output.presence, valid.float(), reduction="none")
-        presence = (presence * known).sum() / known.sum().clamp_min(1)
-        total = entropy + training.distance * distance + training.presence * presence
-        return total, [entropy.detach(), distance.detach(), presence.detach()]
+        total, parts = self.objective(output, landmarks, batch.known.to(device), valid)
+        return total, list(parts)
 
     def _rate(self) -> float:
         warm = max(1, int(self.training.warmup * self.training.steps))
@@ -164,7 +160,7 @@ class _Stage:
             "step": self.step,
             "seconds": round(self.seconds_before + time.monotonic() - self.started, 1),
             "rate": self._rate(),
-            "cross_entropy": float(means[0]),
+            "maps_loss": float(means[0]),
             "distance": float(means[1]),
             "presence": float(means[2]),
             "validation_loss": float(np.mean(losses)) if losses else math.nan,
@@ -182,14 +178,13 @@ class _Stage:
             self.engine.terminate()
 
     def _error(self, network: nn.Module, batch: Batch) -> np.ndarray:
-        """Distance of the expectation from the landmark, in samples."""
+        """Distance of what is read from the landmark, in samples; NaN where nothing is."""
         device = self.run.device
         which = None if batch.which is None else batch.which.to(device)
         with self.mixed:
             images = batch.images.to(device)
             output = network(images, which) if which is not None else network(images)
-        mean = spatial_expectation(spatial_softmax(output.heatmaps)).mean
-        distance = (mean - batch.landmarks.to(device)).norm(dim=-1)
+        distance = (self.objective.read(output.heatmaps) - batch.landmarks.to(device)).norm(dim=-1)
         return distance[batch.present.to(device)].cpu().numpy()
 
     def _exhausted(self) -> bool:

@@ -13,22 +13,29 @@ from torch import Tensor
 from LandmarkDetectorLib.bundles import Bundle
 from LandmarkDetectorLib.bundles.appearance import Appearance, learn_appearance, look_of
 from LandmarkDetectorLib.bundles.networks import build_network
-from LandmarkDetectorLib.bundles.pipeline import FrameStage, PatchStage, Pipeline, PriorSettings
+from LandmarkDetectorLib.bundles.pipeline import FrameStage, ImageStage, PatchStage, Pipeline, PriorSettings
 from LandmarkDetectorLib.core import RecipeError
 from LandmarkDetectorLib.datasets.cases import Case, Dataset, read_dataset
 from LandmarkDetectorLib.models import ShapePrior, learn_shape_prior
 from LandmarkDetectorLib.models.allocator import keep_freed_memory
 from LandmarkDetectorLib.models.device import choose_device
 from LandmarkDetectorLib.models.network import HeatmapNetwork
+from LandmarkDetectorLib.training.objective import Objective
 from LandmarkDetectorLib.training.publish import publish, read_results
-from LandmarkDetectorLib.training.recipe import Recipe, StageTraining, find_recipe, read_recipe
-from LandmarkDetectorLib.training.samplers import Batch, FrameSampler, PatchSampler, Sampler, WholeSampler
+from LandmarkDetectorLib.training.recipe import STAGES, Recipe, StageTraining, find_recipe, read_recipe
+from LandmarkDetectorLib.training.samplers import (
+    Batch,
+    FrameSampler,
+    ImageSampler,
+    PatchSampler,
+    Sampler,
+    WholeSampler,
+)
 from LandmarkDetectorLib.training.specimens import Specimen, load_specimens
 from LandmarkDetectorLib.training.split import Split, split_cases
 from LandmarkDetectorLib.training.stage import StageRun, train_stage
 
-STAGES = ("coarse", "frame", "patch")
-Stage = TypeVar("Stage", FrameStage | None, PatchStage | None)
+Stage = TypeVar("Stage", ImageStage | None, FrameStage | None, PatchStage | None)
 
 
 def train(
@@ -115,6 +122,7 @@ def _pipeline(
         order=recipe.order,
         auxiliary=recipe.auxiliary,
         coarse=recipe.coarse,
+        image=_with_presence(_with_sigma(recipe.image, recipe.image_training), recipe.image_training),
         frame=_with_sigma(recipe.frame, recipe.frame_training),
         patch=_with_sigma(recipe.patch, recipe.patch_training),
         calibration=recipe.calibration,
@@ -127,6 +135,13 @@ def _with_sigma(stage: Stage, training: StageTraining | None) -> Stage:
     if stage is None or training is None:
         return stage
     return stage.model_copy(update={"sigma": training.sigma})
+
+
+def _with_presence(stage: ImageStage | None, training: StageTraining | None) -> ImageStage | None:
+    """The stage's settings, with whether its network learns what is not there."""
+    if stage is None or training is None:
+        return stage
+    return stage.model_copy(update={"presence": training.presence > 0})
 
 
 def train_networks(
@@ -155,7 +170,9 @@ def train_networks(
         network = build_network(pipeline, settings.network)
         sampler = _sampler(name, specimens, pipeline, training, network)
         run = StageRun(name, recipe.seed, device, folder, resume, progress, cancelled)
-        weights = train_stage(network, sampler, _validation(name, held_out, pipeline, training, network), training, run)
+        objective = Objective(training, getattr(pipeline, name))
+        batches = _validation(name, held_out, pipeline, training, network)
+        weights = train_stage(network, sampler, batches, training, objective, run)
         state |= {f"{name}.{key}": value for key, value in weights.items()}
     return state
 
@@ -165,6 +182,8 @@ def _sampler(
 ) -> Sampler:
     if name == "coarse":
         return WholeSampler(specimens, pipeline, training)
+    if name == "image":
+        return ImageSampler(specimens, pipeline, training)
     if name == "frame":
         return FrameSampler(specimens, pipeline, training, network.factor)
     return PatchSampler(specimens, pipeline, training)

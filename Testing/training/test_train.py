@@ -49,7 +49,7 @@ def test_a_recipe_becomes_a_bundle_that_finds_the_landmarks(tmp_path: Path, dime
     assert everything["summary"]["mean"] < 1.0
     json.dumps(everything, allow_nan=False)
     rows = list(csv.DictReader((bundle.folder / "docs/curve-frame.csv").open()))
-    assert float(rows[-1]["cross_entropy"]) < float(rows[0]["cross_entropy"])
+    assert float(rows[-1]["maps_loss"]) < float(rows[0]["maps_loss"])
     assert [sample.name.split(".")[0] for sample in bundle.samples()] == ["case00"]
 
 
