@@ -252,7 +252,7 @@ def joint(kind: str, x: float, y: float, tool: str | None = "tool1") -> dict[str
 
 
 def frame(name: str, *joints: Any) -> dict[str, Any]:
-    return {"annotations": list(joints), "class": "image", "filename": f"/Users/x/Training/Dataset1/Raw/{name}"}
+    return {"annotations": list(joints), "class": "image", "filename": f"/elsewhere/Training/Dataset1/Raw/{name}"}
 
 
 def frames(folder: Path, *annotated: dict[str, Any]) -> Path:
