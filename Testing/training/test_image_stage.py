@@ -85,7 +85,9 @@ def test_an_image_that_is_far_too_large_is_refused_and_an_empty_one_has_nothing(
     recipe, data = prepared(tmp_path, 2, recipe_of_one_look(2, 30))
     detector = Detector(train(recipe, data, tmp_path / "run", device="cpu"), "cpu")
     large = Image(np.zeros((1, 300, 40), np.uint8), Grid((40, 300), (1.0, 1.0), (0.0, 0.0), np.eye(2)), "long")
-    with pytest.raises(ImageError, match="long covers 40 × 300 mm, and the bundle was made for images of about 56 × 64"):
+    with pytest.raises(
+        ImageError, match="long covers 40 × 300 mm, and the bundle was made for images of about 56 × 64"
+    ):
         detector.detect(large)
 
 
