@@ -18,8 +18,6 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from LandmarkDetectorLib.core import LandmarkError
-
 CHUNK_VOXELS = 1 << 16
 """Voxels in double precision that a processor keeps at hand while it passes over them several times."""
 
@@ -52,20 +50,15 @@ def draw(drawing: Drawing, centres: Tensor, covariance: Tensor, present: Tensor)
     Args:
         drawing: the grid and the distribution.
         centres: (B, K, N, D) finite index coordinates x, y[, z] of N instances, in the precision in which to compute.
-        covariance: (B, K, D, D) in voxel², of that type.
+        covariance: (B, K, D, D) in voxel², of that type, positive definite.
         present: (B, K, N) bool; an instance for which it is False leaves no trace.
 
     Returns:
         (B, K, [Z, ]Y, X). Where two instances are equally high, the gradient goes to the first. There are no second
         derivatives.
-
-    Raises:
-        LandmarkError: a covariance is not positive definite.
     """
     in_grid_order = covariance.flip(-1, -2)
-    factor, info = torch.linalg.cholesky_ex(in_grid_order)
-    if bool(info.any()):
-        raise LandmarkError("A covariance in voxels is not positive definite; look at the affine and at its source.")
+    factor = torch.linalg.cholesky(in_grid_order)
     whitening = torch.linalg.solve_triangular(factor, torch.eye(len(drawing.shape)).to(factor), upper=False)
     radius = reach(drawing.profile, drawing.dtype) * in_grid_order.detach().diagonal(dim1=-1, dim2=-2).sqrt()
     maps = _Draw.apply(

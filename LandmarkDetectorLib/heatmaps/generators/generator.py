@@ -49,7 +49,7 @@ class HeatmapGenerator(Spread):
             Both stand after the landmarks, this one first. Both are made of maps whose peak is 1, whatever gamma says,
             and lie in [0, 1].
         instances: how the instances of a landmark become one map: ``"maximum"``, which is never above the peak of one,
-            or ``"sum"``, which is where they overlap.
+            or ``"sum"``, which is where they overlap, and is added in the type of the maps.
 
     Raises:
         LandmarkError: the arguments do not fit each other or are not positive where they must be.

@@ -181,6 +181,8 @@ class Spread(nn.Module):
             linear = affine.to(like)
             linear = linear if linear.ndim == 2 else linear[:, None]
             form = linear @ form @ linear.mT
+            if bool(torch.linalg.cholesky_ex(form.detach()).info.any()):
+                raise LandmarkError("The affine flattens the covariance of a landmark; give one that can be undone.")
         given = [each for each in (rotation if covariance is None else covariance, affine) if each is not None]
         turning = torch.is_grad_enabled() and any(each.requires_grad for each in given)
         beside = form.masked_fill(torch.eye(d, dtype=torch.bool, device=form.device), 0)
