@@ -1,7 +1,8 @@
 """From landmarks to heatmaps and back: targets, decoders, peaks. Needs torch."""
 
 from LandmarkDetectorLib.heatmaps import decoders as _decoders  # noqa: F401  registers them
-from LandmarkDetectorLib.heatmaps.decode import Decoded, decode
+from LandmarkDetectorLib.heatmaps.decode import Decoded, decode, decoder_names
+from LandmarkDetectorLib.heatmaps.decoders.instances import decode_instances
 from LandmarkDetectorLib.heatmaps.expectation import Expectation, spatial_expectation, spatial_softmax
 from LandmarkDetectorLib.heatmaps.generate import gaussian_heatmaps
 from LandmarkDetectorLib.heatmaps.generators import (
@@ -25,6 +26,8 @@ __all__ = [
     "WindowMoments",
     "build_generator",
     "decode",
+    "decode_instances",
+    "decoder_names",
     "find_peaks",
     "gaussian_heatmaps",
     "generator_names",

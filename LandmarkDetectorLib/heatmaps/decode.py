@@ -24,7 +24,7 @@ class Decoded:
     Args:
         positions: (B, K, D) index coordinates x, y[, z]; NaN where nothing was found.
         covariance: (B, K, D, D) the form of the peak in voxel², symmetric; NaN where nothing was found, and from a
-            decoder that reads no form.
+            decoder that reads no form. It costs next to nothing beside the position, hence there is no switch for it.
         peak: (B, K) value of the highest voxel; NaN where no voxel is finite.
         found: (B, K) bool, whether the map has a peak that stands for a landmark.
     """
@@ -63,9 +63,23 @@ def decode(
 ) -> Decoded:
     """Reads the position, the form and the height of the highest peak of each heatmap.
 
+    For several peaks of a map see :func:`~LandmarkDetectorLib.heatmaps.decode_instances`.
+
     Args:
         heatmaps: (B, K, [Z, ]Y, X), floating point of any width. Voxels that are not finite count as not there.
-        method: ``"gaussian_fit"``, ``"local_mean"`` or ``"argmax"``; see ``heatmaps/decoders``.
+        method: one of :func:`decoder_names`; what each takes and promises stands in its file of ``heatmaps/decoders``.
+
+            - ``"gaussian_fit"``: least squares (Levenberg-Marquardt) for a Gaussian of free height, background and
+              form, in a window; the most exact, at borders too.
+            - ``"log_quadratic"``: a parabola through the logarithm, in one solve; its form. As exact on a Gaussian.
+            - ``"dark"``: one Newton step on the logarithm of the blurred map; the form, without the blur.
+            - ``"local_mean"``: the mean in a box that follows it; the widths of a Gaussian with these moments.
+            - ``"local_soft_argmax"``: the place about which the softmax in a window is balanced; the covariance of
+              those weights.
+            - ``"weighted_mean"``: the mean of the whole map, weights ``none``, ``relu``, ``sigmoid`` or ``softmax``;
+              the covariance of the weights.
+            - ``"enlarged_argmax"``: the highest place of the map enlarged by a cubic; no form (NaN).
+            - ``"argmax"``: the highest voxel; no form (NaN).
         threshold: a map whose highest voxel is below it has no landmark.
         options: what the decoder takes.
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 import torch
 
-from LandmarkDetectorLib.heatmaps import decode, find_peaks, gaussian_heatmaps
+from LandmarkDetectorLib.heatmaps import (
+    build_generator,
+    decode,
+    decode_instances,
+    decoder_names,
+    find_peaks,
+    gaussian_heatmaps,
+    generator_names,
+)
+from Testing.heatmaps.promises import same
 from Testing.heatmaps.samples import PLANE, VOLUME, inner_centres, noisy
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")]
@@ -21,7 +30,22 @@ def test_targets_are_the_same_on_both(shape, dtype):
     torch.testing.assert_close(there.cpu(), here, rtol=4 * torch.finfo(dtype).eps, atol=1e-7)
 
 
-@pytest.mark.parametrize("method", ["argmax", "gaussian_fit", "local_mean"])
+@pytest.mark.parametrize("name", generator_names())
+@pytest.mark.parametrize("shape", [PLANE, VOLUME])
+@pytest.mark.parametrize("turned", [False, True])
+def test_generators_make_the_same_on_both(name, shape, turned):
+    d = len(shape)
+    rotation = (0.5 if d == 2 else (0.3, 0.2, 0.5)) if turned else None
+    generator = build_generator(name, landmarks=4, dimension=d, sigma=(2.0, 4.0, 3.0)[:d], rotation=rotation)
+    centres = inner_centres(shape, 4, 0.0)
+    centres[0, 1] = torch.nan
+    here, mask = generator(centres, shape)
+    there, mask_there = generator.cuda()(centres.cuda(), shape)
+    assert there.is_cuda and mask_there.cpu().tolist() == mask.tolist()
+    torch.testing.assert_close(there.cpu(), here, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", decoder_names())
 @pytest.mark.parametrize("shape", [PLANE, VOLUME])
 @pytest.mark.parametrize("sigma", [1.0, 3.0, 8.0])
 def test_positions_are_the_same_on_both(method, shape, sigma):
@@ -34,14 +58,38 @@ def test_positions_are_the_same_on_both(method, shape, sigma):
     torch.testing.assert_close(there.covariance.cpu(), here.covariance, rtol=1e-2, atol=1e-2, equal_nan=True)
 
 
+@pytest.mark.parametrize("weights", ["none", "relu", "sigmoid", "softmax"])
+@pytest.mark.parametrize("shape", [PLANE, VOLUME])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_weighted_means_are_the_same_on_both(weights, shape, dtype):
+    maps = 20 * gaussian_heatmaps(inner_centres(shape, 6, 4.0), shape, 2.0, dtype=dtype)[0]
+    maps[0, 0, ..., 0, 0] = torch.nan
+    here = decode(maps, "weighted_mean", weights=weights)
+    there = decode(maps.cuda(), "weighted_mean", weights=weights)
+    torch.testing.assert_close(there.positions.cpu(), here.positions, rtol=0, atol=1e-3)
+    torch.testing.assert_close(there.covariance.cpu(), here.covariance, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("method", decoder_names())
+@pytest.mark.parametrize("shape", [PLANE, VOLUME])
+def test_instances_are_the_same_on_both(method, shape):
+    maps = noisy(inner_centres(shape, 4, 6.0), shape, 1.5, 0.01).amax(1, keepdim=True)
+    here = decode_instances(maps, 6, threshold=0.3, method=method)
+    there = decode_instances(maps.cuda(), 6, threshold=0.3, method=method)
+    assert there.positions.is_cuda
+    assert there.found.cpu().tolist() == here.found.tolist()
+    torch.testing.assert_close(there.positions.cpu(), here.positions, rtol=0, atol=2e-3, equal_nan=True)
+
+
 def test_neither_autocast_nor_short_products_cost_the_fraction_of_the_voxel():
     maps = noisy(inner_centres(VOLUME, 10, 5.0), VOLUME, 2.0, 0.02).cuda()
-    plain = decode(maps).positions
+    plain = {method: decode(maps, method) for method in decoder_names()}
     before = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = True
     try:
         with torch.autocast("cuda"):
-            torch.testing.assert_close(decode(maps).positions, plain, rtol=0, atol=1e-4)
+            for method, out in plain.items():
+                assert same(decode(maps, method), out), method
     finally:
         torch.backends.cuda.matmul.allow_tf32 = before
 

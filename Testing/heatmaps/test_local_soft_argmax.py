@@ -93,3 +93,12 @@ def test_a_corner_pulls_by_less_than_a_fifth_of_a_voxel(sides, sigma):
 def test_what_cannot_be_weighed_is_refused(options, said):
     with pytest.raises(LandmarkDetectorError, match=said):
         decode(torch.zeros(1, 1, 5, 5), "local_soft_argmax", **options)
+
+
+@pytest.mark.parametrize("shape", [PLANE, VOLUME])
+def test_a_peak_sharpened_to_few_voxels_comes_to_rest_nearer_than_the_arg_max(shape):
+    centres = inner_centres(shape, 100, 4.0)
+    maps = gaussian_heatmaps(centres, shape, 1.0)[0]
+    read = decode(maps, "local_soft_argmax", window=3, sharpness=10.0)
+    assert errors(read, centres).max() < 0.3
+    assert errors(read, centres).mean() < 0.5 * errors(decode(maps, "argmax"), centres).mean()

@@ -29,8 +29,8 @@ def enlarged_argmax(maps: Tensor, factor: int = 8) -> Decoded:
 
     Keys' cubic (1981) passes through the voxels and rises between them; linear interpolation never does. Beyond the
     border the map goes on as a parabola (Keys' own rule), so that a border pulls hardly; a voxel that is not finite is
-    filled likewise. Found is whatever rises above the
-    map's median by more than rounding. No form is read: the covariance is NaN. No gradient comes to the positions.
+    filled likewise. Found is whatever rises above the map's median by more than rounding. No form is read: the
+    covariance is NaN. No gradient comes to the positions.
 
     Args:
         maps: (N, [Z, ]Y, X).
@@ -68,6 +68,7 @@ def enlarged_argmax(maps: Tensor, factor: int = 8) -> Decoded:
             for axis in range(dimension):
                 shifts[rows.to(home), axis] = places[best % len(places)]
                 best = torch.div(best, len(places), rounding_mode="floor")
+    shifts = torch.where(size.to(home) > 1, shifts, 0)  # one voxel says nothing of where in it
     positions = (summits.at.to(home) + shifts).to(summits.base)
     form = summits.base.new_full((*summits.at.shape, dimension), torch.nan)
     return Decoded(positions, form, summits.value, summits.rises)

@@ -40,7 +40,8 @@ def gaussian_fit(maps: Tensor, sigma: float | Sequence[float] | None = None, win
     a landmark beyond the border are not found; but a tail of a narrow peak looks like a still narrower one at the
     border, which only a known ``sigma`` or a ``threshold`` can tell. Smooth structure is not noise: whether a low bump
     is a landmark, ``threshold`` or a calibrated confidence must say. Voxels that are not finite are left out; a window
-    must keep more voxels than the model has parameters (7 in 2D, 11 in 3D).
+    must keep more voxels than the model has parameters (7 in 2D, 11 in 3D), and a map needs three voxels
+    along each axis: in a single slice read as 3D nothing is found.
 
     Args:
         maps: (N, [Z, ]Y, X). The positions carry their gradient.

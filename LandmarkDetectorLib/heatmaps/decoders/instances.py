@@ -53,7 +53,8 @@ def decode_instances(
     peaks = find_peaks(heatmaps.masked_fill(~heatmaps.detach().isfinite(), torch.nan), count, radius, threshold)
     batch, landmarks, shape = *heatmaps.shape[:2], tuple(heatmaps.shape[2:])
     there = peaks.positions.isfinite().all(-1).flatten(0, 1)  # (N, count)
-    at = peaks.positions.nan_to_num().long().flatten(0, 1)  # (N, count, D)
+    most = int(there.sum(-1).max()) if there.numel() else 0  # crops for those alone that some map has
+    there, at = there[:, :most], peaks.positions.nan_to_num().long().flatten(0, 1)[:, :most]  # (N, most, D)
     size = torch.tensor(shape[::-1], device=heatmaps.device)
     reach = max(SMALLEST_REACH, 4 * radius) if reach is None else max(int(reach), 1)
     width = size.clamp(max=2 * reach + 1)
@@ -62,11 +63,17 @@ def decode_instances(
     out = decode(crops, method, **options)
     found = out.found & there
     missing = ~found[..., None]
+
+    def full(values: Tensor, empty: float) -> Tensor:
+        """With what no map has added again, (B, K, count, ...)."""
+        rest = values.new_full((values.shape[0], count - most, *values.shape[2:]), empty)
+        return torch.cat([values, rest], 1).unflatten(0, (batch, landmarks))
+
     return Decoded(
-        positions=(out.positions + corner).masked_fill(missing, torch.nan).unflatten(0, (batch, landmarks)),
-        covariance=out.covariance.masked_fill(missing[..., None], torch.nan).unflatten(0, (batch, landmarks)),
-        peak=out.peak.masked_fill(~there, torch.nan).unflatten(0, (batch, landmarks)),
-        found=found.unflatten(0, (batch, landmarks)),
+        positions=full((out.positions + corner).masked_fill(missing, torch.nan), torch.nan),
+        covariance=full(out.covariance.masked_fill(missing[..., None], torch.nan), torch.nan),
+        peak=full(out.peak.masked_fill(~there, torch.nan), torch.nan),
+        found=full(found, False),
     )
 
 

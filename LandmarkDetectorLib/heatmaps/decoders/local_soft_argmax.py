@@ -118,8 +118,10 @@ class _Balance:
             shift, form = self._moments(self.weight, mean)
             spread = form.diagonal(dim1=1, dim2=2) - shift**2
             step = shift * (variance / spread.clamp(min=1e-6)).clamp(1, 100)
-            step = step / 2 if number >= ROUNDS // 3 else step  # what swings to and fro comes to rest
-            new = torch.maximum(torch.minimum(mean + step.clamp(-1, 1), room), -room)
+            late = max(0, number - ROUNDS // 3)
+            step = step / 2 if late else step
+            longest = 0.5**late  # what swings to and fro, as it does where few voxels weigh, closes in on the balance
+            new = torch.maximum(torch.minimum(mean + step.clamp(-longest, longest), room), -room)
             new = torch.maximum(torch.minimum(new, self.high), self.low)
             still = ((new - mean).abs() < STILL).all(-1, keepdim=True)
             mean = torch.where(moving, new, mean)

@@ -36,7 +36,8 @@ def log_quadratic(maps: Tensor, window: float = 2.0) -> Decoded:
     Voxels beyond the border, not finite, or not above the background are left out rather than made up, so that a
     border does not pull. Found is whatever rises above the map's median by more than rounding, bends down on all sides
     within the window and has its centre near the highest voxel and in the view (-0.5 to size - 0.5); the tail of a
-    landmark beyond the border may pass.
+    landmark beyond the border may pass. A map needs three voxels along each axis: in a single slice read as 3D nothing
+    is found.
 
     Args:
         maps: (N, [Z, ]Y, X). Positions and covariance carry their gradient.
