@@ -1,0 +1,99 @@
+"""Samples with heatmaps to learn from, made when they are asked for and after every transform."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from LandmarkDetectorLib.core import DatasetError
+from LandmarkDetectorLib.datasets.cases import Dataset
+from LandmarkDetectorLib.datasets.landmark_dataset import Samples, SampleView
+from LandmarkDetectorLib.datasets.samples import (
+    IMAGE,
+    LABELLED,
+    LANDMARKS,
+    PRESENT,
+    Sample,
+    index_affine,
+    inside,
+    linear_part,
+)
+
+HEATMAPS, VALID = "heatmaps", "valid"
+
+Generator = Callable[..., tuple[Tensor, Tensor]]
+"""As :mod:`LandmarkDetectorLib.heatmaps` has them: of landmarks (1, K[, N], D), a shape, ``spacing`` and ``affine``."""
+
+
+class HeatmapDataset(SampleView):
+    """The samples of another data set with two more entries, made when a sample is asked for.
+
+    ``heatmaps`` (K, [Z, ]Y, X) or with more channels, as the generator makes them, of the landmarks as they lie after
+    the transforms: sharp whatever the image went through, and held by nobody.
+
+    ``valid`` bool (K,): what may be learnt from. A landmark that nobody labelled is not valid. One that is absent, or
+    that a transform has moved out of the view, has an empty map or the tail that still reaches the view, and is valid
+    (there is nothing to be seen, which a network must learn too) unless ``absent`` or ``outside`` says otherwise.
+
+    Args:
+        samples: as of :class:`~landmark_dataset.LandmarkDataset`, or of patches; or a :class:`~cases.Dataset`.
+        generator: makes heatmaps of landmarks, as ``GaussianHeatmaps(K, D, sigma)`` or any function that takes
+            landmarks (1, K, D) or (1, K, N, D), a shape and the keyword ``spacing`` (D,), of the image as it is now;
+            where they are asked for, ``affine`` (D, D) and ``dtype`` too.
+        absent: ``"empty"`` or ``"ignore"``, for landmarks that are not there.
+        outside: ``"empty"`` or ``"ignore"``, for landmarks out of the view.
+        deform: give the generator the linear part of what the image went through, so that the covariance follows it.
+        dtype: of the maps; ``None`` for the generator's own.
+
+    Raises:
+        DatasetError: there is no sample, or a word that is not one of the two.
+    """
+
+    def __init__(
+        self,
+        samples: Samples | Dataset,
+        generator: Generator,
+        *,
+        absent: str = "empty",
+        outside: str = "empty",
+        deform: bool = False,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(samples)
+        for word in (absent, outside):
+            if word not in ("empty", "ignore"):
+                raise DatasetError(f"A landmark that is not seen is 'empty' or 'ignore', not {word!r}.")
+        self.make_heatmaps = generator
+        self.absent, self.outside, self.deform, self.dtype = absent, outside, deform, dtype
+
+    def __getitem__(self, index: int) -> Sample:
+        sample = self.samples[index]
+        return {**sample, HEATMAPS: self.heatmaps(sample), VALID: self.valid(sample)}
+
+    def heatmaps(self, sample: Sample) -> Tensor:
+        """The heatmaps of a sample as it is now."""
+        matrix = index_affine(sample[IMAGE])
+        spacing = torch.linalg.norm(matrix[:-1, :-1], dim=0)
+        with torch.no_grad():
+            maps, _ = self.make_heatmaps(
+                sample[LANDMARKS][None],
+                tuple(sample[IMAGE].shape[1:]),
+                spacing=spacing,
+                **({"affine": linear_part(sample)} if self.deform else {}),
+                **({} if self.dtype is None else {"dtype": self.dtype}),
+            )
+        return maps[0]
+
+    def valid(self, sample: Sample) -> Tensor:
+        """What of a sample may be learnt from, bool (K,)."""
+        valid = sample[LABELLED].clone()
+        present, seen = sample[PRESENT], inside(sample)
+        if present.ndim == 2:
+            present, seen = present.any(1), seen.any(1)
+        if self.absent == "ignore":
+            valid &= present
+        if self.outside == "ignore":
+            valid &= seen | ~present
+        return valid
