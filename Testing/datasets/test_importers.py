@@ -77,7 +77,7 @@ def test_nothing_is_left_of_an_import_that_ends_early(tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        import_dataset("markups", source, tmp_path / "out", progress=interrupt)
+        import_dataset("markups", source, tmp_path / "new" / "folders" / "out", progress=interrupt)
     assert [path.name for path in tmp_path.iterdir()] == ["skulls"]
     (tmp_path / "out").mkdir()
     stages: list[tuple[str, float]] = []

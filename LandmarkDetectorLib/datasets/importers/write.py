@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,7 @@ def read_raters(folder: str | os.PathLike[str], case: Case) -> dict[str, Landmar
 def _staged(output: Path) -> Iterator[Path]:
     """A hidden neighbour of ``output`` that takes its name when the block ends well, and vanishes when it does not."""
     parent = output.resolve().parent
+    made = [folder for folder in (parent, *parent.parents) if not folder.exists()]
     parent.mkdir(parents=True, exist_ok=True)
     stage = parent / f".importing-{secrets.token_hex(8)}"
     try:
@@ -99,6 +100,9 @@ def _staged(output: Path) -> Iterator[Path]:
         os.rename(stage, output.resolve())
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+        for folder in made:  # the innermost first; none goes that holds something, such as the output
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def _written(case: ImportedCase, stage: Path, output: Path, copy_images: bool) -> dict[str, Any]:
