@@ -122,7 +122,7 @@ class ChannelAndPixelGates(nn.Module):
     def __init__(self, dimension: int, width: int) -> None:
         super().__init__()
         conv = (nn.Conv2d, nn.Conv3d)[dimension - 2]
-        narrow = max(4, width // 8)
+        narrow = max(8, width // 8)
         self.channels = nn.Sequential(nn.Linear(width, narrow), nn.ReLU(), nn.Linear(narrow, width))
         self.voxels = nn.Sequential(conv(width, narrow, 1), nn.ReLU(), conv(narrow, 1, 1))
 
