@@ -32,8 +32,9 @@ class Made(TorchDispatchMode):
 @pytest.mark.parametrize("kind", BOTH)
 @pytest.mark.parametrize("d", [2, 3])
 @pytest.mark.parametrize("instances", [1, 2])
-def test_nothing_is_made_that_is_as_large_as_the_maps_beside_the_maps(kind, d, instances):
+def test_nothing_is_made_that_is_as_large_as_the_maps_beside_the_maps(kind, d, instances, monkeypatch):
     """Not the coordinates of all voxels, which would be D times the maps, nor anything of B × K × grid."""
+    monkeypatch.setattr(ellipses, "CHUNK_VOXELS", 1 << 14)
     shape = {2: (400, 500), 3: (50, 60, 70)}[d]
     size = torch.tensor(shape[::-1])
     landmarks = torch.rand(2, 3, instances, d, generator=torch.Generator().manual_seed(0)) * size
@@ -47,7 +48,8 @@ def test_nothing_is_made_that_is_as_large_as_the_maps_beside_the_maps(kind, d, i
 
 
 @pytest.mark.parametrize("kind", BOTH)
-def test_learning_a_spread_keeps_nothing_as_large_as_the_maps_either(kind):
+def test_learning_a_spread_keeps_nothing_as_large_as_the_maps_either(kind, monkeypatch):
+    monkeypatch.setattr(ellipses, "CHUNK_VOXELS", 1 << 14)
     generator = kind(6, 3, 8.0, learnable=True)
     landmarks = torch.rand(1, 6, 3, generator=torch.Generator().manual_seed(0)) * 50
     upstream = torch.ones(1, 6, 50, 60, 70)

@@ -61,7 +61,7 @@ def test_one_at_each_landmark_and_within_zero_and_one(kind, landmarks, shape, le
 @KINDS
 @SPACES
 def test_several_instances_are_one_at_each(kind, landmarks, shape):
-    """landmarker adds instances and asks only that its map be one at each; ours takes the highest and is never above."""
+    """landmarker adds instances and asks only that its map be one at each; ours takes the highest and keeps to 1."""
     several = landmarks[:2, None].expand(2, 2, 3, -1).clone()
     several[:, 1] += 2
     maps, mask = kind(2, len(shape), 1.0)(several, shape)

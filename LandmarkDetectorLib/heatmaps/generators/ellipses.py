@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-CHUNK_VOXELS = 1 << 16
+CHUNK_VOXELS = 1 << 18
 """Voxels in double precision that a processor keeps at hand while it passes over them several times."""
 
 CHUNK_VOXELS_CUDA = 1 << 24
