@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from LandmarkDetectorLib.heatmaps.generators import build_generator
 from LandmarkDetectorLib.training.adaptive_sigma import AdaptiveSigma
 
 
@@ -161,6 +162,36 @@ def test_permuting_the_landmarks_permutes_the_widths():
     steps(straight, losses)
     steps(turned, losses[:, order])
     assert torch.equal(straight.generator.sigma[order], turned.generator.sigma)
+
+
+@pytest.mark.parametrize("name", ["gaussian", "laplace"])
+@pytest.mark.parametrize("dimension", [2, 3])
+def test_the_targets_of_a_generator_become_sharper_and_those_of_an_unseen_landmark_stay(name: str, dimension: int):
+    generator = build_generator(name, landmarks=2, dimension=dimension, sigma=3.0)
+    shape, centre = (9,) * dimension, torch.full((1, 2, dimension), 4.0)
+    before, _ = generator(centre, shape)
+    schedule = AdaptiveSigma(generator, floor=1.5)
+    for n in range(60):
+        schedule.step(torch.tensor([0.5 * 0.9**n, torch.nan]))
+    after, _ = generator(centre, shape)
+    torch.testing.assert_close(generator.sigma, torch.tensor([[1.5], [3.0]]).expand(2, dimension))
+    torch.testing.assert_close(after[:, 1], before[:, 1])
+    assert float(after[0, 0].sum()) < 0.5 * float(before[0, 0].sum())
+    resumed = AdaptiveSigma(build_generator(name, landmarks=2, dimension=dimension, sigma=3.0), floor=1.5)
+    resumed.load_state_dict(schedule.state_dict())
+    torch.testing.assert_close(resumed.generator.sigma, generator.sigma)
+    AdaptiveSigma(generator, floor=1.5)  # a width at its floor is not below it, whatever a logarithm rounded
+
+
+def test_the_optimiser_goes_on_moving_a_learnable_width_that_was_set():
+    generator = build_generator("gaussian", landmarks=1, dimension=2, sigma=10.0, learnable="sigma")
+    optimiser = torch.optim.SGD(generator.parameters(), lr=0.1)
+    steps(AdaptiveSigma(generator), [[0.5 * 0.8**n] for n in range(5)])
+    adapted = generator.sigma.detach().clone()
+    assert bool((adapted < 10).all())
+    generator.sigma.sum().backward()
+    optimiser.step()
+    assert bool((generator.sigma < adapted).all())
 
 
 def test_a_width_that_is_learnt_is_set_without_a_gradient():
