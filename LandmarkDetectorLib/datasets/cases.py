@@ -7,13 +7,15 @@
 ```
 
 ``points`` are voxel indices of a picture (0 at the first pixel's centre). ``family`` groups subjects that must stand on
-one side of a split; without it the subject does. ``origin`` says how the annotation came about.
+one side of a split; without it the subject does. ``origin`` says how the annotation came about. Where several observers
+annotated, ``raters`` names a file for each, or the file of landmarks holds them all (:mod:`LandmarkDetectorLib.io.raters`);
+what counts as true is then their mean, unless ``landmarks`` is a file of its own.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,12 +23,17 @@ from typing import Any
 import numpy as np
 
 from LandmarkDetectorLib.core import DatasetError, Image, LandmarkSet
+from LandmarkDetectorLib.datasets.observers import mean_of
 from LandmarkDetectorLib.io import load_image, load_landmarks
+from LandmarkDetectorLib.io.raters import holds_raters, read_raters
 
 
 @dataclass(frozen=True)
 class Case:
-    """One annotated image on disk; it is read when asked for."""
+    """One annotated image on disk; it is read when asked for.
+
+    ``landmarks`` is what counts as true, ``raters`` what each observer said, by name, where somebody kept it.
+    """
 
     subject: str
     image_path: Path
@@ -34,6 +41,7 @@ class Case:
     family: str
     origin: str = "native"
     spacing: tuple[float, ...] | None = None
+    raters: Mapping[str, LandmarkSet] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
 
     def image(self) -> Image:
@@ -105,8 +113,16 @@ def _case(folder: Path, labels: tuple[str, ...], entry: dict[str, Any]) -> Case:
     if not path.exists():
         raise DatasetError(f"{folder.name}: the image of subject {subject} is not there.")
     spacing = tuple(float(s) for s in entry["spacing_mm"]) if entry.get("spacing_mm") else None
-    if "landmarks" in entry:
+    raters: dict[str, LandmarkSet] = {
+        str(rater): load_landmarks(folder / file).reordered(labels) for rater, file in entry.get("raters", {}).items()
+    }
+    if "landmarks" in entry and holds_raters(folder / entry["landmarks"]):
+        raters, spacing = read_raters(folder / entry["landmarks"], labels, spacing)
+        marks = mean_of(raters, labels, subject)
+    elif "landmarks" in entry:
         marks = load_landmarks(folder / entry["landmarks"]).reordered(labels)
+    elif raters:
+        marks = mean_of(raters, labels, subject)
     else:
         points = np.array([[np.nan, np.nan] if p is None else p for p in entry["points"]], dtype=np.float64)
         positions = points * np.asarray(spacing if spacing else (1.0, 1.0))
@@ -119,5 +135,6 @@ def _case(folder: Path, labels: tuple[str, ...], entry: dict[str, Any]) -> Case:
         family=str(entry.get("family", subject)),
         origin=str(entry.get("origin", "native")),
         spacing=spacing,
+        raters=raters,
         extra={k: v for k, v in entry.items() if k not in known},
     )

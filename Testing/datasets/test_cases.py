@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from LandmarkDetectorLib.core import DatasetError
+from LandmarkDetectorLib.core import DatasetError, Grid, Image
 from LandmarkDetectorLib.datasets import read_dataset
+from LandmarkDetectorLib.io import save_image
 from Testing.phantoms import LABELS, write_dataset
 
 
@@ -56,3 +57,18 @@ def test_a_list_that_lacks_something_says_what(tmp_path: Path, content: str | No
 def test_a_subject_that_is_not_here_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no case of subject 'nobody'"):
         read_dataset(write_dataset(tmp_path, 1)).select(["nobody"])
+
+
+def test_of_several_observers_the_mean_is_true_and_each_is_kept(tmp_path: Path) -> None:
+    save_image(
+        Image(np.zeros((1, 8, 8), np.uint8), Grid((8, 8), (1.0, 1.0), (0.0, 0.0), np.eye(2))), tmp_path / "a.mha"
+    )
+    raters = {"A": [[2, 4], [6, 6]], "B": [[4, 4], None]}
+    (tmp_path / "a.json").write_text(json.dumps({"spacing_mm": [0.5, 0.5], "raters": raters}), encoding="utf-8")
+    entry = {"image": "a.mha", "landmarks": "a.json", "subject": "a"}
+    listing = {"name": "two", "landmark_labels": ["S", "N"], "training": [entry]}
+    (tmp_path / "dataset.json").write_text(json.dumps(listing), encoding="utf-8")
+    (case,) = read_dataset(tmp_path).cases
+    np.testing.assert_allclose(case.landmarks.positions, [[1.5, 2], [3, 3]])
+    assert list(case.raters) == ["A", "B"] and case.spacing == (0.5, 0.5)
+    np.testing.assert_allclose(case.raters["B"]["S"].position, [2, 2])
