@@ -14,9 +14,9 @@ tpsDig counts from the lower left corner of the picture, y upwards, so a positio
 height: here y is turned, as ml-morph turns it (https://github.com/agporto/ml-morph), and half a pixel is taken away, so
 that 0 is the centre of the first pixel of the first row. A landmark that could not be placed is written as NA or with
 negative coordinates (geomorph's ``readland.tps``, argument ``negNA``;
-https://rdrr.io/github/EmSherratt/geomorph/man/readland.tps.html). SCALE is a length a pixel in a unit that no file names.
-``LM3=`` holds positions in space, for which the file names neither axes nor unit. CURVES and OUTLINES, each with its
-POINTS, are semilandmarks along a line.
+https://rdrr.io/github/EmSherratt/geomorph/man/readland.tps.html). SCALE is a length a pixel, in a unit that no file
+names. ``LM3=`` holds positions in space, for which the file names neither axes nor unit. CURVES and OUTLINES, each with
+its POINTS, are semilandmarks along a line.
 """
 
 from __future__ import annotations
