@@ -8,7 +8,7 @@
 
 ``points`` are voxel indices of a picture (0 at the first pixel's centre). ``family`` groups subjects that must stand on
 one side of a split; without it the subject does. ``origin`` says how the annotation came about. Where several observers
-annotated, ``raters`` names a file for each, or the file of landmarks holds them all (:mod:`LandmarkDetectorLib.io.raters`);
+annotated, ``raters`` names a file for each, or the file of landmarks holds them all (``io/raters.py``);
 what counts as true is then their mean, unless ``landmarks`` is a file of its own.
 """
 
