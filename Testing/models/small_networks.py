@@ -11,7 +11,7 @@ from LandmarkDetectorLib.models import HeatmapNetwork, HeatmapOutput, build_mode
 SMALL: dict[str, dict[str, Any]] = {
     "attention_unet": {"widths": (4, 8, 12)},
     "basic_unet": {"widths": (4, 4, 4, 4, 4)},
-    "coortransformer": {"widths": (8, 8, 16, 16, 16), "samples": 2, "grid": 2},
+    "coortransformer": {"widths": (8,) * 5, "samples": 2, "grid": 2},
     "dyn_unet": {"widths": (4, 8, 12)},
     "farnet": {"backbone": "efficientnet_lite0", "width": 1 / 8},
     "hourglass": {"width": 8, "depth": 2},

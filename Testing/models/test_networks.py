@@ -8,12 +8,16 @@ import pytest
 import torch
 
 from LandmarkDetectorLib.core import ImageError, RecipeError
-from LandmarkDetectorLib.models import build_model
+from LandmarkDetectorLib.models import build_model, model_names
 from Testing.models.small_networks import SMALL, all_of, images, small
 
 NAMES = sorted(SMALL)
 each = pytest.mark.parametrize("name", NAMES)
 in_both = pytest.mark.parametrize("dimension", [2, 3])
+
+
+def test_no_network_of_the_registry_is_left_out() -> None:
+    assert model_names() == NAMES, "small_networks.py lacks arguments that make a new network small"
 
 
 @in_both
