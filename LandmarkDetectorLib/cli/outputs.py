@@ -86,7 +86,7 @@ def _check_names(images: Sequence[Path]) -> None:
         seen[name] = image
 
 
-def check_report_can_be_written() -> None:
+def check_report_can_be_written(otherwise: str = "add --no-report") -> None:
     """Raise LandmarkDetectorError now, not after the detection, where the extra ``report`` is not installed."""
     from importlib.util import find_spec
 
@@ -94,5 +94,5 @@ def check_report_can_be_written() -> None:
     if missing:
         raise LandmarkDetectorError(
             f"The HTML report needs {' and '.join(missing)}: run `pip install landmark-detector[report]` "
-            "or add --no-report."
+            f"or {otherwise}."
         )

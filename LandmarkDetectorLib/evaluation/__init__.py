@@ -21,6 +21,7 @@ from LandmarkDetectorLib.evaluation.charts import (
 from LandmarkDetectorLib.evaluation.comparison import Comparison, PairedDifference, PairedRate, compare_models
 from LandmarkDetectorLib.evaluation.coordinates import CoordinateAgreement, coordinate_agreement
 from LandmarkDetectorLib.evaluation.distances import false_finds, position_errors, radial_errors
+from LandmarkDetectorLib.evaluation.evaluation_report import render_evaluation
 from LandmarkDetectorLib.evaluation.figures import overview_figure, overview_views
 from LandmarkDetectorLib.evaluation.folds import group_folds
 from LandmarkDetectorLib.evaluation.inspection import inspection_figure, slices_figure
@@ -77,6 +78,7 @@ __all__ = [
     "position_errors",
     "prediction_figure",
     "radial_errors",
+    "render_evaluation",
     "render_report",
     "slices_figure",
     "summarise",

@@ -42,10 +42,12 @@ def error_figure(errors: np.ndarray, labels: Sequence[str], unit: str, *, radii:
     # A step at each error; misses count in the denominator and never arrive.
     share = 100 * np.arange(found.size + 1) / annotated.size
     curve.step(np.concatenate([[0], found]), share, where="post", color=BLUE, linewidth=2)
+    words = []
     for radius in radii:
         rate = 100 * float((annotated <= radius).mean())
         curve.plot(radius, rate, "o", color=VERMILION, markersize=5)
-        curve.annotate(f"{rate:.1f} % within {radius:g} {unit}", (radius, rate), (6, -12), textcoords="offset points")
+        words.append(f"{rate:.1f} % within {radius:g} {unit}")
+    curve.text(0.97, 0.04, "\n".join(words), transform=curve.transAxes, ha="right", va="bottom", linespacing=1.5)
     limit = max(np.percentile(found, 99) * 1.15 if found.size else 0.0, *radii, 1e-9)
     missed = annotated.size - found.size
     curve.set(xlabel=f"radial error ({unit})", ylabel="landmarks within it (%)", xlim=(0, limit), ylim=(0, 101))

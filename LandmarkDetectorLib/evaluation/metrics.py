@@ -81,8 +81,15 @@ class Summary:
     quantiles: Mapping[float, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """A plain dict: radii become text keys, values that could not be computed become ``None``."""
-        return plain(asdict(self))
+        """A plain dict: radii become text keys, values that could not be computed become ``None``.
+
+        Quantiles stand in it where some were asked for.
+        """
+        content = asdict(self)
+        for part in (content, *content["per_landmark"].values()):
+            if not part["quantiles"]:
+                del part["quantiles"]
+        return plain(content)
 
     def table(self) -> list[dict[str, Any]]:
         """One row a landmark and a last one for all; success rates in percent, ``None`` where not computed."""

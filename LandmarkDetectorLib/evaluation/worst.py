@@ -131,6 +131,7 @@ def error_tiles(
                 place = None if np.isinf(item.error) else found[item.column].position
                 view = _square(image, place, true.position)
                 tiles[item] = ErrorTile(view, window, place, true.position, caption, image.grid.unit)
+        del image  # before the next one is read
     return [tiles[item] for item in wanted]
 
 
