@@ -328,3 +328,11 @@ def test_what_cannot_be_a_generator_is_refused(arguments):
 def test_what_does_not_fit_the_generator_is_refused(landmarks, shape, more):
     with pytest.raises(LandmarkError):
         GaussianHeatmaps(3, 2)(landmarks, shape, **more)
+
+
+def test_hooks_fire_as_in_any_module():
+    """landmarker's generator overrides the call itself, so that hooks are never asked."""
+    generator, seen = GaussianHeatmaps(1, 2, 2.0), []
+    generator.register_forward_hook(lambda module, given, out: seen.append(out[0].shape))
+    generator(torch.ones(1, 1, 2), (4, 5))
+    assert seen == [(1, 1, 4, 5)]
