@@ -49,7 +49,10 @@ def test_json_is_for_programs(run, photos: Path, tmp_path: Path) -> None:
     ("words", "said"),
     [
         (["ceph"], f"There is no importer 'ceph'; choose one of {FORMS}."),
-        (["markups", "--truth", "mean"], "The importer 'markups' has no option 'truth'; it knows ending, spacing."),
+        (
+            ["markups", "--truth", "mean"],
+            "The importer 'markups' has no option 'truth'; it knows ending, spacing, lacking.",
+        ),
         (["markups", "--spacing", "a"], "--spacing a: give one number in mm, or two separated by a comma."),
         (["markups"], "photos: the folder holds no annotated image of this form; check its layout."),
     ],

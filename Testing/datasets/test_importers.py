@@ -15,7 +15,6 @@ from LandmarkDetectorLib.datasets.importers import (
     ImportedDataset,
     import_dataset,
     importer_names,
-    read_raters,
     register_importer,
 )
 from LandmarkDetectorLib.datasets.importers import registry as importers_registry
@@ -50,15 +49,26 @@ def slicer_folder(folder: Path) -> Path:
 
 def test_a_folder_of_slicer_is_imported_as_it_is(tmp_path: Path) -> None:
     source = slicer_folder(tmp_path / "skulls")
-    dataset = import_dataset("markups", source, tmp_path / "out" / "set")
+    with pytest.warns(LandmarkDetectorWarning, match="skulls: 2 files lack labels .* count as not labelled there"):
+        dataset = import_dataset("markups", source, tmp_path / "out" / "set")
     assert dataset.name == "skulls" and dataset.labels == ("a", "b", "c")
     one, two = read_dataset(tmp_path / "out" / "set").cases
     np.testing.assert_array_equal(one.landmarks.positions, [[0.25, 0.5, 0.75], [1, 1.25, 1.5], [np.nan] * 3])
-    assert two.landmarks["a"].status == "missing" and two.landmarks["b"].position.tolist() == [0.25, 0.5, 0.75]
+    assert two.landmarks["a"].status == "undefined" and two.landmarks["b"].position.tolist() == [0.25, 0.5, 0.75]
     assert one.image_path.resolve() == (source / "images" / "one.nii.gz").resolve()
     assert one.image().grid.contains(one.landmarks["a"].position) and one.spacing is None
     entry = json.loads((tmp_path / "out" / "set" / "dataset.json").read_text())["training"][0]
     assert entry["image"] == "../../skulls/images/one.nii.gz"
+
+
+def test_what_it_means_that_a_file_lacks_a_label_can_be_said(tmp_path: Path) -> None:
+    source = slicer_folder(tmp_path / "skulls")
+    with pytest.warns(LandmarkDetectorWarning, match="2 files lack labels .* count as absent there"):
+        one, two = import_dataset("markups", source, tmp_path / "out", lacking="missing").cases
+    assert [mark.status for mark in one.landmarks] == ["defined", "defined", "missing"]
+    assert two.landmarks["a"].status == "missing"
+    with pytest.raises(DatasetError, match="A label that a file lacks cannot be 'lost'"):
+        import_dataset("markups", source, tmp_path / "other", lacking="lost")
 
 
 def test_images_are_copied_where_that_is_asked(tmp_path: Path) -> None:
@@ -95,7 +105,7 @@ def test_a_folder_that_holds_something_is_not_written_to(tmp_path: Path) -> None
 def test_what_cannot_be_meant_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no importer 'ceph'; choose one of afids, endovis2015, hand-atlas"):
         import_dataset("ceph", tmp_path, tmp_path / "out")
-    with pytest.raises(DatasetError, match=r"no option 'truth'; it knows ending, spacing\.$"):
+    with pytest.raises(DatasetError, match=r"no option 'truth'; it knows ending, spacing, lacking\.$"):
         import_dataset("markups", tmp_path, tmp_path / "out", truth="mean")
     with pytest.raises(DatasetError, match=r"'spine-ap' has no option 'truth'; it has none\.$"):
         import_dataset("spine-ap", tmp_path, tmp_path / "out", truth="mean")
@@ -119,7 +129,7 @@ def test_an_importer_of_ones_own_is_a_function(tmp_path: Path, monkeypatch: pyte
     case = import_dataset("mine", tmp_path / "mine", tmp_path / "out", part="training").cases[0]
     assert "mine" in importer_names() and case.extra["part"] == "training" and case.spacing == (0.5, 0.25)
     assert case.image().grid.unit == case.landmarks.unit == "mm"
-    found = read_raters(tmp_path / "out", case)
+    found = case.raters
     assert list(found) == ["ann", "bob"] and found["bob"]["a"].position.tolist() == [0.25, 0.5]
     with pytest.raises(ValueError, match="two importers are called 'mine'"):
         register_importer("mine")(mine)

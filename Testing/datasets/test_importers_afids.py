@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from LandmarkDetectorLib.core import DatasetError, Image, LandmarkFileError, LandmarkSet
-from LandmarkDetectorLib.datasets.importers import import_dataset, read_raters
+from LandmarkDetectorLib.datasets.importers import import_dataset
 from LandmarkDetectorLib.datasets.importers.afids import LABELS
 from LandmarkDetectorLib.io import save_image, save_landmarks
 
@@ -49,7 +49,7 @@ def test_fiducials_come_in_lps_by_name_with_every_observer(tmp_path: Path) -> No
     case = dataset.cases[0]
     assert case.image_path.name == "sub-01_T1w.nii.gz" and case.family == "sub-01"
     np.testing.assert_allclose(case.landmarks.positions, PLACES + 1)  # whatever the file's own axes are
-    raters = read_raters(tmp_path / "out", case)
+    raters = case.raters
     assert sorted(raters) == ["AT", "GG"]
     np.testing.assert_allclose(raters["AT"].positions, PLACES)
 

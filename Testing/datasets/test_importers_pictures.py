@@ -12,7 +12,7 @@ import pytest
 from PIL import Image as Pillow
 
 from LandmarkDetectorLib.core import DatasetError, LandmarkDetectorWarning, LandmarkFileError
-from LandmarkDetectorLib.datasets.importers import import_dataset, read_raters
+from LandmarkDetectorLib.datasets.importers import import_dataset
 from LandmarkDetectorLib.datasets.importers.endovis2015 import LABELS as JOINTS
 from LandmarkDetectorLib.datasets.importers.spine_ap import LABELS as CORNERS
 
@@ -48,7 +48,7 @@ def test_cephalograms_keep_their_parts_and_both_observers(tmp_path: Path) -> Non
     case = dataset.cases[1]
     assert case.spacing == (0.1, 0.1) and case.image().grid.unit == "mm"
     np.testing.assert_allclose(case.landmarks.positions[3], [(2 + 3 + 1) * 0.1, 3.0])  # the mean of both
-    raters = read_raters(tmp_path / "out", case)
+    raters = case.raters
     np.testing.assert_allclose(raters["junior"].positions[3] - raters["senior"].positions[3], [0.2, 0], atol=1e-12)
     assert case.extra["classes"]["junior"] == [1, 2, 3, 4, 1, 2, 1, 2]
 

@@ -28,13 +28,12 @@ from LandmarkDetectorLib.datasets.importers.registry import (
     importer_names,
     register_importer,
 )
-from LandmarkDetectorLib.datasets.importers.write import import_dataset, read_raters
+from LandmarkDetectorLib.datasets.importers.write import import_dataset
 
 __all__ = [
     "ImportedCase",
     "ImportedDataset",
     "import_dataset",
     "importer_names",
-    "read_raters",
     "register_importer",
 ]

@@ -1,4 +1,4 @@
-"""What several importers need: images by name, rows of numbers, the mean of observers."""
+"""What several importers need: images by name, rows of numbers, one truth of several observers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from LandmarkDetectorLib.core import DatasetError, Landmark, LandmarkFileError, LandmarkSet
+from LandmarkDetectorLib.core import DatasetError, LandmarkFileError, LandmarkSet
+from LandmarkDetectorLib.datasets.observers import mean_of
 from LandmarkDetectorLib.io.images import image_suffixes
 from LandmarkDetectorLib.io.names import shown, stem_of, suffix_of
 from LandmarkDetectorLib.io.tables import number
@@ -93,22 +94,6 @@ def numbers(cells: Sequence[str], count: int, place: str) -> np.ndarray:
     if len(cells) != count:
         raise LandmarkFileError(f"{place} has {len(cells)} values and should have {count}; mend the file.")
     return np.array([number(cell, place) for cell in cells])
-
-
-def mean_of(raters: Mapping[str, LandmarkSet], labels: Sequence[str], name: str) -> LandmarkSet:
-    """The mean position of each landmark, of those observers who placed it; ``missing`` where none did.
-
-    Raises:
-        DatasetError: no observer.
-    """
-    if not raters:
-        raise DatasetError(f"{name}: no observer annotated it; leave it out of the folder, or add an annotation.")
-    sets = [marks.reordered(labels) for marks in raters.values()]
-    marks = []
-    for rows in zip(*sets, strict=True):
-        placed = [mark.position for mark in rows if mark.position is not None]
-        marks.append(Landmark(rows[0].label, np.mean(placed, axis=0) if placed else None))
-    return LandmarkSet(tuple(marks), sets[0].unit, name)
 
 
 def true_set(truth: str, raters: Mapping[str, LandmarkSet], labels: Sequence[str], name: str) -> LandmarkSet:

@@ -48,19 +48,25 @@ _PARTS = {
 
 
 @register_importer("markups")
-def markups(folder: Path, *, ending: str = "", spacing: Sequence[float] | None = None) -> ImportedDataset:
+def markups(
+    folder: Path, *, ending: str = "", spacing: Sequence[float] | None = None, lacking: str = "undefined"
+) -> ImportedDataset:
     """Images and landmarks of the same name; a folder called train, val or test on the way is the case's ``part``.
 
     Args:
         folder: holds both, at any depth.
         ending: what the name of a file of landmarks has more than its image's, such as ``_landmarks``.
         spacing: mm a pixel along x and y, of all pictures.
+        lacking: what it means that a file lacks a label that others have: ``"undefined"``, nobody looked, or
+            ``"missing"``, the landmark is absent.
 
     Raises:
         DatasetError: a file of landmarks has no image, an image two files, or a label stands twice in one file.
         LandmarkFileError: a file of landmarks is damaged, or in a unit that its image does not have.
         ImageError: a picture's header cannot be read.
     """
+    if lacking not in ("undefined", "missing"):
+        raise DatasetError(f"A label that a file lacks cannot be {lacking!r}; say 'undefined' or 'missing'.")
     images = Images(folder)
     notes = _paired(folder, images, ending)
     cases, labels = [], dict[str, None]()
@@ -78,7 +84,23 @@ def markups(folder: Path, *, ending: str = "", spacing: Sequence[float] | None =
         extra: dict[str, Any] = {"part": part} if (part := next((word for word in words if word), None)) else {}
         size = tuple(float(step) for step in spacing) if picture and spacing is not None else None
         cases.append(ImportedCase(stem, image, marks, size, extra=extra))
-    return ImportedDataset(folder.resolve().name, tuple(labels), tuple(cases))
+    return ImportedDataset(folder.resolve().name, tuple(labels), _completed(cases, tuple(labels), lacking, folder))
+
+
+def _completed(
+    cases: Sequence[ImportedCase], labels: tuple[str, ...], lacking: str, folder: Path
+) -> tuple[ImportedCase, ...]:
+    """The cases with all labels each, in order."""
+    short = sum(len(case.landmarks) < len(labels) for case in cases)
+    if short:
+        meaning = "as not labelled" if lacking == "undefined" else "as absent"
+        notice(f"{folder.name}: {short} files lack labels that others have; these count {meaning} there.")
+    whole = []
+    for case in cases:
+        known = {mark.label: mark for mark in case.landmarks}
+        marks = tuple(known.get(label) or Landmark(label, status=lacking) for label in labels)
+        whole.append(replace(case, landmarks=replace(case.landmarks, landmarks=marks)))
+    return tuple(whole)
 
 
 def _paired(folder: Path, images: Images, ending: str) -> dict[str, Path]:

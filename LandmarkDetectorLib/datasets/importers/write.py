@@ -11,10 +11,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from LandmarkDetectorLib.core import DatasetError, LandmarkSet
-from LandmarkDetectorLib.datasets.cases import Case, Dataset, read_dataset
+from LandmarkDetectorLib.core import DatasetError
+from LandmarkDetectorLib.datasets.cases import Dataset, read_dataset
 from LandmarkDetectorLib.datasets.importers.registry import ImportedCase, run_importer
-from LandmarkDetectorLib.io import load_landmarks, save_landmarks
+from LandmarkDetectorLib.io import save_landmarks
 from LandmarkDetectorLib.io.names import shown, suffix_of
 
 Progress = Callable[[str, float], None]
@@ -33,8 +33,8 @@ def import_dataset(
 ) -> Dataset:
     """Write ``dataset.json`` and the landmarks of a data set into a new folder, whole or not at all.
 
-    Landmarks go to ``landmarks/SUBJECT.mrk.json``, those of single observers to ``landmarks/raters/``, where
-    :func:`read_raters` finds them. Nothing is downloaded, and the data's licence stays as it is.
+    Landmarks go to ``landmarks/SUBJECT.mrk.json``, those of single observers to ``landmarks/raters/``; the cases that
+    come back have them as ``landmarks`` and ``raters``. Nothing is downloaded, and the data's licence stays as it is.
 
     Args:
         name: the data set's form, one of :func:`~LandmarkDetectorLib.datasets.importers.importer_names`.
@@ -68,21 +68,6 @@ def import_dataset(
         read_dataset(stage)  # what is handed over can be read
     told("done", 1.0)
     return read_dataset(output)
-
-
-def read_raters(folder: str | os.PathLike[str], case: Case) -> dict[str, LandmarkSet]:
-    """The landmarks of a case as each observer placed them, by the observer's name; none where nobody kept them.
-
-    Args:
-        folder: that of the data set.
-        case: one of its cases.
-
-    Raises:
-        LandmarkFileError: a file cannot be read.
-    """
-    labels = case.landmarks.labels
-    files = case.extra.get("raters", {})
-    return {rater: load_landmarks(Path(folder) / file).reordered(labels) for rater, file in files.items()}
 
 
 @contextmanager
