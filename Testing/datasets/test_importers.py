@@ -38,9 +38,9 @@ def marks(*labels: str, unit: str = "mm", dimension: int = 3) -> LandmarkSet:
     return LandmarkSet.from_positions(labels, positions, unit)
 
 
-def slicer_folder(folder: Path) -> Path:
-    """Two volumes, in two of Slicer's formats; the second lacks a landmark."""
-    for name, suffix, labels in (("one", ".mrk.json", "ab"), ("two", ".fcsv", "bc")):
+def slicer_folder(folder: Path, second: str = "ab") -> Path:
+    """Two volumes, in two of Slicer's formats, the first with the landmarks a and b."""
+    for name, suffix, labels in (("one", ".mrk.json", "ab"), ("two", ".fcsv", second)):
         volume(folder / "images" / f"{name}.nii.gz")
         (folder / "points").mkdir(exist_ok=True)
         save_landmarks(marks(*labels), folder / "points" / f"{name}{suffix}")
@@ -48,7 +48,7 @@ def slicer_folder(folder: Path) -> Path:
 
 
 def test_a_folder_of_slicer_is_imported_as_it_is(tmp_path: Path) -> None:
-    source = slicer_folder(tmp_path / "skulls")
+    source = slicer_folder(tmp_path / "skulls", "bc")
     with pytest.warns(LandmarkDetectorWarning, match="skulls: 2 files lack labels .* count as not labelled there"):
         dataset = import_dataset("markups", source, tmp_path / "out" / "set")
     assert dataset.name == "skulls" and dataset.labels == ("a", "b", "c")
@@ -62,7 +62,7 @@ def test_a_folder_of_slicer_is_imported_as_it_is(tmp_path: Path) -> None:
 
 
 def test_what_it_means_that_a_file_lacks_a_label_can_be_said(tmp_path: Path) -> None:
-    source = slicer_folder(tmp_path / "skulls")
+    source = slicer_folder(tmp_path / "skulls", "bc")
     with pytest.warns(LandmarkDetectorWarning, match="2 files lack labels .* count as absent there"):
         one, two = import_dataset("markups", source, tmp_path / "out", lacking="missing").cases
     assert [mark.status for mark in one.landmarks] == ["defined", "defined", "missing"]
