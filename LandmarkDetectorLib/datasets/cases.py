@@ -127,7 +127,7 @@ def _case(folder: Path, labels: tuple[str, ...], entry: dict[str, Any]) -> Case:
         points = np.array([[np.nan, np.nan] if p is None else p for p in entry["points"]], dtype=np.float64)
         positions = points * np.asarray(spacing if spacing else (1.0, 1.0))
         marks = LandmarkSet.from_positions(labels, positions, "mm" if spacing else "px", subject)
-    known = {"image", "landmarks", "points", "spacing_mm", "subject", "family", "origin"}
+    known = {"image", "landmarks", "points", "spacing_mm", "subject", "family", "origin", "raters"}
     return Case(
         subject=subject,
         image_path=path,
