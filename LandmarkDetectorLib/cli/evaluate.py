@@ -65,7 +65,8 @@ def evaluate(
         write_text(evaluation_page(loaded, figures, judged), html)
         say(f"Written: {html}")
     if pictures is not None:
-        say(f"Written: {len(write_pictures(loaded, judged, pictures))} pictures in {pictures}")
+        count = len(write_pictures(loaded, judged, pictures))
+        say(f"Written: {count} {'picture' if count == 1 else 'pictures'} in {pictures}")
 
 
 def write_json(figures: dict, file: Path) -> None:

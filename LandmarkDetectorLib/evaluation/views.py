@@ -9,6 +9,7 @@ Patient Orientation (0020,0020) does. Nothing here draws.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -123,7 +124,9 @@ def window_of(values: np.ndarray) -> tuple[float, float]:
     return float(black), float(white if white > black else black + 1)
 
 
-def slice_views(image: Image, position: np.ndarray, width: float, pixels: int) -> list[View]:
+def slice_views(
+    image: Image, position: np.ndarray, width: float, pixels: int, planes: Sequence[str] | None = None
+) -> list[View]:
     """Square sections of a 3D image through a world position, interpolated linearly.
 
     Args:
@@ -131,13 +134,14 @@ def slice_views(image: Image, position: np.ndarray, width: float, pixels: int) -
         position: world position (3,), the centre of every section.
         width: side of the section in the image's unit.
         pixels: number of rows and columns.
+        planes: which of them; those of :func:`planes_of` by default.
 
     Returns:
-        One view for each of :func:`planes_of`; NaN outside of the image.
+        One view for each plane; NaN outside of the image.
     """
     _, directions = patient_axes(image.grid)
     views = []
-    for name in planes_of(image.grid):
+    for name in planes or planes_of(image.grid):
         across, down = _across_down(name, directions)
         views.append(_section(image, name, np.asarray(position), across, down, width, pixels))
     return views

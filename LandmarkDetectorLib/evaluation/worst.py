@@ -19,7 +19,7 @@ from LandmarkDetectorLib.evaluation.inspection import write_title
 from LandmarkDetectorLib.evaluation.panel import Panel, image_window, paper
 from LandmarkDetectorLib.evaluation.prediction import draw_pair
 from LandmarkDetectorLib.evaluation.tiles import tile_width
-from LandmarkDetectorLib.evaluation.views import View, crop_view, slice_views
+from LandmarkDetectorLib.evaluation.views import PLANES, View, crop_view, patient_axes, planes_of, slice_views
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -172,11 +172,12 @@ def _square(image: Image, found: np.ndarray | None, true: np.ndarray) -> View:
     centre = true if found is None else (true + found) / 2
     if image.dimension == 2:
         return crop_view(image, centre, width, PIXELS)
-    views = slice_views(image, true, width, PIXELS)
+    planes = planes_of(image.grid)
     if found is None:
-        return views[0]
-    best = max(range(len(views)), key=lambda k: float(np.linalg.norm(views[k].matrix @ (found - true))))
+        return slice_views(image, true, width, PIXELS, planes[:1])[0]
+    _, directions = patient_axes(image.grid)
+    along = directions.T @ (found - true)
+    best = max(planes, key=lambda name: float(np.hypot(*along[list(PLANES[name])])))
     # Centred between both within the plane, but through the truth: that is where the anatomy is the landmark's.
-    plane = views[best].matrix
-    shift = np.linalg.pinv(plane) @ plane @ (found - true) / 2
-    return slice_views(image, true + shift, width, PIXELS)[best]
+    inside = directions[:, PLANES[best]]
+    return slice_views(image, true + inside @ along[list(PLANES[best])] / 2, width, PIXELS, [best])[0]

@@ -48,8 +48,19 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     def evaluate_bundle(bundle: Any, data: Path, **options: Any) -> dict[str, Any]:
         seen.update(bundle=bundle.name, data=data, **options)
         options["progress"]("1 of 2", 0.5)
+        options["keep"]("case", "found")
         return FIGURES
 
+    def evaluation_page(bundle: Any, figures: dict[str, Any], judged: list) -> str:
+        return f"<p>{bundle.name} {figures['device']} {judged}</p>"
+
+    def write_pictures(bundle: Any, judged: list, folder: Path) -> list[Path]:
+        (folder / "one.png").write_bytes(b"picture")
+        return [folder / "one.png"]
+
+    page = ModuleType("LandmarkDetectorLib.inference.evaluation_page")
+    page.__dict__.update(evaluation_page=evaluation_page, write_pictures=write_pictures)
+    monkeypatch.setitem(sys.modules, page.__name__, page)
     for name, double in (("training", train), ("inference.evaluate", evaluate_bundle)):
         module = ModuleType(f"LandmarkDetectorLib.{name}")
         setattr(module, double.__name__, double)
@@ -128,4 +139,30 @@ def test_figures_that_cannot_be_written_are_refused_before_the_work(
     (tmp_path / "taken").write_text("a file, not a folder")
     file = tmp_path / "taken" / "figures.json"
     assert "taken" in refused(run("evaluate", "--bundle", toy_bundle, "--data", tmp_path, "--json", file))
+    assert calls == {}
+
+
+def test_evaluate_writes_a_page_and_pictures_where_they_are_asked_for(
+    run, calls, toy_bundle: Path, tmp_path: Path
+) -> None:
+    page, pictures = tmp_path / "new" / "report.html", tmp_path / "figures"
+    result = run("evaluate", "--bundle", toy_bundle, "--data", tmp_path, "--html", page, "--figures", pictures)
+    assert result.exit_code == 0, result.output
+    assert page.read_text("utf-8") == "<p>toy-skull cpu [('case', 'found')]</p>"
+    assert (pictures / "one.png").is_file()
+    assert "1 pictures in" not in result.output and str(page) in result.output.replace("\n", "")
+
+
+def test_a_page_is_written_beside_json_on_stdout(run, calls, toy_bundle: Path, tmp_path: Path) -> None:
+    result = run("evaluate", "--bundle", toy_bundle, "--data", tmp_path, "--json", "-", "--html", tmp_path / "a.html")
+    assert json.loads(result.stdout) == FIGURES
+    assert (tmp_path / "a.html").is_file()
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_the_work(
+    run, refused, calls, toy_bundle: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "taken").write_text("a file, not a folder")
+    file = tmp_path / "taken" / "report.html"
+    assert "taken" in refused(run("evaluate", "--bundle", toy_bundle, "--data", tmp_path, "--html", file))
     assert calls == {}
