@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,9 +15,9 @@ from LandmarkDetectorLib.datasets.samples import (
     IMAGE,
     LABELLED,
     LANDMARKS,
+    LOADED_AFFINE,
     PRESENT,
     Sample,
-    index_affine,
     inside,
     linear_part,
 )
@@ -40,8 +41,9 @@ class HeatmapDataset(SampleView):
     Args:
         samples: as of :class:`~landmark_dataset.LandmarkDataset`, or of patches; or a :class:`~cases.Dataset`.
         generator: makes heatmaps of landmarks, as ``GaussianHeatmaps(K, D, sigma)`` or any function that takes
-            landmarks (1, K, D) or (1, K, N, D), a shape and the keyword ``spacing`` (D,), of the image as it is now;
-            where they are asked for, ``affine`` (D, D) and ``dtype`` too.
+            landmarks (1, K, D) or (1, K, N, D) and a shape, and the keywords ``spacing`` (D,), ``affine`` (D, D) and
+            ``dtype`` where the following ask for them.
+        unit: of the generator's widths, ``voxel`` or ``mm``; the generator's own, or voxels where it has none.
         absent: ``"empty"`` or ``"ignore"``, for landmarks that are not there.
         outside: ``"empty"`` or ``"ignore"``, for landmarks out of the view.
         deform: give the generator the linear part of what the image went through, so that the covariance follows it.
@@ -56,6 +58,7 @@ class HeatmapDataset(SampleView):
         samples: Samples | Dataset,
         generator: Generator,
         *,
+        unit: str | None = None,
         absent: str = "empty",
         outside: str = "empty",
         deform: bool = False,
@@ -66,6 +69,9 @@ class HeatmapDataset(SampleView):
             if word not in ("empty", "ignore"):
                 raise DatasetError(f"A landmark that is not seen is 'empty' or 'ignore', not {word!r}.")
         self.make_heatmaps = generator
+        self.unit = unit or str(getattr(generator, "unit", "voxel"))
+        if self.unit not in ("voxel", "mm"):
+            raise DatasetError(f"The width of a heatmap is in voxel or mm, not in {self.unit!r}.")
         self.absent, self.outside, self.deform, self.dtype = absent, outside, deform, dtype
 
     def __getitem__(self, index: int) -> Sample:
@@ -74,16 +80,15 @@ class HeatmapDataset(SampleView):
 
     def heatmaps(self, sample: Sample) -> Tensor:
         """The heatmaps of a sample as it is now."""
-        matrix = index_affine(sample[IMAGE])
-        spacing = torch.linalg.norm(matrix[:-1, :-1], dim=0)
+        asked: dict[str, Any] = {} if self.dtype is None else {"dtype": self.dtype}
+        if self.deform:
+            asked["affine"] = linear_part(sample)
+        if self.unit == "mm":
+            # A width that follows the image is one in the voxels that were loaded; otherwise, in those that are there.
+            affine = sample[LOADED_AFFINE] if self.deform else sample[IMAGE].affine
+            asked["spacing"] = torch.linalg.norm(affine[:-1, :-1].double(), dim=0).flip(0)
         with torch.no_grad():
-            maps, _ = self.make_heatmaps(
-                sample[LANDMARKS][None],
-                tuple(sample[IMAGE].shape[1:]),
-                spacing=spacing,
-                **({"affine": linear_part(sample)} if self.deform else {}),
-                **({} if self.dtype is None else {"dtype": self.dtype}),
-            )
+            maps, _ = self.make_heatmaps(sample[LANDMARKS][None], tuple(sample[IMAGE].shape[1:]), **asked)
         return maps[0]
 
     def valid(self, sample: Sample) -> Tensor:

@@ -149,5 +149,7 @@ def dataset_from_masks(
     cases = []
     for image, mask, subject in zip(images, masks, names, strict=True):
         marks = landmarks_of_mask(load_image(mask, spacing=steps), classes, instances=instances, name=subject)
-        cases.append(Case(subject, Path(image), marks, subject, "mask", steps, {"mask": str(mask)}))
+        cases.append(
+            Case(subject, Path(image), marks, subject, origin="mask", spacing=steps, extra={"mask": str(mask)})
+        )
     return Dataset(name, tuple(classes), tuple(cases))
