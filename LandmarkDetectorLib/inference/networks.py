@@ -32,7 +32,7 @@ class Networks:
             stage = getattr(pipeline, name)
             if stage is None:
                 continue
-            network = build_network(pipeline, stage.network)
+            network = build_network(pipeline, stage.network, weights_follow=True)
             weights = {
                 key.removeprefix(f"{name}."): value for key, value in state.items() if key.startswith(f"{name}.")
             }

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
+from LandmarkDetectorLib.bundles.networks import build_network
+from LandmarkDetectorLib.bundles.pipeline import NetworkSettings
 from LandmarkDetectorLib.core import RecipeError
 from LandmarkDetectorLib.models import build_model
 from LandmarkDetectorLib.models.blocks import enlarged
@@ -124,3 +128,11 @@ def test_coordinates_reach_the_refinement_and_not_the_backbone_of_photographs() 
 def test_a_switch_that_does_not_exist_is_refused_by_name(wrong: dict[str, Any]) -> None:
     with pytest.raises(RecipeError, match=str(next(iter(wrong.values())))):
         build_model("farnet", dimension=2, in_channels=1, landmarks=3, **{**LIGHT, **wrong})
+
+
+def test_a_bundle_s_network_does_not_look_for_the_weights_that_its_training_began_from(tmp_path: Path) -> None:
+    settings = NetworkSettings(name="farnet", arguments={**LIGHT, "pretrained": str(tmp_path / "elsewhere.pth")})
+    pipeline: Any = SimpleNamespace(dimension=2, channels=1, design=[0, 1, 2])
+    with pytest.raises(RecipeError, match="no file of weights"):
+        build_network(pipeline, settings)
+    assert build_network(pipeline, settings, weights_follow=True).landmarks == 3
