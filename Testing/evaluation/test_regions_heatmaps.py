@@ -61,7 +61,10 @@ def test_a_prediction_between_two_peaks_is_in_its_region_without_all_between(nam
     hill = np.exp(-0.5 * ((grid[:, None] - 10) / 1.5) ** 2)
     values = hill * (np.exp(-0.5 * ((grid - 4) / 1.5) ** 2) + np.exp(-0.5 * ((grid - 16) / 1.5) ** 2))
     bound = {"m-r2ccp": -0.005, "contour-hugging": -0.3}.get(name, 0.8)
-    region = bounded(name, bound).region(of_map(values, (10, 10)), 0)
+    predictions, calibrated = of_map(values, (10, 10)), bounded(name, bound)
+    region = calibrated.region(predictions, 0)
+    for truth in ([10.3, 9.6], [7.0, 10.0], [4.2, 9.8]):
+        assert region.contains(truth) == calibrated.covers(predictions, [[truth]])[0, 0] == (truth[0] != 7)
     mask = region.mask()
     assert mask[10, 4] and mask[10, 10] and mask[10, 16]
     assert not mask[10, 7] and not mask[10, 13] and mask.sum() < 80

@@ -76,6 +76,15 @@ def test_a_constant_loss_leaves_the_width_alone_and_gives_no_nan(constant: float
     assert torch.equal(generator.sigma, torch.full((1, 2), 10.0))
 
 
+def test_losses_that_differ_by_rounding_alone_are_constant():
+    above, exact = 0.1 + 0.2, 0.3
+    assert above != exact
+    generator = Generator(landmarks=1)
+    order = (above, exact, exact, exact, above, above, exact, above, exact, exact)
+    steps(AdaptiveSigma(generator), [torch.tensor([loss], dtype=torch.float64) for loss in order])
+    assert torch.equal(generator.sigma, torch.full((1, 2), 10.0))
+
+
 def test_a_loss_that_becomes_constant_shrinks_the_width_by_no_more_than_the_largest_step():
     schedule = AdaptiveSigma(Generator(landmarks=1), window=3, rho=0.5)
     widths = steps(schedule, [[x] for x in (3.0, 1.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0)])
