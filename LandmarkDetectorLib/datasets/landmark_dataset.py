@@ -7,13 +7,13 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from monai.transforms import InvertibleTransform, Randomizable, Transform
+from monai.transforms import InvertibleTransform, Randomizable
 from torch.utils.data import Dataset as TorchDataset
 
 from LandmarkDetectorLib.core import DatasetError
 from LandmarkDetectorLib.datasets.cases import Case, Dataset
 from LandmarkDetectorLib.datasets.samples import CASE, Sample, load_sample
-from LandmarkDetectorLib.datasets.transforms.carry import carry
+from LandmarkDetectorLib.datasets.transforms.carry import LandmarkTransform, carry
 
 MAX_SEED = 2**32
 
@@ -134,7 +134,7 @@ class LandmarkDataset(TorchDataset[Sample]):
         return [{CASE: case} for case in self.dataset.cases]
 
 
-class LoadSample(Transform):
+class LoadSample(LandmarkTransform):
     """Makes a sample of ``{"case": Case}``, as the first transform of one of MONAI's caching data sets.
 
     ``PersistentDataset`` needs ``track_meta=True, weights_only=False`` with it, or the affine is lost on disk.

@@ -13,6 +13,9 @@
 ``subject``         the subject's name
 ``case``            what else is known: the image's ``name`` and ``unit``, ``family`` and ``origin``
 ==================  ===================================================================================================
+
+A dictionary is never changed by what is given it: transforms return another one. Places are computed in double
+precision, on the CPU or a CUDA device; the image's own transforms run where the image is.
 """
 
 from __future__ import annotations

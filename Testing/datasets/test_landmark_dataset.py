@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import pickle
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -150,7 +152,7 @@ def test_monais_caches_hold_samples(phantoms: Dataset, tmp_path: Path) -> None:
     plain = LandmarkDataset(phantoms, fixed)
     cached = CacheDataset(plain, random, progress=False, copy_cache=True)
     np.testing.assert_allclose(world(cached[2]), world(plain[2]), atol=2e-3)
-    steps = [LoadSample(phantoms.labels), carry(fixed), *random.transforms]
+    steps = carry([LoadSample(phantoms.labels), fixed, TURN])
     kept = PersistentDataset(plain.listing(), steps, tmp_path, track_meta=True, weights_only=False)
     for _ in range(2):  # written, then read
         again = kept[1]
@@ -193,3 +195,14 @@ def test_colour_and_16_bit_pictures_become_samples(tmp_path: Path) -> None:
         sample = LandmarkDataset(read_dataset(tmp_path))[0]
         assert sample[IMAGE].shape == (channels, 12, 15) and sample["case"]["unit"] == "px"
         assert sample["landmarks"].tolist() == [[3, 4]]
+
+
+def test_the_public_names_come_from_their_files_and_listing_cases_needs_no_torch() -> None:
+    import LandmarkDetectorLib.datasets as room
+
+    assert all(getattr(room, name) is not None for name in room.__all__) and set(room.__all__) <= set(dir(room))
+    with pytest.raises(AttributeError, match="no attribute 'KeypointDataset'"):
+        room.KeypointDataset  # noqa: B018
+    code = "import sys, LandmarkDetectorLib.datasets; print({'torch', 'monai'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.strip() == "set()"
