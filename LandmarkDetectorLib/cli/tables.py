@@ -70,7 +70,7 @@ def _flat(figures: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]
 def _matrix(title: str, rows: Mapping[str, Mapping[str, Any]]) -> Table:
     rows = {name: {k: v for k, v in _flat(row) if not isinstance(v, list)} for name, row in rows.items()}
     columns = list(dict.fromkeys(name for row in rows.values() for name in row))
-    table = Table(title=Text(title.replace("_", " ")), box=box.SIMPLE)
+    table = Table(title=Text(title.replace("_", " ")), box=box.SIMPLE, collapse_padding=True)
     table.add_column("")
     for name in columns:
         table.add_column(Text(name), justify="right")
