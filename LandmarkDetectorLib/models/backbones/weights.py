@@ -67,11 +67,11 @@ class PublishedWeights:
     def _checked(self, place: Path) -> Path:
         digits = re.search(r"-([0-9a-f]{8})\.pth$", self.file)
         assert digits is not None, self.file
+        found = hashlib.sha256()
         with place.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else None
-        if found is None:  # Python 3.10
-            found = hashlib.sha256(place.read_bytes()).hexdigest()
-        if not found.startswith(digits[1]):
+            while block := stream.read(2**20):
+                found.update(block)
+        if not found.hexdigest().startswith(digits[1]):
             raise RecipeError(f"The weights {place} are damaged: their checksum is not {digits[1]}; fetch them again.")
         return place
 
