@@ -49,6 +49,9 @@ def error_figure(errors: np.ndarray, labels: Sequence[str], unit: str, *, radii:
         words.append(f"{rate:.1f} % within {radius:g} {unit}")
     curve.text(0.97, 0.04, "\n".join(words), transform=curve.transAxes, ha="right", va="bottom", linespacing=1.5)
     limit = max(np.percentile(found, 99) * 1.15 if found.size else 0.0, *radii, 1e-9)
+    # Beyond the last landmark the curve is level: those that were missed are nowhere.
+    last = found[-1] if found.size else 0.0
+    curve.plot([last, max(last, limit)], [share[-1], share[-1]], color=BLUE, linewidth=2)
     missed = annotated.size - found.size
     curve.set(xlabel=f"radial error ({unit})", ylabel="landmarks within it (%)", xlim=(0, limit), ylim=(0, 101))
     curve.set_title(f"{found.size} found, {missed} missed, in {len(errors)} cases")

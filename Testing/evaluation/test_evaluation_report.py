@@ -122,7 +122,9 @@ def test_the_figures_are_those_of_the_summary(page):
 
 
 def test_each_landmark_has_a_dot_for_each_case_and_the_misses_by_name(page):
-    assert [item["id"] for item in page.all("details") if "id" in item] == ["landmark-1", "landmark-2"]
+    # The target of a link stands inside of what is folded: that is what makes a browser unfold it.
+    assert [item["id"] for item in page.all("div") if "id" in item] == ["landmark-1", "landmark-2"]
+    assert [link["href"] for link in page.all("a")] == ["#landmark-1", "#landmark-2"]
     assert len(page.all("circle")) == 8
     assert "Missed in anna." in page.text
     assert all(0 <= float(dot["cx"]) <= 1000 for dot in page.all("circle"))

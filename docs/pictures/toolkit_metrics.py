@@ -20,6 +20,7 @@ from LandmarkDetectorLib.inference.detector import Detector
 from LandmarkDetectorLib.io import load_image, load_landmarks
 
 ROOT = Path(__file__).resolve().parents[2]
+COVERING = Pillow.Quantize.MAXCOVERAGE  # the few pixels of a colour count as well
 BUNDLE = ROOT / "LandmarkDetectorLib" / "bundles" / "shipped" / "mouse-skull-ct"
 
 
@@ -37,14 +38,14 @@ def pictures() -> bytes:
     image = load_image(BUNDLE / "samples" / "NU_J.nii.gz")
     truth = load_landmarks(BUNDLE / "samples" / "NU_J.mrk.json")
     found = Detector(load_bundle(BUNDLE), "cpu").detect(image).landmarks
-    return figure_png(prediction_figure(image, found, truth.reordered(found.labels)), 96)
+    return figure_png(prediction_figure(image, found, truth.reordered(found.labels)), 90)
 
 
 def main() -> None:
-    """Write both, in 128 colours."""
+    """Write both, in 256 colours."""
     for name, picture in (("toolkit_metrics", metrics()), ("toolkit_pictures", pictures())):
         path = ROOT / "docs" / "pictures" / f"{name}.png"
-        Pillow.open(io.BytesIO(picture)).convert("RGB").quantize(128).save(path, optimize=True)
+        Pillow.open(io.BytesIO(picture)).convert("RGB").quantize(256, COVERING).save(path, optimize=True)
         print(f"{path.relative_to(ROOT)}: {path.stat().st_size // 1000} kB")
 
 
