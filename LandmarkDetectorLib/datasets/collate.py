@@ -18,7 +18,8 @@ def collate_samples(samples: Sequence[Sample]) -> dict[str, Any]:
 
     Tensors are stacked: ``image`` becomes (B, C, [Z, ]Y, X), a MetaTensor with the affines (B, D+1, D+1), ``landmarks``
     (B, K, D) or (B, K, N, D). Where samples have different numbers of instances the smaller are filled up with
-    landmarks that are not there. ``labels`` are those of all; everything else becomes a list.
+    landmarks that are not there. ``labels`` are those of all; everything else becomes a list. What the transforms noted
+    for their inverse stays behind: a sample is undone before it goes into a batch.
 
     Raises:
         DatasetError: there is no sample, images differ in shape, or samples have other keys or labels than the first.

@@ -131,8 +131,18 @@ def array_affine(grid: Grid) -> Tensor:
 
 
 def index_affine(image: MetaTensor) -> Tensor:
-    """The float64 matrix (D+1, D+1) from index x, y[, z] to the world of an image as it is now."""
-    return _reversed_axes(image.peek_pending_affine())
+    """The float64 matrix (D+1, D+1) from index x, y[, z] to the world of an image as it is now.
+
+    Raises:
+        DatasetError: the affine is not of the image's dimension.
+    """
+    affine = image.peek_pending_affine()
+    if affine.shape != (image.ndim, image.ndim):
+        raise DatasetError(
+            f"An image of shape {tuple(image.shape)} has an affine of shape {tuple(affine.shape)}; make its sample "
+            "with make_sample."
+        )
+    return _reversed_axes(affine)
 
 
 def _reversed_axes(affine: Tensor) -> Tensor:

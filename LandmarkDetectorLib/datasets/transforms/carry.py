@@ -4,6 +4,7 @@ A transform of MONAI's that moves the grid writes it into the image's affine, A.
 at index p stands afterwards at A'⁻¹ A p: nothing needs to be known of the transform. That holds where the affine says
 exactly what became of the voxels. Measured (centre of mass of a blob off the centre, 2D and 3D, odd and even sizes,
 MONAI 1.6): so it is to 0.01 voxel for all of :data:`EXACT`, with the exceptions that :func:`_fault` names.
+(Orientationd alone was not measured: it needs nibabel. It permutes and turns axes round; Reorient does so without.)
 """
 
 from __future__ import annotations
