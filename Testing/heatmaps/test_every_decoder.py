@@ -95,8 +95,9 @@ def scenes(draw, count: int = 2) -> tuple[tuple[int, ...], Tensor, Tensor]:
     return shape, centres, gaussian_heatmaps(centres, shape, sigma, dtype=torch.float64)[0]
 
 
-def test_every_decoder_is_here():
+def test_every_decoder_is_here_and_named_at_the_door():
     assert {reading.method for reading in READINGS.values()} == set(decoder_names())
+    assert all(f'``"{name}"``' in (decode.__doc__ or "") for name in decoder_names())
 
 
 @EACH

@@ -185,7 +185,7 @@ def test_four_landmarks_of_a_class_are_four_peaks(shape):
 
 @SHAPES
 def test_the_enlarged_arg_max_is_nearer_than_the_arg_max(shape):
-    """Theirs takes place j of the map enlarged f times for j / f, and is worse than the arg-max, within the voxel allowed.
+    """Theirs takes place j of the map enlarged f times for j / f, and is worse than the arg-max, within its tolerance.
 
     Place j lies at (j + 1/2) / f - 1/2.
     """
