@@ -73,7 +73,7 @@ class Detector:
         """
         watch = Stopwatch()
         notices: list[str] = []
-        flat, lift = _as_dimension(image, self.pipeline, self.bundle.name)
+        flat, lift = as_dimension(image, self.pipeline, self.bundle.name)
         with watch("other"):
             notices += differences(flat, self.pipeline.appearance)
 
@@ -221,7 +221,7 @@ def _mean(measured: list[Measurement]) -> Measurement:
     )
 
 
-def _as_dimension(image: Image, pipeline: Pipeline, name: str) -> tuple[Image, Callable[[Landmark], Landmark]]:
+def as_dimension(image: Image, pipeline: Pipeline, name: str) -> tuple[Image, Callable[[Landmark], Landmark]]:
     """The image as the bundle wants it, and how its landmarks get back into the image's world."""
     if image.channels != pipeline.channels:
         raise ImageError(
