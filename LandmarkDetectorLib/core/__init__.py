@@ -15,6 +15,7 @@ from LandmarkDetectorLib.core.errors import (
 from LandmarkDetectorLib.core.grid import Grid
 from LandmarkDetectorLib.core.image import Image
 from LandmarkDetectorLib.core.landmarks import Landmark, LandmarkSet
+from LandmarkDetectorLib.core.registry import Registry
 
 __all__ = [
     "BundleError",
@@ -31,4 +32,5 @@ __all__ = [
     "LandmarkFileError",
     "LandmarkSet",
     "RecipeError",
+    "Registry",
 ]

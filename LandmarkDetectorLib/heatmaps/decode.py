@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from LandmarkDetectorLib.core import LandmarkDetectorError
+from LandmarkDetectorLib.core import LandmarkDetectorError, Registry
 from LandmarkDetectorLib.heatmaps.layout import check_heatmaps
 
 
@@ -36,7 +36,8 @@ class Decoded:
 
 
 Decoder = Callable[..., Decoded]
-_DECODERS: dict[str, Decoder] = {}
+_DECODERS: Registry[Decoder] = Registry("decoder", LandmarkDetectorError)
+decoder_names = _DECODERS.names
 
 
 def decoder(name: str) -> Callable[[Decoder], Decoder]:
@@ -45,17 +46,7 @@ def decoder(name: str) -> Callable[[Decoder], Decoder]:
     The function returns a :class:`Decoded` of (N, ...) tensors; the door adds batch and landmarks, the threshold, and
     NaN for what was not found.
     """
-
-    def register(function: Decoder) -> Decoder:
-        _DECODERS[name] = function
-        return function
-
-    return register
-
-
-def decoder_names() -> list[str]:
-    """The names that :func:`decode` knows."""
-    return sorted(_DECODERS)
+    return _DECODERS.register(name)
 
 
 def decode(
@@ -87,17 +78,16 @@ def decode(
         LandmarkDetectorError: heatmaps of another shape or type, or a method or an option that there is not.
     """
     shape = check_heatmaps(heatmaps)
-    if method not in _DECODERS:
-        raise LandmarkDetectorError(f"There is no decoder {method!r}; choose one of {', '.join(decoder_names())}.")
+    read = _DECODERS[method]
     batch, landmarks = heatmaps.shape[:2]
-    known = list(signature(_DECODERS[method]).parameters)[1:]
+    known = list(signature(read).parameters)[1:]
     if not set(options) <= set(known):
         raise LandmarkDetectorError(
             f"The decoder {method!r} has no option {', '.join(sorted(set(options) - set(known)))}; it takes "
             f"{', '.join(known) or 'none'}."
         )
     with torch.autocast(heatmaps.device.type, enabled=False):  # half precision would cost the fraction of the voxel
-        out = _DECODERS[method](heatmaps.reshape(batch * landmarks, *shape), **options)
+        out = read(heatmaps.reshape(batch * landmarks, *shape), **options)
     found = out.found if threshold is None else out.found & (out.peak >= threshold)
     return Decoded(
         positions=torch.where(found[:, None], out.positions, torch.nan).reshape(batch, landmarks, len(shape)),

@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-from LandmarkDetectorLib.core import RecipeError
+from LandmarkDetectorLib.core import Registry
 from LandmarkDetectorLib.losses.loss import LandmarkLoss
 
-Loss = TypeVar("Loss", bound=type[LandmarkLoss])
-_LOSSES: dict[str, type[LandmarkLoss]] = {}
-
-
-def register_loss(name: str) -> Callable[[Loss], Loss]:
-    """Class decorator: make a loss known under this name."""
-
-    def register(loss: Loss) -> Loss:
-        if name in _LOSSES:
-            raise ValueError(f"two losses are called {name!r}")
-        _LOSSES[name] = loss
-        return loss
-
-    return register
-
-
-def loss_names() -> list[str]:
-    """The losses that a recipe may name."""
-    return sorted(_LOSSES)
+_LOSSES: Registry[type[LandmarkLoss]] = Registry("loss")
+register_loss = _LOSSES.register
+loss_names = _LOSSES.names
 
 
 def build_loss(name: str, **arguments: Any) -> LandmarkLoss:
@@ -35,9 +18,5 @@ def build_loss(name: str, **arguments: Any) -> LandmarkLoss:
     Raises:
         RecipeError: no loss has this name, or it does not take these arguments.
     """
-    if name not in _LOSSES:
-        raise RecipeError(f"There is no loss {name!r}; choose one of {', '.join(loss_names())}.")
-    try:
-        return _LOSSES[name](**arguments)
-    except (TypeError, ValueError) as error:
-        raise RecipeError(f"The loss {name!r} cannot be built: {error}.") from error
+    loss: LandmarkLoss = _LOSSES.build(name, **arguments)
+    return loss

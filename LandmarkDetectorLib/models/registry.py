@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-from LandmarkDetectorLib.core import RecipeError
+from LandmarkDetectorLib.core import Registry
 from LandmarkDetectorLib.models.network import HeatmapNetwork
 
-Network = TypeVar("Network", bound=type[HeatmapNetwork])
-_MODELS: dict[str, type[HeatmapNetwork]] = {}
-
-
-def register_model(name: str) -> Callable[[Network], Network]:
-    """Class decorator: make a network known under this name."""
-
-    def register(network: Network) -> Network:
-        if name in _MODELS:
-            raise ValueError(f"two networks are called {name!r}")
-        _MODELS[name] = network
-        return network
-
-    return register
-
-
-def model_names() -> list[str]:
-    """The networks that a recipe may name."""
-    return sorted(_MODELS)
+_MODELS: Registry[type[HeatmapNetwork]] = Registry("network")
+register_model = _MODELS.register
+model_names = _MODELS.names
 
 
 def build_model(name: str, **arguments: Any) -> HeatmapNetwork:
@@ -35,9 +18,5 @@ def build_model(name: str, **arguments: Any) -> HeatmapNetwork:
     Raises:
         RecipeError: no network has this name, or it does not take these arguments.
     """
-    if name not in _MODELS:
-        raise RecipeError(f"There is no network {name!r}; choose one of {', '.join(model_names())}.")
-    try:
-        return _MODELS[name](**arguments)
-    except TypeError as error:
-        raise RecipeError(f"The network {name!r} cannot be built: {error}.") from error
+    network: HeatmapNetwork = _MODELS.build(name, **arguments)
+    return network

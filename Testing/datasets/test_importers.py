@@ -117,7 +117,8 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_importer_of_ones_own_is_a_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importers_registry, "_IMPORTERS", dict(importers_registry._IMPORTERS))
+    known = importers_registry._IMPORTERS
+    monkeypatch.setattr(known, "_entries", dict(known._entries))
     raters = {"ann": marks("a", dimension=2), "bob": marks("a", dimension=2)}
 
     @register_importer("mine")
@@ -131,7 +132,7 @@ def test_an_importer_of_ones_own_is_a_function(tmp_path: Path, monkeypatch: pyte
     assert case.image().grid.unit == case.landmarks.unit == "mm"
     found = case.raters
     assert list(found) == ["ann", "bob"] and found["bob"]["a"].position.tolist() == [0.25, 0.5]
-    with pytest.raises(ValueError, match="two importers are called 'mine'"):
+    with pytest.raises(ValueError, match="the importer 'mine' is there already"):
         register_importer("mine")(mine)
     (tmp_path / "mine" / "x.png").unlink()
     with pytest.raises(DatasetError, match=r"The image x\.png of subject x is not there"):

@@ -50,7 +50,7 @@ def test_a_loss_that_cannot_be_built_says_why() -> None:
         build_loss("central", gamma=0.5)
     with pytest.raises(RecipeError, match="the reduction is 'average'"):
         build_loss("star", reduction="average")
-    with pytest.raises(ValueError, match="two losses are called 'wing'"):
+    with pytest.raises(ValueError, match="the loss 'wing' is there already"):
         register_loss("wing")(type(build_loss("wing")))
 
 

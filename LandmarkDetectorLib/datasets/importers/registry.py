@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from LandmarkDetectorLib.core import DatasetError, LandmarkSet
+from LandmarkDetectorLib.core import DatasetError, LandmarkSet, Registry
 
 _UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f]|[. ]$')
 
@@ -69,36 +69,10 @@ class ImportedDataset:
 
 
 Importer = Callable[..., ImportedDataset]
-_Function = TypeVar("_Function", bound=Importer)
-_IMPORTERS: dict[str, Importer] = {}
-
-
-def register_importer(name: str) -> Callable[[_Function], _Function]:
-    """Function decorator: make an importer known under this name; its keyword arguments are its options."""
-
-    def register(importer: _Function) -> _Function:
-        if name in _IMPORTERS:
-            raise ValueError(f"two importers are called {name!r}")
-        _IMPORTERS[name] = importer
-        return importer
-
-    return register
-
-
-def importer_names() -> list[str]:
-    """The forms of data sets that can be imported."""
-    return sorted(_IMPORTERS)
-
-
-def importer_of(name: str) -> Importer:
-    """An importer by name.
-
-    Raises:
-        DatasetError: there is none of this name.
-    """
-    if name not in _IMPORTERS:
-        raise DatasetError(f"There is no importer {name!r}; choose one of {', '.join(importer_names())}.")
-    return _IMPORTERS[name]
+_IMPORTERS: Registry[Importer] = Registry("importer", DatasetError)
+register_importer = _IMPORTERS.register
+importer_names = _IMPORTERS.names
+importer_of = _IMPORTERS.__getitem__
 
 
 def run_importer(name: str, folder: Path, options: Mapping[str, Any]) -> ImportedDataset:
@@ -110,7 +84,7 @@ def run_importer(name: str, folder: Path, options: Mapping[str, Any]) -> Importe
         LandmarkFileError: a file of landmarks is damaged.
         ImageError: a header that is needed cannot be read.
     """
-    importer = importer_of(name)
+    importer = _IMPORTERS[name]
     known = [option for option in inspect.signature(importer).parameters if option != "folder"]
     unknown = sorted(set(options) - set(known))
     if unknown:

@@ -5,29 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from LandmarkDetectorLib.core import LandmarkError
+from LandmarkDetectorLib.core import LandmarkError, Registry
 from LandmarkDetectorLib.evaluation.regions.method import RegionMethod
 
 Method = TypeVar("Method", bound=type[RegionMethod])
-_METHODS: dict[str, type[RegionMethod]] = {}
+_METHODS: Registry[type[RegionMethod]] = Registry("region method", LandmarkError)
+region_method_names = _METHODS.names
 
 
 def register_region_method(name: str) -> Callable[[Method], Method]:
-    """Class decorator: make a method known under this name."""
+    """Class decorator: make a method known under this name, which it then bears."""
 
     def register(method: Method) -> Method:
-        if name in _METHODS:
-            raise ValueError(f"two region methods are called {name!r}")
-        _METHODS[name] = method
         method.name = name
-        return method
+        return _METHODS.register(name)(method)
 
     return register
-
-
-def region_method_names() -> list[str]:
-    """The methods that there are."""
-    return sorted(_METHODS)
 
 
 def build_region_method(name: str, **arguments: Any) -> RegionMethod:
@@ -36,9 +29,5 @@ def build_region_method(name: str, **arguments: Any) -> RegionMethod:
     Raises:
         LandmarkError: no method has this name, or it does not take these arguments.
     """
-    if name not in _METHODS:
-        raise LandmarkError(f"There is no region method {name!r}; choose one of {', '.join(region_method_names())}.")
-    try:
-        return _METHODS[name](**arguments)
-    except TypeError as error:
-        raise LandmarkError(f"The region method {name!r} cannot be built: {error}.") from error
+    method: RegionMethod = _METHODS.build(name, **arguments)
+    return method
