@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 def detect_all(
     jobs: Sequence[Job],
-    bundle: str,
+    bundle: str | Sequence[str],
     *,
+    augment: int = 1,
     device: str = "auto",
     spacing: tuple[float, ...] | None = None,
     as_json: bool = False,
@@ -39,11 +40,10 @@ def detect_all(
     """
     from LandmarkDetectorLib.bundles import load_bundle
 
-    with messages.status("Loading the bundle"):
-        loaded = load_bundle(bundle)
-        from LandmarkDetectorLib.inference import Detector
-
-        detector = Detector(loaded, device=device)
+    names = [bundle] if isinstance(bundle, str) else list(dict.fromkeys(bundle))
+    with messages.status("Loading the bundle" if len(names) == 1 else "Loading the bundles"):
+        several = [load_bundle(name) for name in names]
+        loaded, detector = several[0], _detector(several, augment, device)
     records: list[dict[str, Any]] = []
     for number, job in enumerate(jobs, start=1):
         title = job.image.name if len(jobs) == 1 else f"{number}/{len(jobs)} {job.image.name}"
@@ -58,12 +58,30 @@ def detect_all(
             say(f"Error: {sentence}" if job.image.name in sentence else f"Error: {job.image.name}: {sentence}")
             records.append({"image": str(job.image), "error": sentence})
     if as_json:
-        about = {"name": loaded.name, "version": loaded.version, "fingerprint": loaded.fingerprint}
-        print_json({"landmark-detector": __version__, "bundle": about, "images": records})
+        about = [{"name": each.name, "version": each.version, "fingerprint": each.fingerprint} for each in several]
+        of = {"bundle": about[0]} if len(about) == 1 else {"bundles": about}
+        print_json({"landmark-detector": __version__, **of, "images": records})
     failed = sum("error" in record for record in records)
     if failed:
         say(f"{failed} of {len(jobs)} images failed, see above; the files of the others are written.")
         raise typer.Exit(REFUSED)
+
+
+def _detector(bundles: Sequence[Bundle], augment: int, device: str) -> Any:
+    """One bundle or several, looking once or several times."""
+    if len(bundles) == 1:
+        from LandmarkDetectorLib.inference import Detector
+
+        detector: Any = Detector(bundles[0], device=device)
+    else:
+        from LandmarkDetectorLib.inference.ensemble import Ensemble
+
+        detector = Ensemble(bundles, device=device)
+    if augment == 1:
+        return detector
+    from LandmarkDetectorLib.inference.augmented import Augmented
+
+    return Augmented(detector, augment)
 
 
 def _detect_one(
@@ -131,6 +149,9 @@ def write_files(job: Job, image: Image, detection: Detection, bundle: Bundle, ti
             from LandmarkDetectorLib.evaluation import render_report
 
             card = {**bundle.card.model_dump(mode="json"), "fingerprint": bundle.fingerprint}
+            # Of several bundles, the card is that of the first; what the page calls the model is all of them.
+            said = {"name": "bundle", "version": "version", "fingerprint": "fingerprint"}
+            card |= {key: detection.landmarks.info.get(name, card[key]) for key, name in said.items()}
             page = render_report(image, detection.landmarks, card=card, timing=timing, notices=detection.notices)
             with atomic_write(file, "w", encoding="utf-8") as stream:
                 stream.write(page)

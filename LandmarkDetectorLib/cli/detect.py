@@ -8,14 +8,14 @@ from typing import Annotated
 import typer
 
 from LandmarkDetectorLib.cli.batch import detect_all
-from LandmarkDetectorLib.cli.options import BundleOption, DeviceOption, JsonOption
+from LandmarkDetectorLib.cli.options import BundlesOption, DeviceOption, JsonOption
 from LandmarkDetectorLib.cli.outputs import check_report_can_be_written, plan
 from LandmarkDetectorLib.core.errors import ImageError
 
 
 def detect(
     images: Annotated[list[Path], typer.Argument(help="Image files, or folders with a DICOM series.", metavar="IMAGE")],
-    bundle: BundleOption,
+    bundle: BundlesOption,
     output: Annotated[
         Path,
         typer.Option(
@@ -24,6 +24,16 @@ def detect(
             metavar="FILE|DIR",
         ),
     ],
+    augment: Annotated[
+        int,
+        typer.Option(
+            help="Look so many times: at the image as it is, at its mirror image where the bundle knows left and "
+            "right, and at it turned, scaled and moved a little. Takes that much longer.",
+            min=1,
+            max=64,
+            metavar="N",
+        ),
+    ] = 1,
     device: DeviceOption = "auto",
     spacing: Annotated[
         str | None,
@@ -35,12 +45,13 @@ def detect(
 ) -> None:
     """Find the landmarks of one or several images.
 
-    One image that cannot be read does not stop the others; the exit code is 2 then.
+    One image that cannot be read does not stop the others; the exit code is 2 then. Several bundles of the same
+    landmarks, each after a --bundle of its own, look one after another and are joined.
     """
     jobs = plan(images, output, report=report, overwrite=overwrite)
     if any(file.suffix.lower() == ".html" for job in jobs for file in job.files):
         check_report_can_be_written()
-    detect_all(jobs, bundle, device=device, spacing=parse_spacing(spacing), as_json=as_json)
+    detect_all(jobs, bundle, augment=augment, device=device, spacing=parse_spacing(spacing), as_json=as_json)
 
 
 def parse_spacing(text: str | None) -> tuple[float, ...] | None:

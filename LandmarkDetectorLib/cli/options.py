@@ -14,6 +14,14 @@ DeviceOption = Annotated[
 BundleOption = Annotated[
     str, typer.Option(help="Name of an installed bundle, or the folder of one.", metavar="NAME|PATH")
 ]
+BundlesOption = Annotated[
+    list[str],
+    typer.Option(
+        "--bundle",
+        help="Name of an installed bundle, or the folder of one; several are joined into one detector.",
+        metavar="NAME|PATH",
+    ),
+]
 DataOption = Annotated[
     Path,
     typer.Option(help="Folder with images, landmarks and dataset.json.", exists=True, file_okay=False, metavar="DIR"),

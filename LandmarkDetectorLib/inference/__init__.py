@@ -10,12 +10,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from LandmarkDetectorLib.inference.augmented import Augmented
     from LandmarkDetectorLib.inference.detection import Detection
     from LandmarkDetectorLib.inference.detector import Detector, detect
+    from LandmarkDetectorLib.inference.ensemble import Ensemble
 
-_PLACES = {"Detection": "detection", "Detector": "detector", "detect": "detector"}
+_PLACES = {
+    "Augmented": "augmented",
+    "Detection": "detection",
+    "Detector": "detector",
+    "Ensemble": "ensemble",
+    "detect": "detector",
+}
 
-__all__ = ["Detection", "Detector", "detect"]
+__all__ = ["Augmented", "Detection", "Detector", "Ensemble", "detect"]
 
 
 def __getattr__(name: str) -> Any:
