@@ -13,8 +13,15 @@ from LandmarkDetectorLib.core.errors import Cancelled
 
 
 @contextmanager
-def first_interrupt_asks() -> Iterator[threading.Event]:
+def first_interrupt_asks(
+    promise: str | None = "Stopping at the next checkpoint; Ctrl-C once more breaks off at once.",
+    broken_off: str = "Cancelled; --resume goes on from the last checkpoint, if there is one.",
+) -> Iterator[threading.Event]:
     """While the block runs, the first Ctrl-C sets the event that is yielded, and the second one breaks off.
+
+    Args:
+        promise: what is said at the first one, if anything.
+        broken_off: what is said at the second one.
 
     Raises:
         Cancelled: at the second Ctrl-C.
@@ -28,12 +35,13 @@ def first_interrupt_asks() -> Iterator[threading.Event]:
         if asked.is_set():
             raise KeyboardInterrupt
         asked.set()
-        say("Stopping at the next checkpoint; Ctrl-C once more breaks off at once.")
+        if promise is not None:
+            say(promise)
 
     before = signal.signal(signal.SIGINT, ask)
     try:
         yield asked
     except KeyboardInterrupt:
-        raise Cancelled("Cancelled; --resume goes on from the last checkpoint, if there is one.") from None
+        raise Cancelled(broken_off) from None
     finally:
         signal.signal(signal.SIGINT, before)

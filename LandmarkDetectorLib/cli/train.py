@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import os
+from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from LandmarkDetectorLib.cli.console import Steps, print_json, results
+from LandmarkDetectorLib.cli.endings import CANCELLED
 from LandmarkDetectorLib.cli.interrupt import first_interrupt_asks
 from LandmarkDetectorLib.cli.options import DataOption, DeviceOption, JsonOption
+from LandmarkDetectorLib.core.errors import Cancelled
+
+
+class ImagesKept(str, Enum):
+    """Where the images of a training are."""
+
+    cached = "cached"
+    streamed = "streamed"
 
 
 def train(
@@ -29,26 +40,36 @@ def train(
             "--results", help="Figures of this recipe's cross-validation, for the card.", metavar="FILE", dir_okay=False
         ),
     ] = None,
+    images: Annotated[
+        ImagesKept,
+        typer.Option(help="Keep the images in memory, or read each whenever it is looked at: the same weights."),
+    ] = ImagesKept.cached,
     as_json: JsonOption = False,
 ) -> None:
     """Train the bundle that a recipe describes.
 
-    Ctrl-C stops after a checkpoint; --resume goes on from it.
+    Ctrl-C stops after a checkpoint; --resume goes on from it. On several devices:
+    torchrun --nproc-per-node N -m LandmarkDetectorLib.cli train RECIPE ...
     """
     from LandmarkDetectorLib.training import train as run
 
+    speaks = os.environ.get("RANK", "0") == "0"  # the first of the processes that torchrun starts
+    options: dict[str, Any] = {
+        "fold": fold,
+        "resume": resume,
+        "device": device,
+        "images": images.value,
+        "results": figures,
+    }
+    if not speaks:
+        with first_interrupt_asks(promise=None) as asked:
+            try:
+                run(recipe, data, output, cancelled=asked.is_set, **options)
+            except Cancelled:
+                raise typer.Exit(CANCELLED) from None
+        return
     with Steps() as steps, first_interrupt_asks() as asked:
-        bundle = run(
-            recipe,
-            data,
-            output,
-            fold=fold,
-            resume=resume,
-            device=device,
-            results=figures,
-            progress=steps,
-            cancelled=asked.is_set,
-        )
+        bundle = run(recipe, data, output, progress=steps, cancelled=asked.is_set, **options)
     about = {
         "name": bundle.name,
         "version": bundle.version,

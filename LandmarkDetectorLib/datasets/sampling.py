@@ -8,7 +8,7 @@ held in floating point as a whole.
 from __future__ import annotations
 
 from copy import copy
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -109,7 +109,16 @@ def frame_spacing(frame: np.ndarray) -> float:
     return float(abs(np.linalg.det(frame[:-1, :-1])) ** (1 / (len(frame) - 1)))
 
 
-def sample(pyramid: Pyramid, frames: np.ndarray, shape: tuple[int, ...], device: torch.device | str = "cpu") -> Tensor:
+class HasLevels(Protocol):
+    """What can be sampled from: a pyramid, or what stands for one."""
+
+    def level(self, spacing: float) -> Level:
+        """The level to sample at this spacing (in the grid's unit)."""
+
+
+def sample(
+    pyramid: HasLevels, frames: np.ndarray, shape: tuple[int, ...], device: torch.device | str = "cpu"
+) -> Tensor:
     """Values of an image on frames, by linear interpolation.
 
     Args:

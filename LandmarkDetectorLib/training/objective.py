@@ -47,7 +47,12 @@ class Objective:
         self.loss = loss
 
     def __call__(
-        self, output: HeatmapOutput, landmarks: Tensor, known: Tensor, present: Tensor
+        self,
+        output: HeatmapOutput,
+        landmarks: Tensor,
+        known: Tensor,
+        present: Tensor,
+        weights: tuple[float, ...] = (1.0, 1.0, 1.0),
     ) -> tuple[Tensor, Parts]:
         """The loss, and its terms.
 
@@ -56,6 +61,7 @@ class Objective:
             landmarks: (B, K, D) in x, y[, z] samples of the frame.
             known: (B, K) bool, whether somebody looked for it, so that its presence counts.
             present: (B, K) bool, whether it is there.
+            weights: of the terms, where the batch is a piece of a larger one; see :meth:`weights`.
         """
         maps = self._of_maps(output.heatmaps, landmarks, known, present)
         for earlier in output.auxiliary:
@@ -69,8 +75,22 @@ class Objective:
             distance = radial_distance(self.read(output.heatmaps), landmarks, present)
         presence = F.binary_cross_entropy_with_logits(output.presence, present.float(), reduction="none")
         presence = (presence * known).sum() / known.sum().clamp_min(1)
+        maps, distance, presence = (w * t for w, t in zip(weights, (maps, distance, presence), strict=True))
         total = maps + self.training.distance * distance + self.training.presence * presence
         return total, Parts(maps.detach(), distance.detach(), presence.detach())
+
+    def weights(self, known: Tensor, present: Tensor, rows: range, pieces: int) -> tuple[float, ...]:
+        """What the terms of some rows of a batch count, so that their mean over all pieces is the whole batch's.
+
+        Each term is a mean over landmarks, and a piece with few of them must count less; ``known`` and ``present``
+        (B, K) are of the whole batch.
+        """
+        counted = present if isinstance(self.loss, SpatialCrossEntropyLoss) else known | present
+        piece = slice(rows.start, rows.stop)
+        shares = [float(mask[piece].sum()) / max(1.0, float(mask.sum())) for mask in (counted, present, known)]
+        if self.loss.reduction == "sum":
+            shares[0] = 1.0
+        return tuple(pieces * share for share in shares)
 
     def read(self, maps: Tensor) -> Tensor:
         """Positions (B, K, D) of maps (B, K, [Z, ]Y, X); NaN where a decoder finds nothing."""

@@ -5,7 +5,8 @@ A sampler makes a batch from a random generator and nothing else, so that step n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,9 @@ from LandmarkDetectorLib.training.augment import (
 from LandmarkDetectorLib.training.recipe import StageTraining
 from LandmarkDetectorLib.training.specimens import Specimen, shape_symmetries
 
+ALL = range(sys.maxsize)
+"""Rows of a batch: every one."""
+
 
 @dataclass(frozen=True, eq=False)
 class Batch:
@@ -44,9 +48,19 @@ class Batch:
     present: Tensor
     which: Tensor | None = None
 
+    def rows(self, rows: range) -> Batch:
+        """Some of it."""
+        part = slice(rows.start, rows.stop)
+        which = None if self.which is None else self.which[part]
+        return Batch(self.images[part], self.landmarks[part], self.known[part], self.present[part], which)
+
 
 class Sampler:
-    """What the samplers share: mirror images, symmetries, auxiliary landmarks."""
+    """What the samplers share: mirror images, symmetries, auxiliary landmarks.
+
+    All of them draw from the generator in an order that does not depend on the images, and first of all the specimens:
+    who looks at some rows of a batch only, and who wants to read ahead, need no others.
+    """
 
     def __init__(self, specimens: Sequence[Specimen], pipeline: Pipeline, training: StageTraining) -> None:
         self.specimens, self.pipeline, self.training = list(specimens), pipeline, training
@@ -60,9 +74,44 @@ class Sampler:
         self.symmetries = shape_symmetries(mean, labels, pipeline.order)
         self.design = pipeline.design
 
-    def batch(self, rng: np.random.Generator, vary: bool = True, specimens: Sequence[Specimen] | None = None) -> Batch:
-        """One batch; of given specimens, every landmark of them, if so asked."""
+    def batch(
+        self,
+        rng: np.random.Generator,
+        vary: bool = True,
+        specimens: Sequence[Specimen] | None = None,
+        rows: Callable[[int], range] | None = None,
+    ) -> Batch:
+        """One batch.
+
+        Args:
+            rng: what all of it is drawn from.
+            vary: whether poses and values are varied.
+            specimens: these, and every landmark of them; by default some are drawn.
+            rows: from the number of rows to those whose images are looked at; the images of the others are zeros.
+        """
         raise NotImplementedError
+
+    @property
+    def each(self) -> int:
+        """Rows of a batch that a drawn specimen gives."""
+        return 1
+
+    @property
+    def count(self) -> int:
+        """Specimens that a batch is drawn from."""
+        return self.training.batch
+
+    def picked(self, rng: np.random.Generator, rows: Callable[[int], range] | None = None) -> list[Specimen]:
+        """The specimens that the batch of this generator, in this state, will look at."""
+        chosen = self.pick(rng, self.count)
+        wanted = ALL if rows is None else rows(len(chosen) * self.each)
+        return [s for n, s in enumerate(chosen) if _overlap(range(n * self.each, (n + 1) * self.each), wanted)]
+
+    def look(self, specimen: Specimen, frames: np.ndarray, shape: tuple[int, ...], row: int, wanted: range) -> Tensor:
+        """Values on frames that are ``row`` and the next ones of a batch; zeros where none of them is wanted."""
+        if _overlap(range(row, row + len(frames)), wanted):
+            return sample(specimen.pyramid, frames, shape)
+        return torch.zeros((len(frames), self.pipeline.channels, *shape))
 
     def pick(self, rng: np.random.Generator, count: int) -> list[Specimen]:
         """Specimens drawn without repetition as far as they reach."""
@@ -124,13 +173,21 @@ class Sampler:
 class WholeSampler(Sampler):
     """The coarse view, turned in every way."""
 
-    def batch(self, rng: np.random.Generator, vary: bool = True, specimens: Sequence[Specimen] | None = None) -> Batch:
+    def batch(
+        self,
+        rng: np.random.Generator,
+        vary: bool = True,
+        specimens: Sequence[Specimen] | None = None,
+        rows: Callable[[int], range] | None = None,
+    ) -> Batch:
         """One batch."""
         assert self.pipeline.coarse is not None
         size = self.training.size or 32
         shape = (size,) * self.dimension
         images, landmarks, seen = [], [], []
-        for specimen in specimens or self.pick(rng, self.training.batch):
+        chosen = specimens or self.pick(rng, self.count)
+        wanted = ALL if rows is None else rows(len(chosen))
+        for row, specimen in enumerate(chosen):
             spacing = self.pipeline.coarse.spacing * specimen.unit
             positions, scanned = specimen.positions, specimen.seen
             turn = np.eye(self.dimension + 1)
@@ -146,7 +203,7 @@ class WholeSampler(Sampler):
             frame[:-1, -1] += middle - frame[:-1, :-1] @ np.full(self.dimension, (size - 1) / 2)
             inside = apply(np.linalg.inv(frame), positions)
             inside = self.pipeline.ordered(inside)
-            images.append(sample(specimen.pyramid, frame[None], shape))
+            images.append(self.look(specimen, frame[None], shape, row, wanted))
             landmarks.append(weighted_sums(self.design, inside))
             seen.append(_extended(scanned, self.design))
         return self.finish(torch.cat(images), np.array(landmarks), np.array(seen), rng, vary)
@@ -155,12 +212,20 @@ class WholeSampler(Sampler):
 class ImageSampler(Sampler):
     """The whole image as it lies, nearly."""
 
-    def batch(self, rng: np.random.Generator, vary: bool = True, specimens: Sequence[Specimen] | None = None) -> Batch:
+    def batch(
+        self,
+        rng: np.random.Generator,
+        vary: bool = True,
+        specimens: Sequence[Specimen] | None = None,
+        rows: Callable[[int], range] | None = None,
+    ) -> Batch:
         """One batch, of given specimens if so asked."""
         stage = self.pipeline.image
         assert stage is not None
         images, landmarks, seen = [], [], []
-        for specimen in specimens or self.pick(rng, self.training.batch):
+        chosen = specimens or self.pick(rng, self.count)
+        wanted = ALL if rows is None else rows(len(chosen))
+        for row, specimen in enumerate(chosen):
             grid = specimen.pyramid.grid
             positions, scanned = specimen.positions, specimen.seen
             # An image that is larger than the frame is cut; its middle, moved about, is what trains.
@@ -176,7 +241,7 @@ class ImageSampler(Sampler):
                     positions, scanned = self.mirrored(positions), self._mirrored_seen(scanned)
             frame[:-1, -1] += grid.centre
             inside = self.pipeline.ordered(apply(np.linalg.inv(frame), positions))
-            images.append(sample(specimen.pyramid, frame[None], shape))
+            images.append(self.look(specimen, frame[None], shape, row, wanted))
             landmarks.append(weighted_sums(self.design, inside))
             seen.append(_extended(scanned, self.design))
         return self.finish(torch.cat(images), np.array(landmarks), np.array(seen), rng, vary)
@@ -194,10 +259,18 @@ class FrameSampler(Sampler):
             np.asarray(pipeline.prior.mean), pipeline.frame.spacing, pipeline.frame.margin, multiple
         )
 
-    def batch(self, rng: np.random.Generator, vary: bool = True, specimens: Sequence[Specimen] | None = None) -> Batch:
+    def batch(
+        self,
+        rng: np.random.Generator,
+        vary: bool = True,
+        specimens: Sequence[Specimen] | None = None,
+        rows: Callable[[int], range] | None = None,
+    ) -> Batch:
         """One batch, of given specimens if so asked."""
         images, landmarks, seen = [], [], []
-        for specimen in specimens or self.pick(rng, self.training.batch):
+        chosen = specimens or self.pick(rng, self.count)
+        wanted = ALL if rows is None else rows(len(chosen))
+        for row, specimen in enumerate(chosen):
             pose, positions = self.posed(specimen, rng, vary)
             box = self.box.matrix.copy()
             box[:-1] *= specimen.unit
@@ -206,7 +279,7 @@ class FrameSampler(Sampler):
                 size = np.ptp(np.asarray(self.pipeline.prior.mean), axis=0).max() * specimen.unit
                 pose = pose @ wrong_pose(rng, self.dimension, size)
             frame = pose @ box
-            image = sample(specimen.pyramid, frame[None], self.box.shape)
+            image = self.look(specimen, frame[None], self.box.shape, row, wanted)
             if nothing and rng.random() < 0.5:
                 image = clouds(rng, image)
             images.append(image)
@@ -218,25 +291,44 @@ class FrameSampler(Sampler):
 class PatchSampler(Sampler):
     """Patches around landmarks, in a pose and with a centre that are nearly right."""
 
-    def batch(self, rng: np.random.Generator, vary: bool = True, specimens: Sequence[Specimen] | None = None) -> Batch:
+    @property
+    def each(self) -> int:
+        """Patches of a specimen."""
+        return max(1, self.training.batch // self.training.cases)
+
+    @property
+    def count(self) -> int:
+        """Specimens that a batch is drawn from."""
+        return self.training.cases
+
+    def batch(
+        self,
+        rng: np.random.Generator,
+        vary: bool = True,
+        specimens: Sequence[Specimen] | None = None,
+        rows: Callable[[int], range] | None = None,
+    ) -> Batch:
         """One batch: some landmarks of some specimens, or every landmark of given specimens."""
         assert self.pipeline.patch is not None
         size, spacing = self.pipeline.patch.size, self.pipeline.patch.spacing
         shape = (size,) * self.dimension
-        each = len(self.design) if specimens else max(1, self.training.batch // self.training.cases)
+        chosen = specimens or self.pick(rng, self.count)
         images, landmarks, seen, which = [], [], [], []
-        for specimen in specimens or self.pick(rng, self.training.cases):
+        row = 0
+        wanted = ALL if rows is None else rows(len(chosen) * self.each)
+        for specimen in chosen:
             pose, positions = self.posed(specimen, rng, vary)
             world = weighted_sums(self.design, positions)
             inside = apply(np.linalg.inv(pose), world)
             usable = np.flatnonzero(np.isfinite(inside).all(1))
-            marks = usable if specimens else rng.choice(usable, each, replace=len(usable) < each)
+            marks = usable if specimens else rng.choice(usable, self.each, replace=len(usable) < self.each)
             spread = np.full((len(marks), 1), self.how.centre * specimen.unit)
             if vary and self.how.absent:
                 spread[rng.random(len(marks)) < self.how.absent] = size * spacing * specimen.unit
             centres = inside[marks] + rng.normal(0, 1, (len(marks), self.dimension)) * spread
             frames = pose @ patch_boxes(centres, spacing * specimen.unit, size)
-            images.append(sample(specimen.pyramid, frames, shape))
+            images.append(self.look(specimen, frames, shape, row, wanted))
+            row += len(frames)
             landmarks.append(apply(np.linalg.inv(frames), world[marks][:, None]))
             seen.append(specimen.pyramid.grid.contains(world[marks])[:, None])
             which.append(marks)
@@ -248,6 +340,10 @@ class PatchSampler(Sampler):
             vary,
             torch.from_numpy(np.concatenate(which)),
         )
+
+
+def _overlap(one: range, other: range) -> bool:
+    return one.start < other.stop and other.start < one.stop
 
 
 def _extended(seen: np.ndarray, design: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Cases in memory, ready to be sampled from: a pyramid, landmarks, and the pose of the mean shape."""
+"""Cases ready to be sampled from: a pyramid, in memory or streamed, landmarks, and the pose of the mean shape."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from LandmarkDetectorLib.core.similarity import fit_similarity, scale_of
 from LandmarkDetectorLib.datasets.cases import Case
 from LandmarkDetectorLib.datasets.intensity import Intensity
 from LandmarkDetectorLib.datasets.sampling import Pyramid
+from LandmarkDetectorLib.training.streaming import Stream, StreamedPyramid
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +21,7 @@ class Specimen:
 
     Args:
         subject: its name.
-        pyramid: its image.
+        pyramid: its image, or what reads it.
         positions: (K, d) in the world, ordered by the pipeline's rules, NaN where not annotated.
         seen: (K,) whether the landmark lies within the image.
         pose: (d+1, d+1) from the canonical frame (world units) to the world.
@@ -28,7 +29,7 @@ class Specimen:
     """
 
     subject: str
-    pyramid: Pyramid
+    pyramid: Pyramid | StreamedPyramid
     positions: np.ndarray
     seen: np.ndarray
     pose: np.ndarray
@@ -36,20 +37,47 @@ class Specimen:
 
 
 def load_specimens(cases: Sequence[Case], pipeline: Pipeline) -> list[Specimen]:
-    """Read the images of cases; what the stages need of them is averaged at once and the rest let go."""
-    intensity = Intensity(pipeline.intensity.window, pipeline.intensity.quantiles)
+    """Read the images of cases and keep them; what the stages need of them is averaged at once."""
+    return [_specimen(case, read_pyramid(case, pipeline), pipeline) for case in cases]
+
+
+def stream_specimens(cases: Sequence[Case], pipeline: Pipeline, keep: int) -> tuple[list[Specimen], Stream]:
+    """The same specimens, with images that are read whenever they are looked at; ``keep`` of them stay in memory.
+
+    Every image is read once here, for its grid; so one that cannot be read is an error now and not after hours.
+    """
+    stream = Stream(lambda number: read_pyramid(cases[number], pipeline), keep)
     specimens = []
-    for case in cases:
-        image = case.image()
-        pyramid = Pyramid(image, intensity)
-        unit = pipeline.unit(image.grid)
-        prior = pipeline.shape_prior(unit)
-        positions = pipeline.ordered(case.landmarks.positions)
-        pose = fit_similarity(prior.mean, positions)
-        for spacing in stage_spacings(pipeline, unit, scale_of(pose)):
-            pyramid.level(spacing)
-        specimens.append(Specimen(case.subject, pyramid, positions, image.grid.contains(positions), pose, unit))
-    return specimens
+    for number, case in enumerate(cases):
+        grid = case.image().grid
+        specimens.append(_specimen(case, StreamedPyramid(stream, number, grid), pipeline))
+    return specimens, stream
+
+
+def read_pyramid(case: Case, pipeline: Pipeline) -> Pyramid:
+    """The image of a case, with the levels that the stages look at.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    image = case.image()
+    pyramid = Pyramid(image, Intensity(pipeline.intensity.window, pipeline.intensity.quantiles))
+    unit = pipeline.unit(image.grid)
+    pose = _pose(pipeline.ordered(case.landmarks.positions), unit, pipeline)
+    for spacing in stage_spacings(pipeline, unit, scale_of(pose)):
+        pyramid.level(spacing)
+    return pyramid
+
+
+def _specimen(case: Case, pyramid: Pyramid | StreamedPyramid, pipeline: Pipeline) -> Specimen:
+    unit = pipeline.unit(pyramid.grid)
+    positions = pipeline.ordered(case.landmarks.positions)
+    seen = pyramid.grid.contains(positions)
+    return Specimen(case.subject, pyramid, positions, seen, _pose(positions, unit, pipeline), unit)
+
+
+def _pose(positions: np.ndarray, unit: float, pipeline: Pipeline) -> np.ndarray:
+    return fit_similarity(pipeline.shape_prior(unit).mean, positions)
 
 
 def stage_spacings(pipeline: Pipeline, unit: float, scale: float) -> list[float]:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -22,25 +23,30 @@ from ignite.engine import Engine, Events
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from LandmarkDetectorLib.core import Cancelled
+from LandmarkDetectorLib.core import Cancelled, RecipeError
+from LandmarkDetectorLib.models.network import HeatmapOutput
+from LandmarkDetectorLib.training.distributed import Team, mean_rows, share_of
+from LandmarkDetectorLib.training.lesson import EVEN, Lesson, SharedLesson
 from LandmarkDetectorLib.training.objective import Objective
 from LandmarkDetectorLib.training.recipe import StageTraining
 from LandmarkDetectorLib.training.samplers import Batch, Sampler
+from LandmarkDetectorLib.training.specimens import Specimen
 
 Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
 class StageRun:
-    """Where and how a stage runs: its name, seed, device, folder for checkpoints, and who listens."""
+    """Where and how a stage runs: its name, seed, team of processes, folder for checkpoints, and who listens."""
 
     name: str
     seed: int
-    device: torch.device
+    team: Team
     folder: Path
     resume: bool = False
     progress: Progress | None = None
     cancelled: Callable[[], bool] | None = None
+    read_ahead: Callable[[Sequence[Specimen]], None] | None = None
 
 
 def train_stage(
@@ -51,7 +57,14 @@ def train_stage(
     objective: Objective,
     run: StageRun,
 ) -> dict[str, Tensor]:
-    """Train a network; return the averaged weights: the last, or with ``patience`` those that validated best."""
+    """Train a network; return the averaged weights: the last, or with ``patience`` those that validated best.
+
+    Of the ``validation`` batches each process of a team has its own, every ``team.size``-th.
+
+    Raises:
+        RecipeError: a batch is too small to be divided among the processes.
+        Cancelled: on request, after a checkpoint.
+    """
     return _Stage(network, sampler, validation, training, objective, run).train()
 
 
@@ -61,17 +74,27 @@ class _Stage:
     ) -> None:
         self.objective = objective
         self.run, self.training, self.sampler, self.validation = run, training, sampler, validation
-        memory = torch.channels_last if sampler.dimension == 2 else torch.channels_last_3d
-        self.network = network.to(run.device, memory_format=memory)
+        self.team, device = run.team, run.team.device
+        self.share = share_of(self.team.rank, self.team.size, training.accumulate)
+        if sampler.count * sampler.each < self.share.pieces:
+            raise RecipeError(
+                f"{run.name}: a batch of {sampler.count * sampler.each} cannot be divided among {self.share.pieces} "
+                "processes; start fewer, or raise batch or accumulate in the recipe."
+            )
+        self.lesson = Lesson(network, objective, device, sampler.dimension)
+        self.network = network.to(device, memory_format=self.lesson.memory)
         decay = training.average
         # Early on the average must forget its random beginning.
         self.average = AveragedModel(
             self.network, avg_fn=lambda mean, new, n: mean + (new - mean) * max(1 - decay, 1 / (int(n) / 4 + 2))
         )
+        self.judge = Lesson(self.average.module, objective, device, sampler.dimension)
         self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=training.rate, weight_decay=training.decay)
+        # Half precision has few small numbers; bfloat16 has as many as float32 and needs no scaling.
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.lesson.precision == torch.float16)
         self.step = 0
         self.pool: ThreadPoolExecutor
-        self.next: Future[Batch]
+        self.next: Future[tuple[Batch, tuple[float, ...]]]
         self.best: tuple[float, dict[str, Tensor]] | None = None
         self.worse = 0
         self.engine = Engine(lambda _engine, _batch: self._step())
@@ -80,7 +103,6 @@ class _Stage:
         self.started, self.seconds_before = time.monotonic(), 0.0
         self.history: list[dict[str, float]] = []
         self.losses: list[list[float]] = []
-        self.mixed = torch.autocast(run.device.type, dtype=torch.bfloat16, enabled=_bfloat16_pays(run.device))
 
     def train(self) -> dict[str, Tensor]:
         if self.run.resume and self.checkpoint.exists():
@@ -90,8 +112,9 @@ class _Stage:
         self.engine.add_event_handler(Events.ITERATION_COMPLETED, lambda _: self._listen())
         remaining = self.training.steps - self.step
         if remaining > 0 and not self._exhausted():
+            self.shared = SharedLesson(self.lesson, self.team, self.share.pieces)
             with ThreadPoolExecutor(1) as pool:
-                self.pool, self.next = pool, pool.submit(self._batch, self.step * self.training.accumulate)
+                self.pool, self.next = pool, pool.submit(self._batch, self.step * len(self.share.batches))
                 self.engine.run([None] * remaining, max_epochs=1, epoch_length=remaining)
                 self.next.result()
         if not self.history or self.history[-1]["step"] != self.step:
@@ -101,44 +124,56 @@ class _Stage:
             return self.best[1]
         return _weights(self.average.module)
 
-    def _batch(self, number: int) -> Batch:
-        return self.sampler.batch(np.random.default_rng([self.run.seed, _number(self.run.name), number]))
+    def _batch(self, turn: int) -> tuple[Batch, tuple[float, ...]]:
+        """What this process learns from in a turn, of which it has some in every step, and what its terms count."""
+        rows = self.share.rows
+        if self.run.read_ahead is not None:
+            turns = range(turn, min(turn + 2, self._turns))
+            picked = [self.sampler.picked(self._draws(t), rows) for t in turns]
+            self.run.read_ahead([specimen for batch in picked for specimen in batch])
+        whole = self.sampler.batch(self._draws(turn), rows=rows)
+        if self.share.pieces == 1:
+            return whole, EVEN
+        mine = rows(len(whole.images))
+        return whole.rows(mine), self.objective.weights(whole.known, whole.present, mine, self.share.pieces)
 
-    def _following(self, number: int) -> Batch:
-        """Batch ``number``, made while the one before was learnt from; the next one is begun."""
+    def _draws(self, turn: int) -> np.random.Generator:
+        step, part = divmod(turn, len(self.share.batches))
+        number = step * self.training.accumulate + self.share.batches[part]
+        return np.random.default_rng([self.run.seed, _number(self.run.name), number])
+
+    @property
+    def _turns(self) -> int:
+        return self.training.steps * len(self.share.batches)
+
+    def _following(self, turn: int) -> tuple[Batch, tuple[float, ...]]:
+        """Batch of a turn, made while the one before was learnt from; the next one is begun."""
         batch = self.next.result()
-        last = self.training.steps * self.training.accumulate - 1
-        self.next = self.pool.submit(self._batch, min(number + 1, last))
+        self.next = self.pool.submit(self._batch, min(turn + 1, self._turns - 1))
         return batch
 
     def _step(self) -> float:
-        count = self.training.accumulate
+        count = len(self.share.batches)
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate()
-        self.network.train()
+        self.lesson.train()
         self.optimiser.zero_grad(set_to_none=True)
         sums = np.zeros(3)
         for part in range(count):
-            loss, parts = self._loss(self.network, self._following(self.step * count + part))
-            (loss / count).backward()
+            batch, weights = self._following(self.step * count + part)
+            with self.shared.alone(part < count - 1):
+                loss, parts = self.shared(batch, weights)
+                self.scaler.scale(loss / count).backward()
             sums += [float(p) for p in parts]
+        self.scaler.unscale_(self.optimiser)
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
-        self.optimiser.step()
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.team.mean_statistics(self.network)
         self.average.update_parameters(self.network)
         self.step += 1
         self.losses.append((sums / count).tolist())
         return float(loss.detach())
-
-    def _loss(self, network: nn.Module, batch: Batch) -> tuple[Tensor, list[Tensor]]:
-        device = self.run.device
-        memory = torch.channels_last if self.sampler.dimension == 2 else torch.channels_last_3d
-        images = batch.images.to(device, memory_format=memory)
-        landmarks, valid = batch.landmarks.to(device), batch.present.to(device)
-        which = None if batch.which is None else batch.which.to(device)
-        with self.mixed:
-            output = network(images, which) if which is not None else network(images)
-        total, parts = self.objective(output, landmarks, batch.known.to(device), valid)
-        return total, list(parts)
 
     def _rate(self) -> float:
         warm = max(1, int(self.training.warmup * self.training.steps))
@@ -149,12 +184,14 @@ class _Stage:
 
     @torch.no_grad()
     def _validate(self) -> None:
-        network = self.average.module.eval()
-        losses, errors = [], []
+        self.judge.eval()
+        judged = []
         for batch in self.validation:
-            loss, _ = self._loss(network, batch)
-            losses.append(float(loss))
-            errors.append(self._error(network, batch))
+            output = self.judge.see(batch)
+            judged.append((float(self.judge.loss(output, batch)[0]), self._error(output, batch)))
+        everywhere = [pair for pairs in zip_longest(*self.team.gather(judged)) for pair in pairs if pair is not None]
+        losses, errors = [loss for loss, _ in everywhere], [error for _, error in everywhere]
+        self._agree_on_losses()
         means = np.mean(self.losses or [[math.nan] * 3], axis=0)
         row = {
             "step": self.step,
@@ -168,24 +205,23 @@ class _Stage:
         }
         self.losses = []
         self.history.append(row)
-        if self.validation:
+        if losses:
             if self.best is None or row["validation_loss"] < self.best[0]:
-                self.best, self.worse = (row["validation_loss"], _weights(network)), 0
+                self.best, self.worse = (row["validation_loss"], _weights(self.average.module)), 0
             else:
                 self.worse += 1
         self._save()
         if self._exhausted():
             self.engine.terminate()
 
-    def _error(self, network: nn.Module, batch: Batch) -> np.ndarray:
+    def _error(self, output: HeatmapOutput, batch: Batch) -> np.ndarray:
         """Distance of what is read from the landmark, in samples; NaN where nothing is."""
-        device = self.run.device
-        which = None if batch.which is None else batch.which.to(device)
-        with self.mixed:
-            images = batch.images.to(device)
-            output = network(images, which) if which is not None else network(images)
-        distance = (self.objective.read(output.heatmaps) - batch.landmarks.to(device)).norm(dim=-1)
-        return distance[batch.present.to(device)].cpu().numpy()
+        distance = (self.objective.read(output.heatmaps) - batch.landmarks.to(self.team.device)).norm(dim=-1)
+        return distance[batch.present.to(self.team.device)].cpu().numpy()
+
+    def _agree_on_losses(self) -> None:
+        """The mean over all processes of what each noted since the last row of the curve."""
+        self.losses = mean_rows(self.team.gather(self.losses))
 
     def _exhausted(self) -> bool:
         return self.training.patience is not None and self.worse >= self.training.patience
@@ -193,18 +229,23 @@ class _Stage:
     def _listen(self) -> None:
         if self.run.progress is not None:
             self.run.progress(self.run.name, self.step / self.training.steps)
-        if self.run.cancelled is not None and self.run.cancelled():
+        if self.team.any(self.run.cancelled is not None and self.run.cancelled()):
+            self._agree_on_losses()
             self._save()
             raise Cancelled(
                 f"Training was cancelled in stage {self.run.name} at step {self.step}; --resume goes on from there."
             )
 
     def _save(self) -> None:
+        """Write the checkpoint and the curve; the first process does, for all of them have the same."""
+        if not self.team.first:
+            return
         state = {
             "step": self.step,
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
+            "scaler": self.scaler.state_dict(),
             "best": None if self.best is None else list(self.best),
             "worse": self.worse,
             "history": self.history,
@@ -221,10 +262,12 @@ class _Stage:
                 writer.writerows({k: f"{v:.6g}" for k, v in row.items()} for row in self.history)
 
     def _load(self) -> None:
-        state = torch.load(self.checkpoint, map_location=self.run.device, weights_only=True)
+        state = torch.load(self.checkpoint, map_location=self.team.device, weights_only=True)
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
+        if state.get("scaler"):  # empty where the run began on a device that scales nothing
+            self.scaler.load_state_dict(state["scaler"])
         self.step, self.worse, self.history = state["step"], state["worse"], state["history"]
         self.best = None if state["best"] is None else (state["best"][0], state["best"][1])
         self.seconds_before, self.losses = state["seconds"], state["losses"]
@@ -236,10 +279,3 @@ def _weights(network: nn.Module) -> dict[str, Tensor]:
 
 def _number(name: str) -> int:
     return int.from_bytes(name.encode(), "little") % 2**31
-
-
-def _bfloat16_pays(device: torch.device) -> bool:
-    """Whether the device multiplies bfloat16 in hardware; elsewhere it would be emulated, and slower."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from LandmarkDetectorLib.bundles import Bundle
+from LandmarkDetectorLib.bundles import Bundle, load_bundle
 from LandmarkDetectorLib.bundles.appearance import Appearance, learn_appearance, look_of
 from LandmarkDetectorLib.bundles.networks import build_network
 from LandmarkDetectorLib.bundles.pipeline import FrameStage, ImageStage, PatchStage, Pipeline, PriorSettings
-from LandmarkDetectorLib.core import RecipeError
+from LandmarkDetectorLib.core import LandmarkDetectorWarning, RecipeError
 from LandmarkDetectorLib.datasets.cases import Case, Dataset, read_dataset
 from LandmarkDetectorLib.models import ShapePrior, learn_shape_prior
 from LandmarkDetectorLib.models.allocator import keep_freed_memory
-from LandmarkDetectorLib.models.device import choose_device
 from LandmarkDetectorLib.models.network import HeatmapNetwork
+from LandmarkDetectorLib.training.distributed import Team, assembled, batch_norms, share_of
 from LandmarkDetectorLib.training.objective import Objective
 from LandmarkDetectorLib.training.publish import publish, read_results
 from LandmarkDetectorLib.training.recipe import STAGES, Recipe, StageTraining, find_recipe, read_recipe
@@ -31,10 +33,12 @@ from LandmarkDetectorLib.training.samplers import (
     Sampler,
     WholeSampler,
 )
-from LandmarkDetectorLib.training.specimens import Specimen, load_specimens
+from LandmarkDetectorLib.training.specimens import Specimen, load_specimens, stream_specimens
 from LandmarkDetectorLib.training.split import Split, split_cases
 from LandmarkDetectorLib.training.stage import StageRun, train_stage
+from LandmarkDetectorLib.training.streaming import StreamedPyramid
 
+Images = Literal["cached", "streamed"]
 Stage = TypeVar("Stage", ImageStage | None, FrameStage | None, PatchStage | None)
 
 
@@ -46,11 +50,14 @@ def train(
     fold: int | None = None,
     resume: bool = False,
     device: str = "auto",
+    images: Images = "cached",
     results: Path | str | None = None,
     progress: Callable[[str, float], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Bundle:
-    """Train a bundle.
+    """Train a bundle; in several processes, where ``torchrun`` has started them.
+
+    All processes see the same ``data`` and ``output``; the first one writes.
 
     Args:
         recipe: a YAML file, or the name of a recipe that comes with the library.
@@ -58,7 +65,8 @@ def train(
         output: a folder for checkpoints, curves and the bundle, which is written to ``output/NAME``.
         fold: hold out this fold of the recipe's cross-validation; by default everything but the samples trains.
         resume: go on from the checkpoints in ``output``.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; of several processes each takes a device of its own.
+        images: ``cached`` keeps them in memory, ``streamed`` reads them whenever they are looked at; the same weights.
         results: the file that a cross-validation of this very recipe wrote; the card quotes its errors.
         progress: called with a stage's name and the fraction of it that is done.
         cancelled: asked after every step; when it says yes, a checkpoint is written and :class:`Cancelled` raised.
@@ -74,7 +82,6 @@ def train(
         raise RecipeError(
             f"{output.name} holds a run already; add --resume to go on with it, or choose another folder."
         )
-    chosen = choose_device(device)
     if results is not None:
         read_results(Path(results), path)  # better refused now than after hours
     dataset = read_dataset(data)
@@ -83,12 +90,25 @@ def train(
             f"{path.name} is for {content.dimension}D images and {dataset.name} is not; choose another recipe."
         )
     split = split_cases(content, dataset, fold)
-    pipeline = learn_pipeline(content, dataset, split.training)
-    state = train_networks(
-        content, pipeline, split, output, device=chosen, resume=resume, progress=progress, cancelled=cancelled
-    )
-    quoted = None if results is None else Path(results)
-    return publish(content, path, pipeline, state, split, data, output, fold, quoted)
+    with assembled(device) as team:
+        learnt = learn_pipeline(content, dataset, split.training) if team.first else None
+        pipeline = team.from_first(learnt)
+        assert pipeline is not None
+        state = train_networks(
+            content,
+            pipeline,
+            split,
+            output,
+            team=team,
+            resume=resume,
+            images=images,
+            progress=progress if team.first else None,
+            cancelled=cancelled,
+        )
+        quoted = None if results is None else Path(results)
+        bundle = publish(content, path, pipeline, state, split, data, output, fold, quoted) if team.first else None
+        team.from_first(None)  # the others wait until it is written
+    return bundle or load_bundle(output / content.name)
 
 
 def learn_pipeline(recipe: Recipe, dataset: Dataset, cases: Sequence[Case]) -> Pipeline:
@@ -150,8 +170,9 @@ def train_networks(
     split: Split,
     folder: Path,
     *,
-    device: torch.device,
+    team: Team,
     resume: bool = False,
+    images: Images = "cached",
     stages: Sequence[str] = STAGES,
     progress: Callable[[str, float], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
@@ -159,22 +180,57 @@ def train_networks(
     """Train every stage and return one state dict, keys prefixed by the stage's name."""
     keep_freed_memory()
     folder.mkdir(parents=True, exist_ok=True)
-    specimens = load_specimens(split.training, pipeline)
-    held_out = load_specimens(split.held_out, pipeline)
+    # Each process judges by its own part of the held-out cases.
+    held_out = split.held_out[:VALIDATED][team.rank :: team.size]
     state: dict[str, Tensor] = {}
-    for name in stages:
-        settings, training = getattr(recipe, name), getattr(recipe, f"{name}_training")
-        if settings is None:
-            continue
-        torch.manual_seed(recipe.seed)
-        network = build_network(pipeline, settings.network)
-        sampler = _sampler(name, specimens, pipeline, training, network)
-        run = StageRun(name, recipe.seed, device, folder, resume, progress, cancelled)
-        objective = Objective(training, getattr(pipeline, name))
-        batches = _validation(name, held_out, pipeline, training, network)
-        weights = train_stage(network, sampler, batches, training, objective, run)
-        state |= {f"{name}.{key}": value for key, value in weights.items()}
+    with _specimens(split.training, pipeline, recipe, images) as (specimens, ahead):
+        for name in stages:
+            settings, training = getattr(recipe, name), getattr(recipe, f"{name}_training")
+            if settings is None:
+                continue
+            torch.manual_seed(recipe.seed)
+            network = build_network(pipeline, settings.network)
+            _say_what_batches_norms_see(name, network, team, training)
+            sampler = _sampler(name, specimens, pipeline, training, network)
+            run = StageRun(name, recipe.seed, team, folder, resume, progress, cancelled, ahead)
+            objective = Objective(training, getattr(pipeline, name))
+            batches = _validation(name, held_out, pipeline, training, network, team)
+            weights = train_stage(network, sampler, batches, training, objective, run)
+            state |= {f"{name}.{key}": value for key, value in weights.items()}
     return state
+
+
+@contextmanager
+def _specimens(
+    cases: Sequence[Case], pipeline: Pipeline, recipe: Recipe, images: Images
+) -> Iterator[tuple[list[Specimen], Callable[[Sequence[Specimen]], None] | None]]:
+    """Specimens, and how to say which of them are looked at next, where they are streamed."""
+    if images == "cached":
+        yield load_specimens(cases, pipeline), None
+        return
+    # What one batch looks at while the next one is read, whichever stage needs most.
+    trainings = [training for name in STAGES if (training := getattr(recipe, f"{name}_training")) is not None]
+    keep = 2 * max(max(training.batch, training.cases) for training in trainings)
+    specimens, stream = stream_specimens(cases, pipeline, keep)
+
+    def ahead(following: Sequence[Specimen]) -> None:
+        stream.read_ahead(s.pyramid.number for s in following if isinstance(s.pyramid, StreamedPyramid))
+
+    try:
+        yield specimens, ahead
+    finally:
+        stream.close()
+
+
+def _say_what_batches_norms_see(name: str, network: HeatmapNetwork, team: Team, training: StageTraining) -> None:
+    pieces = share_of(team.rank, team.size, training.accumulate).pieces
+    if team.first and pieces > 1 and team.device.type == "cpu" and batch_norms(network):
+        warnings.warn(
+            f"{name}: on the CPU each process's batch normalisation sees a {pieces}th of a batch only, so that this "
+            f"run is not what one process computes; let accumulate be a multiple of {team.size}, or train on CUDA.",
+            LandmarkDetectorWarning,
+            stacklevel=2,
+        )
 
 
 def _sampler(
@@ -190,15 +246,21 @@ def _sampler(
 
 
 def _validation(
-    name: str, specimens: list[Specimen], pipeline: Pipeline, training: StageTraining, network: HeatmapNetwork
+    name: str,
+    cases: Sequence[Case],
+    pipeline: Pipeline,
+    training: StageTraining,
+    network: HeatmapNetwork,
+    team: Team,
 ) -> list[Batch]:
-    """Fixed batches of the held-out specimens: posed as in training, their values as they are."""
+    """Fixed batches of held-out cases: posed as in training, their values as they are."""
     still = {"gain": 0.0, "gamma": 0.0, "noise": 0.0, "cut": 0.0, "absent": 0.0, "mirror": 0.0}
     training = training.model_copy(update={"augmentation": training.augmentation.model_copy(update=still), "batch": 1})
     batches = []
-    for number, specimen in enumerate(specimens[:VALIDATED]):
+    for number, case in enumerate(cases):
+        specimen = load_specimens([case], pipeline)[0]
         sampler = _sampler(name, [specimen], pipeline, training, network)
-        rng = np.random.default_rng([7, number])
+        rng = np.random.default_rng([7, number * team.size + team.rank])
         batches.append(sampler.batch(rng, specimens=[specimen]))
     return batches
 

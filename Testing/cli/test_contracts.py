@@ -17,7 +17,8 @@ def test_the_detector_takes_what_detect_gives() -> None:
 
 
 def test_train_takes_what_train_gives() -> None:
-    options = {"fold": None, "resume": False, "device": "auto", "progress": print, "cancelled": bool}
+    options = {"fold": None, "resume": False, "device": "auto", "images": "cached", "progress": print}
+    options |= {"cancelled": bool, "results": None}
     inspect.signature(train).bind("recipe", "data", "output", **options)
 
 

@@ -31,7 +31,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     def train(recipe: str, data: Path, output: Path, **options: Any) -> SimpleNamespace:
         seen.update(recipe=recipe, data=data, output=output, **options)
-        options["progress"]("epoch 1", 0.5)
+        if "progress" in options:
+            options["progress"]("epoch 1", 0.5)
         if recipe == "interrupted":
             signal.raise_signal(signal.SIGINT)
             assert options["cancelled"](), "the first Ctrl-C asks"
@@ -75,9 +76,22 @@ def test_train_hands_the_recipe_over(run, calls, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     del calls["progress"], calls["cancelled"]
     expected = {"recipe": "my.yaml", "data": tmp_path, "output": output, "resume": True, "fold": 2, "device": "cpu"}
-    expected["results"] = None
+    expected |= {"results": None, "images": "cached"}
     assert calls == expected
     assert str(output / "toy") in result.stdout
+
+
+def test_images_that_do_not_fit_into_memory_are_streamed(run, refused, calls, tmp_path: Path) -> None:
+    words = ("train", "my.yaml", "--data", tmp_path, "--output", tmp_path / "run", "--images")
+    assert run(*words, "streamed").exit_code == 0 and calls["images"] == "streamed"
+    assert "'cached', 'streamed'" in refused(run(*words, "downloaded"))
+
+
+def test_of_several_processes_one_speaks(run, calls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "1")
+    result = run("train", "interrupted", "--data", tmp_path, "--output", tmp_path / "run", "--json")
+    assert (result.exit_code, result.output) == (130, "")
+    assert run("train", "my.yaml", "--data", tmp_path, "--output", tmp_path / "run", "--json").output == ""
 
 
 def test_train_without_options_trains_on_everything_from_the_beginning(run, calls, tmp_path: Path) -> None:
