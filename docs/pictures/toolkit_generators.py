@@ -1,4 +1,4 @@
-"""Draws what the generators make, for ``docs/toolkit/generators.md``: ``python docs/pictures/toolkit_generators.py``."""
+"""Draws what the generators make, for docs/toolkit/generators.md: ``python docs/pictures/toolkit_generators.py``."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ POSITIONS = {
 
 
 def of_voxel(name: str, truth: float, predicted: Tensor, logit: bool) -> Tensor:
-    """What one voxel costs for each prediction, as a share of the most that one in [0, 1] costs where the truth is 1."""
+    """What one voxel costs for each prediction, as a share of the most that one costs where the truth is 1."""
     loss = build_loss(name, reduction="none")
     maps = predicted.logit() if logit else predicted
     target = torch.full((len(predicted), 1, 1, 1), truth)
