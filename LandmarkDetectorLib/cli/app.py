@@ -8,6 +8,7 @@ import typer
 
 from LandmarkDetectorLib import __version__
 from LandmarkDetectorLib.cli.bundles import bundles
+from LandmarkDetectorLib.cli.compare import compare
 from LandmarkDetectorLib.cli.demo import demo
 from LandmarkDetectorLib.cli.detect import detect
 from LandmarkDetectorLib.cli.endings import Endings
@@ -48,6 +49,7 @@ def root(
 app.command()(detect)
 app.command()(train)
 app.command()(evaluate)
+app.command()(compare)
 app.command("import")(import_data)
 app.command()(demo)
 app.add_typer(bundles, name="bundles")

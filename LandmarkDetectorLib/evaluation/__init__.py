@@ -36,6 +36,8 @@ from LandmarkDetectorLib.evaluation.metrics import LandmarkSummary, Summary, sum
 from LandmarkDetectorLib.evaluation.observers import ObserverAgreement, mean_position, observer_agreement
 from LandmarkDetectorLib.evaluation.prediction import prediction_figure
 from LandmarkDetectorLib.evaluation.report import render_report
+from LandmarkDetectorLib.evaluation.standing import Standing, stand
+from LandmarkDetectorLib.evaluation.standing_report import render_standing
 from LandmarkDetectorLib.evaluation.tiles import landmark_strip
 from LandmarkDetectorLib.evaluation.worst import error_tiles, worst_errors, worst_figure, worst_of_each
 
@@ -52,6 +54,7 @@ __all__ = [
     "ObserverAgreement",
     "PairedDifference",
     "PairedRate",
+    "Standing",
     "Summary",
     "biometry_errors",
     "bland_altman",
@@ -80,7 +83,9 @@ __all__ = [
     "radial_errors",
     "render_evaluation",
     "render_report",
+    "render_standing",
     "slices_figure",
+    "stand",
     "summarise",
     "summarise_instances",
     "worst_errors",

@@ -92,7 +92,11 @@ def judge(labels: list[str], cases: tuple[Case, ...], found: list[LandmarkSet]) 
     result: dict[str, Any] = {
         "summary": summarise(errors, labels, unit, false_finds=false, cases=families).to_json(),
         "cases": [
-            {"subject": c.subject, "errors": {lb: _number(e) for lb, e in zip(labels, row, strict=True)}}
+            {
+                "subject": c.subject,
+                "image": c.image_path.name,
+                "errors": {lb: _number(e) for lb, e in zip(labels, row, strict=True)},
+            }
             for c, row in zip(cases, errors, strict=True)
         ],
     }

@@ -58,7 +58,7 @@ def evaluation_page(bundle: Bundle, figures: Mapping[str, Any], judged: Judged) 
             "Device": figures["device"],
             "Seconds an image, warm": f"{figures['seconds']['median']:.2f} (median)",
         },
-        radii=_radii(errors, unit),
+        radii=fitting_radii(errors, unit),
         false_finds=wrong,
         predicted=found,
         truth=truths,
@@ -90,7 +90,7 @@ def write_pictures(bundle: Bundle, judged: Judged, folder: Path) -> list[Path]:
 
     folder.mkdir(parents=True, exist_ok=True)
     errors, unit = _errors(labels, judged), judged[0][1].unit
-    write("errors.png", error_figure(errors, labels, unit, radii=_radii(errors, unit)))
+    write("errors.png", error_figure(errors, labels, unit, radii=fitting_radii(errors, unit)))
     for number, (case, found) in enumerate(judged, start=1):
         truth = case.landmarks.reordered(labels)
         write(f"{number:04d}-{stem_of(case.image_path)}.png", prediction_figure(case.image(), found, truth))
@@ -104,7 +104,7 @@ def _trained(bundle: Bundle) -> set[str]:
     return set(json.loads(bundle.read(SPLIT)).get("trained", ()))
 
 
-def _radii(errors: np.ndarray, unit: str) -> tuple[float, ...]:
+def fitting_radii(errors: np.ndarray, unit: str) -> tuple[float, ...]:
     """The radii of ISBI 2015, made for heads of people; a tenth of them where nearly all errors are below the first."""
     found = errors[np.isfinite(errors)]
     small = unit == "mm" and found.size and np.percentile(found, 95) < ISBI_RADII[0] / 2

@@ -10,7 +10,7 @@ import pytest
 from LandmarkDetectorLib.bundles import load_bundle
 from LandmarkDetectorLib.core import Landmark, LandmarkSet
 from LandmarkDetectorLib.datasets.cases import Case
-from LandmarkDetectorLib.inference.evaluation_page import _radii, evaluation_page, write_pictures
+from LandmarkDetectorLib.inference.evaluation_page import evaluation_page, fitting_radii, write_pictures
 from LandmarkDetectorLib.io import load_landmarks
 
 SHIPPED = Path(__file__).resolve().parents[2] / "LandmarkDetectorLib" / "bundles" / "shipped"
@@ -48,8 +48,8 @@ def test_the_page_says_when_a_subject_trained_the_model(heads):
 
 def test_radii_fit_the_size_of_what_was_measured():
     small, large = np.array([[0.1, 0.3, np.nan]]), np.array([[0.1, 3.0, np.inf]])
-    assert _radii(small, "mm") == pytest.approx((0.2, 0.25, 0.3, 0.4))
-    assert _radii(large, "mm") == _radii(small, "px") == (2.0, 2.5, 3.0, 4.0)
+    assert fitting_radii(small, "mm") == pytest.approx((0.2, 0.25, 0.3, 0.4))
+    assert fitting_radii(large, "mm") == fitting_radii(small, "px") == (2.0, 2.5, 3.0, 4.0)
 
 
 def test_each_case_has_a_picture(heads, tmp_path: Path):
