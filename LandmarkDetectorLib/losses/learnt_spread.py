@@ -12,13 +12,13 @@ import math
 import torch
 from torch import Tensor
 
-from LandmarkDetectorLib.losses.loss import LandmarkLoss, Reduction, Tensors, hidden, same_shape
-from LandmarkDetectorLib.losses.registry import register_loss
+from LandmarkDetectorLib.losses.loss import HeatmapLoss, LandmarkLoss, Reduction, Tensors, hidden, same_shape
+from LandmarkDetectorLib.losses.registry import build_loss, register_loss
 
 
 @register_loss("generalised_normal_heatmap_l2")
 class GeneralisedNormalHeatmapLoss(LandmarkLoss):
-    """Mean over voxels of (p - y)², plus α √det C, C the covariance of exp(-½ (xᵀ S⁻¹ x)^β).
+    """Mean over voxels of (p - y)² or another distance, plus α √det C, C the covariance of exp(-½ (xᵀ S⁻¹ x)^β).
 
     C = 2^(1/β) Γ((D+2)/2β) / (D Γ(D/2β)) · S, which is S at β = 1, the Gaussian; β = ½ is Laplace's. √det C is an area
     or a volume, σ_major · σ_minor in two dimensions.
@@ -29,11 +29,22 @@ class GeneralisedNormalHeatmapLoss(LandmarkLoss):
     Args:
         alpha: how much the spread costs, per squared voxel (2D) or cubed voxel (3D).
         beta: β, the shape; 1 is Gaussian.
+        distance: the loss on maps that stands in the place of (p - y)², by its name, with the mean over voxels.
         reduction: over landmarks, see ``LandmarkLoss``.
     """
 
-    def __init__(self, alpha: float = 1e-3, beta: float = 1.0, reduction: Reduction = "mean") -> None:
+    def __init__(
+        self,
+        alpha: float = 1e-3,
+        beta: float = 1.0,
+        distance: str = "heatmap_l2",
+        reduction: Reduction = "mean",
+    ) -> None:
         super().__init__(reduction)
+        of_maps = build_loss(distance)
+        if not isinstance(of_maps, HeatmapLoss):
+            raise ValueError(f"{distance!r} is not a loss voxel by voxel; choose one such as heatmap_l1")
+        self.distance = of_maps
         if not (alpha >= 0 and beta > 0):
             raise ValueError(f"alpha is {alpha} and beta {beta}; alpha must not be negative, beta must be positive")
         self.alpha = alpha
@@ -63,7 +74,7 @@ class GeneralisedNormalHeatmapLoss(LandmarkLoss):
         log_scale = math.log(2) / self.beta + math.lgamma(a + 1 / self.beta) - math.lgamma(a) - math.log(dimension)
         # slogdet, because a determinant of small variances underflows long before its square root does.
         spread = torch.exp((torch.linalg.slogdet(matrices)[1] + dimension * log_scale) / 2)
-        return (prediction[0] - goals).square().flatten(2).mean(-1) + self.alpha * spread
+        return self.distance.per_landmark(prediction, (goals,)) + self.alpha * spread
 
 
 @register_loss("gaussian_heatmap_l2")
@@ -72,8 +83,9 @@ class GaussianHeatmapLoss(GeneralisedNormalHeatmapLoss):
 
     Args:
         alpha: how much the spread costs, per squared voxel (2D) or cubed voxel (3D).
+        distance: see ``GeneralisedNormalHeatmapLoss``.
         reduction: over landmarks, see ``LandmarkLoss``.
     """
 
-    def __init__(self, alpha: float = 1e-3, reduction: Reduction = "mean") -> None:
-        super().__init__(alpha, 1.0, reduction)
+    def __init__(self, alpha: float = 1e-3, distance: str = "heatmap_l2", reduction: Reduction = "mean") -> None:
+        super().__init__(alpha, 1.0, distance, reduction)

@@ -105,3 +105,26 @@ def test_the_likelihood_of_maps(reduction: str, shape: tuple[int, ...]) -> None:
     each = -(share * logits.flatten(2).log_softmax(-1).view_as(goals)).sum((-2, -1))
     assert value.shape == shape
     torch.testing.assert_close(value, {"mean": each.mean(), "sum": each.sum(), "none": each}[reduction])
+
+
+@pytest.mark.parametrize("distance", ["heatmap_l1", "heatmap_l2", "heatmap_smooth_l1", "heatmap_bce"])
+def test_the_spread_may_stand_beside_any_distance_of_maps(distance: str) -> None:
+    maps, goals = torch.randn(2, 3, 8, 8), torch.rand(2, 3, 8, 8)
+    matrices = torch.diag(torch.tensor([4.0, 9.0])).expand(3, 2, 2)
+    value = build_loss("gaussian_heatmap_l2", alpha=0.5, distance=distance)(maps, (goals, matrices))
+    torch.testing.assert_close(value, build_loss(distance)(maps, goals) + 0.5 * 6)
+
+
+@pytest.mark.parametrize("distance", ["l1", "l2", "smooth_l1"])
+def test_star_takes_other_distances_along_its_axes(distance: str) -> None:
+    error = torch.tensor([[[0.5, -2.0]]])
+    covariance = torch.diag(torch.tensor([4.0, 9.0]))[None, None]
+    value = build_loss("star", omega=0, distance=distance, beta=1.0)((error, covariance), torch.zeros(1, 1, 2))
+    along = {"l1": (0.5, 2.0), "l2": (0.25, 4.0), "smooth_l1": (0.125, 1.5)}[distance]
+    assert float(value) == pytest.approx(along[0] / 2 + along[1] / 3)
+
+
+@pytest.mark.parametrize(("name", "distance"), [("star", "l3"), ("gaussian_heatmap_l2", "wing")])
+def test_a_distance_that_there_is_not_is_refused(name: str, distance: str) -> None:
+    with pytest.raises(RecipeError, match=distance):
+        build_loss(name, distance=distance)
