@@ -263,13 +263,22 @@ def readers(space: str) -> list[Row]:
         ),
     ]
     if d == 2:
+        # Theirs takes the height for 1; ours does so where it is told.
+        told, free = covariance("gaussian_fit", window=4.0, height=1.0), covariance("gaussian_fit", window=4.0)
         rows += [
-            Row(small.format(name), on, "covariance", call, squares)
-            for on in ("few", "few, height 0.8")
-            for name, call in (
-                ("Gaussian fit, window 4", covariance("gaussian_fit", window=4.0)),
-                ("log-quadratic fit", covariance("log_quadratic")),
-            )
+            Row(small.format("Gaussian fit, height known"), "few", "covariance", told, squares),
+            Row(small.format("Gaussian fit"), "few, height 0.8", "covariance", free, squares),
+            Row(
+                small.format("log-quadratic fit"),
+                "few",
+                "covariance",
+                covariance("log_quadratic"),
+                None,
+                "theirs: none",
+            ),
+            Row(
+                small.format("log-quadratic fit"), "few, height 0.8", "covariance", covariance("log_quadratic"), squares
+            ),
         ]
     else:
         rows.append(

@@ -46,6 +46,17 @@ class Monomials:
             precision = precision + coefficients[:, column, None, None] * entry
         return precision
 
+    def at(self, places: Tensor) -> Tensor:
+        """The monomials (N, M) at places (N, D) in the window's coordinates."""
+        parts = [torch.ones_like(places[:, :1]), places, places.square()]
+        parts.extend((places[:, i] * places[:, j])[:, None] for i, j in self.cross)
+        return torch.cat(parts, -1)
+
+    def centre(self, coefficients: Tensor) -> Tensor:
+        """Where Gaussians of these coefficients (N, M) are highest, (N, D)."""
+        pull = coefficients[:, 1 : 1 + self.dimension]
+        return (_inverse(self.precision(coefficients)) @ pull[..., None])[..., 0]
+
     def coefficients(self, mean: Tensor, precision: Tensor, log_height: Tensor) -> Tensor:
         """Coefficients (N, M) of Gaussians, in the window's coordinates."""
         pull = (precision @ mean[..., None])[..., 0]
@@ -93,7 +104,14 @@ class Gaussians:
 
 
 def fit_gaussians(
-    values: Tensor, weights: Tensor, points: Tensor, start: Gaussians, *, fixed_form: bool = False, steps: int = 20
+    values: Tensor,
+    weights: Tensor,
+    points: Tensor,
+    start: Gaussians,
+    *,
+    fixed_form: bool = False,
+    fixed_height: bool = False,
+    steps: int = 20,
 ) -> Gaussians:
     """Fits Gaussians to windows of heatmaps.
 
@@ -104,6 +122,7 @@ def fit_gaussians(
         points: (P, D) places of the values in voxels from the window's middle, x, y[, z].
         start: where to start from.
         fixed_form: keep the covariance as it is.
+        fixed_height: keep the height over the background, and the background, as they are.
         steps: most steps to take.
 
     Returns:
@@ -114,17 +133,22 @@ def fit_gaussians(
     free = torch.arange(basis.count + 1, device=values.device)  # the last is the background
     if fixed_form:
         free = free[(free <= basis.dimension) | (free == basis.count)]
+    if fixed_height:
+        free = free[(free > 0) & (free < basis.count)]
     form = scale[:, None] * scale
     with torch.no_grad():
         precision = _inverse(start.covariance) * form
         model = basis.coefficients(start.mean / scale, precision, start.log_height)
         model = torch.cat([model, start.background[:, None]], -1)
-        model = _descend(model, values.detach(), weights, basis, scale, free, steps)
-        cost, normal, _, bell = _linearise(model, values.detach(), weights, basis, free)
+        model = _descend(model, values.detach(), weights, basis, scale, free, steps, fixed_height)
+        cost, normal, _, bell = _linearise(model, values.detach(), weights, basis, free, fixed_height)
     if torch.is_grad_enabled() and values.requires_grad:
         # One more step that goes nowhere, but whose derivative is that of the solution.
         residual = (values - model[:, -1:]) * weights - bell
-        slope = torch.cat([(bell * residual) @ basis.single, residual.sum(-1, keepdim=True)], -1)[:, free]
+        slope = torch.cat([(bell * residual) @ basis.single, residual.sum(-1, keepdim=True)], -1)
+        if fixed_height:
+            slope = slope - _followers(model, basis) * slope[:, :1]
+        slope = slope[:, free]
         solvable = _solve(normal, slope.detach()).isfinite().all(-1)
         normal = torch.where(solvable[:, None, None], normal, torch.eye(len(free)).to(normal))
         step = torch.where(solvable[:, None], _solve(normal, slope), 0)
@@ -142,8 +166,19 @@ def fit_gaussians(
     return Gaussians(centre * scale, spread * form, log_height, model[:, -1], error, freedom, energy)
 
 
+def _followers(model: Tensor, basis: Monomials) -> Tensor:
+    """By how much the constant of q falls with each coefficient (N, M + 1) where the height is to stay.
+
+    With c = ln h - ½ pullᵀ S pull, minus the derivative of c by the coefficient of a monomial is that monomial at the
+    centre.
+    """
+    at = basis.at(basis.centre(model[:, :-1]))
+    at[:, 0] = 0
+    return torch.cat([at, torch.zeros_like(at[:, :1])], -1)
+
+
 def _linearise(
-    model: Tensor, values: Tensor, weights: Tensor, basis: Monomials, free: Tensor
+    model: Tensor, values: Tensor, weights: Tensor, basis: Monomials, free: Tensor, fixed_height: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Sum of squares (N,), normal matrix (N, F, F), slope (N, F) and the Gaussian itself (N, P)."""
     count = basis.count
@@ -154,22 +189,37 @@ def _linearise(
     normal[:, :count, count] = normal[:, count, :count] = bell @ basis.single
     normal[:, count, count] = weights.sum(-1)
     slope = torch.cat([(bell * residual) @ basis.single, residual.sum(-1, keepdim=True)], -1)
+    if fixed_height:
+        follow = _followers(model, basis)
+        first = normal[:, 0, :, None] * follow[:, None, :]
+        normal = normal - first - first.mT + normal[:, :1, :1] * follow[:, :, None] * follow[:, None, :]
+        slope = slope - follow * slope[:, :1]
     return residual.square().sum(-1), normal[:, free[:, None], free], slope[:, free], bell
 
 
 def _descend(
-    model: Tensor, values: Tensor, weights: Tensor, basis: Monomials, scale: Tensor, free: Tensor, steps: int
+    model: Tensor,
+    values: Tensor,
+    weights: Tensor,
+    basis: Monomials,
+    scale: Tensor,
+    free: Tensor,
+    steps: int,
+    fixed_height: bool,
 ) -> Tensor:
-    cost, normal, slope, _ = _linearise(model, values, weights, basis, free)
+    cost, normal, slope, _ = _linearise(model, values, weights, basis, free, fixed_height)
+    log_height = _log_height(model, basis) if fixed_height else None
     enough = 1e-13 * weights.sum(-1)
     damping = torch.full_like(cost, 1e-3)
     done = torch.zeros_like(cost, dtype=torch.bool)
     for _ in range(steps):
         step = _solve(normal + torch.diag_embed(damping[:, None] * normal.diagonal(dim1=1, dim2=2)), slope)
         trial = model.index_add(1, free, step)
+        if log_height is not None:
+            trial[:, 0] += log_height - _log_height(trial, basis)
         allowed = _is_peak(trial, basis, scale)
         trial = torch.where(allowed[:, None], trial, model)
-        new_cost, new_normal, new_slope, _ = _linearise(trial, values, weights, basis, free)
+        new_cost, new_normal, new_slope, _ = _linearise(trial, values, weights, basis, free, fixed_height)
         better = allowed & (new_cost <= cost) & ~done  # what is done stays, however long the others take
         done = done | (better & (cost - new_cost <= 1e-6 * cost)) | (cost <= enough) | (damping > 1e8)
         model = torch.where(better[:, None], trial, model)
@@ -180,6 +230,13 @@ def _descend(
         if done.all():
             break
     return model
+
+
+def _log_height(model: Tensor, basis: Monomials) -> Tensor:
+    """Logarithm of the Gaussians' height (N,)."""
+    coefficients = model[:, :-1]
+    pull = coefficients[:, 1 : 1 + basis.dimension]
+    return coefficients[:, 0] + 0.5 * (pull * basis.centre(coefficients)).sum(-1)
 
 
 def _is_peak(model: Tensor, basis: Monomials, scale: Tensor) -> Tensor:

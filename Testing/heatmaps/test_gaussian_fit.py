@@ -10,7 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from LandmarkDetectorLib.core import LandmarkDetectorError
 from LandmarkDetectorLib.heatmaps import decode, gaussian_heatmaps
+from Testing.heatmaps.promises import moves_with_the_landmark
 from Testing.heatmaps.samples import PLANE, VOLUME, border_centres, errors, inner_centres, noisy
 
 PROMISE = 0.022
@@ -203,3 +205,31 @@ def test_covariances_are_symmetric_and_positive():
     form = out.covariance[out.found]
     torch.testing.assert_close(form, form.mT)
     assert torch.linalg.eigvalsh(form).min() > 0
+
+
+@pytest.mark.parametrize("shape", [(60, 70), (30, 34, 32)])
+@pytest.mark.parametrize("sigma", [1.5, 4.0])
+def test_a_known_height_makes_the_form_more_exact(shape, sigma):
+    maps = noisy(inner_centres(shape, 60, 3 * sigma if len(shape) == 2 else 9.0), shape, sigma, 0.02)
+    form = sigma**2 * torch.eye(len(shape))
+    free, known = ((decode(maps, height=height).covariance - form).square().mean().sqrt() for height in (None, 1.0))
+    assert known < 0.9 * free
+
+
+def test_a_known_height_holds_for_wide_peaks_that_are_read_in_cells():
+    maps = noisy(inner_centres((200, 220), 20, 60.0), (200, 220), 20.0, 0.02)
+    out = decode(maps, height=1.0)
+    assert out.found.all()
+    torch.testing.assert_close(out.covariance, 400 * torch.eye(2).expand(1, 20, 2, 2), rtol=0, atol=8)
+
+
+def test_a_known_height_and_a_known_width_leave_the_place_alone_to_be_found():
+    centres = inner_centres((40, 44), 50, 8.0)
+    out = decode(noisy(centres, (40, 44), 2.0, 0.02), height=1.0, sigma=2.0)
+    assert out.found.all() and (out.positions - centres).norm(dim=-1).mean() < 0.022
+    moves_with_the_landmark("gaussian_fit", height=1.0)
+
+
+def test_a_height_that_is_not_positive_is_refused():
+    with pytest.raises(LandmarkDetectorError, match="height of 0 is not positive"):
+        decode(torch.zeros(1, 1, 9, 9), height=0)

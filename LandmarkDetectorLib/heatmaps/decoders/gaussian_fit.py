@@ -31,7 +31,12 @@ SIGNIFICANCE = 3.0
 
 
 @decoder("gaussian_fit")
-def gaussian_fit(maps: Tensor, sigma: float | Sequence[float] | None = None, window: float = 2.5) -> Decoded:
+def gaussian_fit(
+    maps: Tensor,
+    sigma: float | Sequence[float] | None = None,
+    window: float = 2.5,
+    height: float | None = None,
+) -> Decoded:
     """Fits a Gaussian of free height, width, orientation and background around the highest voxel of each map.
 
     Found is a peak that stands out of the background as white noise of the map's own scatter would not, and whose
@@ -48,9 +53,11 @@ def gaussian_fit(maps: Tensor, sigma: float | Sequence[float] | None = None, win
         sigma: the peaks' standard deviation in voxels where it is known, one number or D along x, y[, z]; the form is
             then not fitted, which steadies peaks at the border.
         window: radius of the window in standard deviations.
+        height: the peaks' height over an empty background where it is known, such as 1; neither is then fitted, which
+            makes the form more exact, and wrong where the height is another.
 
     Raises:
-        LandmarkDetectorError: a sigma or a window that is not positive.
+        LandmarkDetectorError: a sigma, a window or a height that is not positive.
     """
     dimension = maps.ndim - 1
     known = None if sigma is None else torch.as_tensor(sigma, dtype=torch.float64)
@@ -58,10 +65,14 @@ def gaussian_fit(maps: Tensor, sigma: float | Sequence[float] | None = None, win
         raise LandmarkDetectorError(f"A sigma of {sigma} is not one or {dimension} positive numbers; mend the option.")
     if not window > 0:
         raise LandmarkDetectorError(f"A window of {window} standard deviations is not positive; mend the option.")
+    if height is not None and not height > 0:
+        raise LandmarkDetectorError(f"A height of {height} is not positive; mend the option.")
     summits = find_summits(maps)
     home = exact_device(maps)
-    height = (summits.value.detach() - summits.base).to(home, torch.float64)
+    tallness = (summits.value.detach() - summits.base).to(home, torch.float64)
     base = summits.base.to(home, torch.float64)
+    if height is not None:
+        tallness, base = torch.full_like(tallness, height), torch.zeros_like(base)
     size = torch.tensor(maps.shape[:0:-1], device=home)
     start = summits.sigma if known is None else known.expand(len(maps), dimension)
     fits = Gaussians.guess(start.to(home, torch.float64))
@@ -70,8 +81,10 @@ def gaussian_fit(maps: Tensor, sigma: float | Sequence[float] | None = None, win
     for attempt in range(1 + REFITS):
         for group in groups_of_windows(rows, radius):
             windows = gather_windows(maps, group, summits.at[group.to(maps.device)], radius[group].amax(0))
-            windows = replace(windows, values=(windows.values - base[group, None]) / height[group, None])
-            fits = fits.with_rows(group, _fit(windows, radius[group], fits.at(group), known is not None))
+            windows = replace(windows, values=(windows.values - base[group, None]) / tallness[group, None])
+            fits = fits.with_rows(
+                group, _fit(windows, radius[group], fits.at(group), known is not None, height is not None)
+            )
         wanted = torch.minimum(_radius(fits, window, size), 3 * radius)
         change = (wanted / radius)[rows]
         rows = rows[((change < 0.7) | (change > 1.4)).any(-1)]
@@ -80,7 +93,7 @@ def gaussian_fit(maps: Tensor, sigma: float | Sequence[float] | None = None, win
         radius[rows] = wanted[rows]
     at = summits.at.to(home)
     expected = math.sqrt(2 * math.log(maps.shape[1:].numel()))  # of so many normal numbers, the highest
-    significant = fits.energy.sqrt() * height >= (expected + SIGNIFICANCE) * summits.noise.to(home)
+    significant = fits.energy.sqrt() * tallness >= (expected + SIGNIFICANCE) * summits.noise.to(home)
     found = summits.rises.to(home) & significant & _is_landmark(fits, at, size, radius / window)
     positions, covariance = (at + fits.mean).to(summits.base), fits.covariance.to(summits.base)
     return Decoded(positions, covariance, summits.value, found.to(maps.device))
@@ -103,7 +116,7 @@ def _radius(fits: Gaussians, window: float, size: Tensor) -> Tensor:
     return torch.minimum((window * sigma).clamp(min=SMALLEST_RADIUS), size)
 
 
-def _fit(windows: Windows, radius: Tensor, start: Gaussians, fixed_form: bool) -> Gaussians:
+def _fit(windows: Windows, radius: Tensor, start: Gaussians, fixed_form: bool, fixed_height: bool) -> Gaussians:
     """Fits within ellipsoids of these radii (N, D)."""
     weights = (radius**-2) @ (windows.points**2).T <= 1 + 1e-9
     reached = weights.any(0)  # in 3D half of the box
@@ -111,8 +124,18 @@ def _fit(windows: Windows, radius: Tensor, start: Gaussians, fixed_form: bool) -
     weights &= values.detach().isfinite()
     values = torch.where(weights, values, 0)
     blur = torch.diag(windows.blur)
-    start = replace(start, covariance=start.covariance + blur)
-    fit = fit_gaussians(values, weights.to(values), windows.points[reached], start, fixed_form=fixed_form)
+    blurred = start.covariance + blur
+    if fixed_height:  # cells that are means of voxels are lower than the peak
+        start = replace(start, log_height=(torch.logdet(start.covariance) - torch.logdet(blurred)) / 2)
+    start = replace(start, covariance=blurred)
+    fit = fit_gaussians(
+        values,
+        weights.to(values),
+        windows.points[reached],
+        start,
+        fixed_form=fixed_form,
+        fixed_height=fixed_height,
+    )
     # Far narrower than the cells, it cannot be told from their blur; a refit in a smaller window will tell.
     sharp = fit.covariance - blur
     told = (torch.linalg.cholesky_ex(sharp.detach()).info == 0)[:, None, None]
