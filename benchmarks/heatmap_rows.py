@@ -265,6 +265,7 @@ def readers(space: str) -> list[Row]:
     if d == 2:
         # Theirs takes the height for 1; ours does so where it is told.
         told, free = covariance("gaussian_fit", window=4.0, height=1.0), covariance("gaussian_fit", window=4.0)
+        quick = covariance("log_quadratic")
         rows += [
             Row(small.format("Gaussian fit, height known"), "few", "covariance", told, squares),
             Row(small.format("Gaussian fit"), "few, height 0.8", "covariance", free, squares),
@@ -276,9 +277,7 @@ def readers(space: str) -> list[Row]:
                 None,
                 "theirs: none",
             ),
-            Row(
-                small.format("log-quadratic fit"), "few, height 0.8", "covariance", covariance("log_quadratic"), squares
-            ),
+            Row(small.format("log-quadratic fit"), "few, height 0.8", "covariance", quick, squares),
         ]
     else:
         rows.append(
