@@ -79,6 +79,33 @@ def write_bundle(
         if relative in contents or relative == MANIFEST:
             raise BundleError(f"{relative} is written by the library; give the file another name.")
         contents[relative] = content
+    return _write(folder, contents, replace)
+
+
+def extend_bundle(
+    bundle: Bundle, folder: Path | str, files: Mapping[str, Path | bytes], *, replace: bool = False
+) -> Bundle:
+    """Write a bundle once more, byte for byte, with further files; it appears whole or not at all.
+
+    Args:
+        bundle: to write again.
+        folder: the folder to make; its parents are made too.
+        files: by their path within the bundle, as a path to copy or as bytes.
+        replace: whether a bundle that is there may be replaced; it stays until the new one is complete.
+
+    Raises:
+        BundleError: the folder is there, the bundle has changed meanwhile, or the disk refuses; nothing is left behind.
+    """
+    contents: dict[str, Path | bytes] = {}
+    for name in bundle.manifest.files:
+        if name not in files:
+            contents[name] = bundle.read(name)
+    for name, content in files.items():
+        contents[safe_relative(name, "files")] = content
+    return _write(Path(folder).absolute(), contents, replace)
+
+
+def _write(folder: Path, contents: Mapping[str, Path | bytes], replace: bool) -> Bundle:
     with disk_errors(f"Writing the bundle {folder.name}"):
         restore_replaced(folder.parent)
         _check_target(folder, replace)

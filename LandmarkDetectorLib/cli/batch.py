@@ -29,6 +29,7 @@ def detect_all(
     *,
     augment: int = 1,
     device: str = "auto",
+    engine: str = "torch",
     spacing: tuple[float, ...] | None = None,
     as_json: bool = False,
 ) -> None:
@@ -43,7 +44,7 @@ def detect_all(
     names = [bundle] if isinstance(bundle, str) else list(dict.fromkeys(bundle))
     with messages.status("Loading the bundle" if len(names) == 1 else "Loading the bundles"):
         several = [load_bundle(name) for name in names]
-        loaded, detector = several[0], _detector(several, augment, device)
+        loaded, detector = several[0], _detector(several, augment, device, engine)
     records: list[dict[str, Any]] = []
     for number, job in enumerate(jobs, start=1):
         title = job.image.name if len(jobs) == 1 else f"{number}/{len(jobs)} {job.image.name}"
@@ -67,16 +68,16 @@ def detect_all(
         raise typer.Exit(REFUSED)
 
 
-def _detector(bundles: Sequence[Bundle], augment: int, device: str) -> Any:
+def _detector(bundles: Sequence[Bundle], augment: int, device: str, engine: str) -> Any:
     """One bundle or several, looking once or several times."""
     if len(bundles) == 1:
         from LandmarkDetectorLib.inference import Detector
 
-        detector: Any = Detector(bundles[0], device=device)
+        detector: Any = Detector(bundles[0], device=device, engine=engine)
     else:
         from LandmarkDetectorLib.inference.ensemble import Ensemble
 
-        detector = Ensemble(bundles, device=device)
+        detector = Ensemble(bundles, device=device, engine=engine)
     if augment == 1:
         return detector
     from LandmarkDetectorLib.inference.augmented import Augmented

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,14 +12,14 @@ from rich.markdown import Markdown
 from rich.table import Table
 from rich.text import Text
 
-from LandmarkDetectorLib.cli.console import print_json, results, say
+from LandmarkDetectorLib.cli.console import messages, print_json, results, say
 from LandmarkDetectorLib.cli.options import JsonOption
 from LandmarkDetectorLib.core.errors import BundleError, Cancelled
 
 if TYPE_CHECKING:
     from LandmarkDetectorLib.bundles import Bundle
 
-bundles = typer.Typer(help="List, show, verify, import and remove bundles.", no_args_is_help=True)
+bundles = typer.Typer(help="List, show, verify, import, export and remove bundles.", no_args_is_help=True)
 
 WEB = ("https://", "http://")
 
@@ -103,6 +104,31 @@ def import_(
         print_json(_summary(imported))
     else:
         say(f"Imported {imported.name} {imported.version}; use it with --bundle {imported.name}.")
+
+
+@bundles.command()
+def export(
+    bundle: Named,
+    output: Annotated[Path, typer.Option(help="The folder to write, a bundle in itself.", metavar="FOLDER")],
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a bundle that is in that folder.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a bundle once more, with its networks as ONNX graphs beside the weights.
+
+    Card, licence and checksums travel with them. The graphs serve detect --engine onnx, and programs of your own.
+    """
+    from LandmarkDetectorLib.bundles import load_bundle
+    from LandmarkDetectorLib.inference.onnx_export import export_bundle
+    from LandmarkDetectorLib.inference.onnx_graphs import FOLDER
+
+    loaded = load_bundle(bundle)
+    with messages.status("Exporting; some seconds a network"):
+        exported = export_bundle(loaded, output, replace=replace)
+    graphs = sorted(name for name in exported.manifest.files if name.startswith(FOLDER) and name.endswith(".onnx"))
+    if as_json:
+        print_json({**_summary(exported), "graphs": graphs})
+    else:
+        say(f"Written: {', '.join(graphs)} in {exported.folder}; detect with --bundle {output} --engine onnx.")
 
 
 @bundles.command()

@@ -11,6 +11,9 @@ DeviceOption = Annotated[
     str,
     typer.Option(help="Where the networks run; auto takes CUDA where there is one.", metavar="auto|cpu|cuda|cuda:N"),
 ]
+EngineOption = Annotated[
+    str, typer.Option(help="What runs the networks; onnx needs the extra of that name.", metavar="torch|onnx")
+]
 BundleOption = Annotated[
     str, typer.Option(help="Name of an installed bundle, or the folder of one.", metavar="NAME|PATH")
 ]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
-import torch
 from scipy.spatial.transform import Rotation
 
 from LandmarkDetectorLib.bundles.pipeline import Pipeline
@@ -16,6 +16,7 @@ from LandmarkDetectorLib.heatmaps import find_peaks
 from LandmarkDetectorLib.heatmaps.window import window_moments
 from LandmarkDetectorLib.inference.memory import MemoryPlan
 from LandmarkDetectorLib.inference.networks import Networks
+from LandmarkDetectorLib.inference.reading import MAPS_AT_ONCE
 from LandmarkDetectorLib.inference.stopwatch import Stopwatch
 from LandmarkDetectorLib.models import RobustPose, ShapePrior, find_pose
 
@@ -70,27 +71,33 @@ def _peaks(
     """Peaks (M, count, d) in the world, NaN where there are fewer, and their probabilities (M, count).
 
     A large frame is seen in overlapping tiles; a peak counts in the tile whose core holds it. Only peaks outlive a
-    tile.
+    tile, and of a tile the maps of a few landmarks at a time.
     """
     where, logits, total = [], [], None
     for tile, low, high in _tiles(frame, side, networks.factor("coarse")):
         with watch("sampling"):
             image = sample(pyramid, tile.matrix[None], tile.shape)
-        maps, _ = networks.maps("coarse", image, watch)
-        with watch("decoding"):
-            # The probability is over all tiles: the sum is carried along.
-            flat = maps.flatten(2)
-            log_sum = flat.logsumexp(-1)
-            total = log_sum if total is None else torch.logaddexp(total, log_sum)
-            peaks = find_peaks(maps, count)
-            moments = window_moments(maps, peaks.positions, 1, log_sum)
-            mean = moments.mean[0].double().cpu().numpy()
-            inside = np.all((mean >= low) & (mean < high), axis=-1)
-            where.append(apply(tile.matrix, np.where(inside[..., None], mean, np.nan)))
-            logits.append((moments.mass[0].clamp_min(1e-30).log() + log_sum[0, :, None]).double().cpu().numpy())
+        features, _ = networks.features("coarse", image, watch)
+        at_once = max(1, MAPS_AT_ONCE // math.prod(tile.shape))
+        places, sizes, sums = [], [], []
+        for _, maps in networks.head("coarse", features, at_once, watch):
+            with watch("decoding"):
+                log_sum = maps.flatten(2).logsumexp(-1)
+                peaks = find_peaks(maps, count)
+                moments = window_moments(maps, peaks.positions, 1, log_sum)
+                places.append(moments.mean[0].double().cpu().numpy())
+                sizes.append((moments.mass[0].clamp_min(1e-30).log() + log_sum[0, :, None]).double().cpu().numpy())
+                sums.append(log_sum[0].double().cpu().numpy())
+        mean = np.concatenate(places)
+        inside = np.all((mean >= low) & (mean < high), axis=-1)
+        where.append(apply(tile.matrix, np.where(inside[..., None], mean, np.nan)))
+        logits.append(np.concatenate(sizes))
+        # The probability is over all tiles: the sum is carried along.
+        whole = np.concatenate(sums)
+        total = whole if total is None else np.logaddexp(total, whole)
     positions = np.concatenate(where, 1)
     assert total is not None
-    mass = np.exp(np.concatenate(logits, 1) - total[0].double().cpu().numpy()[:, None])
+    mass = np.exp(np.concatenate(logits, 1) - total[:, None])
     mass[~np.isfinite(positions).all(-1)] = 0.0
     best = np.argsort(-mass, axis=1)[:, :count]
     return np.take_along_axis(positions, best[..., None], 1), np.take_along_axis(mass, best, 1)

@@ -14,7 +14,7 @@ from scipy.special import chdtr
 from LandmarkDetectorLib.bundles import Bundle, load_bundle
 from LandmarkDetectorLib.bundles.appearance import differences
 from LandmarkDetectorLib.bundles.pipeline import Pipeline, read_pipeline
-from LandmarkDetectorLib.core import Cancelled, Grid, Image, ImageError, Landmark, LandmarkSet
+from LandmarkDetectorLib.core import Cancelled, DeviceError, Grid, Image, ImageError, Landmark, LandmarkSet
 from LandmarkDetectorLib.core.similarity import apply
 from LandmarkDetectorLib.datasets.intensity import Intensity
 from LandmarkDetectorLib.datasets.sampling import Pyramid
@@ -22,7 +22,7 @@ from LandmarkDetectorLib.inference.coarse import coarse_pose
 from LandmarkDetectorLib.inference.detection import Detection
 from LandmarkDetectorLib.inference.image_look import Look, look_at_image
 from LandmarkDetectorLib.inference.memory import MemoryPlan, first_plan, run_within_memory
-from LandmarkDetectorLib.inference.networks import Networks
+from LandmarkDetectorLib.inference.networks import Networks, torch_networks
 from LandmarkDetectorLib.inference.reading import Measurement
 from LandmarkDetectorLib.inference.refine import Refiner
 from LandmarkDetectorLib.inference.stopwatch import Stopwatch
@@ -31,6 +31,7 @@ from LandmarkDetectorLib.models.allocator import keep_freed_memory
 from LandmarkDetectorLib.models.threads import one_blas_thread
 
 Progress = Callable[[str, float], None]
+ENGINES = ("torch", "onnx")
 
 
 class Detector:
@@ -39,18 +40,28 @@ class Detector:
     Args:
         bundle: a bundle, or its name or folder.
         device: ``auto`` (CUDA where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
+        engine: what runs the networks: ``torch``, or ``onnx`` for onnxruntime, by the graphs that the bundle was
+            exported with; of a bundle without any they are made now, which takes some seconds a network.
 
     Raises:
         BundleError: the bundle is not there, was altered, or does not fit this version.
-        DeviceError: the device is not there.
+        DeviceError: the device is not there, or no such engine, or a package that the engine needs.
     """
 
-    def __init__(self, bundle: Bundle | str | Path, device: str = "auto") -> None:
+    def __init__(self, bundle: Bundle | str | Path, device: str = "auto", engine: str = "torch") -> None:
+        if engine not in ENGINES:
+            raise DeviceError(f"There is no engine {engine!r}; choose one of {', '.join(ENGINES)}.")
         keep_freed_memory()
         self.bundle = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
         self.pipeline = read_pipeline(self.bundle.settings, self.bundle.name)
-        self.plan = first_plan(device, self.pipeline.dimension)
-        self.networks = Networks(self.pipeline, self.bundle.state_dict())
+        if engine == "onnx":
+            from LandmarkDetectorLib.inference.onnx_engine import onnx_device, onnx_networks
+
+            self.plan = first_plan(onnx_device(device), self.pipeline.dimension)
+            self.networks = Networks(onnx_networks(self.bundle, self.pipeline))
+        else:
+            self.plan = first_plan(device, self.pipeline.dimension)
+            self.networks = Networks(torch_networks(self.pipeline, self.bundle.state_dict()))
 
     def detect(
         self, image: Image, progress: Progress | None = None, cancelled: Callable[[], bool] | None = None
@@ -179,13 +190,13 @@ class Detector:
         return np.full(count, good.mean() >= 0.5)
 
 
-def detect(image: Image, bundle: Bundle | str | Path, device: str = "auto") -> LandmarkSet:
+def detect(image: Image, bundle: Bundle | str | Path, device: str = "auto", engine: str = "torch") -> LandmarkSet:
     """Find the landmarks of one image by a bundle; for many images keep a :class:`Detector`.
 
     Raises:
         LandmarkDetectorError: as :class:`Detector` and :meth:`Detector.detect` say.
     """
-    return Detector(bundle, device).detect(image).landmarks
+    return Detector(bundle, device, engine).detect(image).landmarks
 
 
 def _report(step: Progress, stage: str, base: float, share: float, fraction: float) -> None:

@@ -40,16 +40,17 @@ class Ensemble:
     Args:
         bundles: two or more, or their names or folders. Landmarks are paired by label; the first gives their order.
         device: as for :class:`Detector`.
+        engine: as for :class:`Detector`.
 
     Raises:
         BundleError: a bundle is not usable, or they find different landmarks or want different images.
         DeviceError: the device is not there.
     """
 
-    def __init__(self, bundles: Sequence[Bundle | str | Path], device: str = "auto") -> None:
+    def __init__(self, bundles: Sequence[Bundle | str | Path], device: str = "auto", engine: str = "torch") -> None:
         if not bundles:
             raise BundleError("An ensemble of no bundles finds nothing; give at least one.")
-        self.members = [Detector(bundle, device) for bundle in bundles]
+        self.members = [Detector(bundle, device, engine) for bundle in bundles]
         first = self.members[0]
         self.bundle, self.pipeline = first.bundle, first.pipeline
         for member in self.members[1:]:

@@ -36,6 +36,7 @@ class HeatmapNetwork(nn.Module):
         dimension: 2 or 3.
         landmarks: number of landmarks K.
         factor: the sides of an image are multiples of it; 1 for a network that pads inside, see :func:`padded`.
+        conditional: the network itself is asked for one landmark an image, see :meth:`features`.
         auxiliary_strides: voxels of the image along an axis for one of each earlier head: index i of the head is
             stride·(i + ½) - ½ of the image, whatever the sizes.
     """
@@ -43,6 +44,7 @@ class HeatmapNetwork(nn.Module):
     dimension: int
     landmarks: int
     factor: int
+    conditional: bool = False
     auxiliary_strides: tuple[int, ...] = ()
 
     @abstractmethod
@@ -84,7 +86,7 @@ def check_counts(dimension: int, in_channels: int, landmarks: int) -> None:
 
 def check_images(images: Tensor, dimension: int, channels: int) -> None:
     """Raise ``ImageError`` where images are not (B, channels, [Z, ]Y, X) with at least one voxel each."""
-    if images.ndim != dimension + 2 or images.shape[1] != channels or not images.shape[2:].numel():
+    if images.ndim != dimension + 2 or images.shape[1] != channels or 0 in images.shape[2:]:
         axes = "Y, X" if dimension == 2 else "Z, Y, X"
         raise ImageError(
             f"The network was given images of the shape {tuple(images.shape)}; give (B, {channels}, {axes})."
@@ -93,7 +95,7 @@ def check_images(images: Tensor, dimension: int, channels: int) -> None:
 
 def of_landmark(output: HeatmapOutput, landmark: Tensor) -> HeatmapOutput:
     """What is said of one landmark an image, ``landmark`` (B,): maps (B, 1, ...), presence (B, 1), and the rest."""
-    rows = torch.arange(len(landmark), device=landmark.device)
+    rows = torch.arange(landmark.shape[0], device=landmark.device)
     heatmaps, presence, *earlier = (
         values[rows, landmark][:, None] for values in (output.heatmaps, output.presence, *output.auxiliary)
     )

@@ -133,7 +133,7 @@ class UNet(HeatmapNetwork):
         weight = self.head.weight.flatten(1)[landmark].to(features.dtype)
         maps = torch.einsum("bc...,bc->b...", features, weight)[:, None].float()
         bias = self.bias[landmark].view(-1, *[1] * (self.dimension + 1))
-        rows = torch.arange(len(landmark), device=landmark.device)
+        rows = torch.arange(landmark.shape[0], device=landmark.device)
         chosen = None if covariance is None else covariance[rows, landmark][:, None]
         return HeatmapOutput(maps + bias, presence.gather(1, landmark[:, None]), covariance=chosen)
 
