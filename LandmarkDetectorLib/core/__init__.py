@@ -10,6 +10,7 @@ from LandmarkDetectorLib.core.errors import (
     LandmarkDetectorWarning,
     LandmarkError,
     LandmarkFileError,
+    MeasurementError,
     RecipeError,
 )
 from LandmarkDetectorLib.core.grid import Grid
@@ -31,6 +32,7 @@ __all__ = [
     "LandmarkError",
     "LandmarkFileError",
     "LandmarkSet",
+    "MeasurementError",
     "RecipeError",
     "Registry",
 ]

@@ -35,6 +35,10 @@ class DatasetError(LandmarkDetectorError):
     """A folder of training or evaluation data lacks something or contradicts itself."""
 
 
+class MeasurementError(LandmarkDetectorError):
+    """A definition of measurements contradicts itself, or asks for what it does not have."""
+
+
 class DeviceError(LandmarkDetectorError):
     """A device that was asked for is not there, or its memory does not suffice even for the smallest step."""
 

@@ -1,0 +1,220 @@
+"""From landmarks to results: the door of this room."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from LandmarkDetectorLib.core import LandmarkSet, MeasurementError
+from LandmarkDetectorLib.measure.formula import SIDES, Formula, Need
+from LandmarkDetectorLib.measure.labels import lacking_of, parts_of, titles_of
+from LandmarkDetectorLib.measure.remarks import near, pick_norm, remarks, unit_in
+from LandmarkDetectorLib.measure.results import Interval, Result
+from LandmarkDetectorLib.measure.schema import Measurement, View, Way
+from LandmarkDetectorLib.measure.sets import MeasurementSet, load_set
+from LandmarkDetectorLib.measure.stage import Scene, Stage, build_scene
+from LandmarkDetectorLib.measure.uncertainty import farthest_in, from_covariances, from_regions, gradient_of
+
+if TYPE_CHECKING:
+    from LandmarkDetectorLib.evaluation.regions import Region
+
+WAYS: dict[str, tuple[str | None, ...]] = {
+    "midpoint": (None,),
+    "left": ("left",),
+    "right": ("right",),
+    "each": SIDES,
+}
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What holds for all results of one call."""
+
+    measurements: MeasurementSet
+    chosen: Mapping[str, str]
+    unit: str
+    sex: str | None
+    level: float
+    joint: bool
+
+
+def measure(
+    landmarks: LandmarkSet,
+    measurements: MeasurementSet | str,
+    *,
+    views: Collection[View] | None = None,
+    bilateral: Way | None = None,
+    choices: Mapping[str, str] | None = None,
+    include: Collection[str] = (),
+    sex: str | None = None,
+    mapping: Mapping[str, str] | None = None,
+    regions: Mapping[str, Region] | None = None,
+    level: float = 0.95,
+    joint: bool = False,
+) -> list[Result]:
+    """Measure a set of landmarks.
+
+    Args:
+        landmarks: in world coordinates; those that are missing make results that say so.
+        measurements: a set, or the name of one that comes with the library.
+        views: of 3D landmarks ``3D`` and ``mid-sagittal``, both by default where the set has a mid-sagittal plane; of
+            2D landmarks ``2D``.
+        bilateral: how landmarks of two sides are used: their ``midpoint``, ``left``, ``right``, or ``each`` side by
+            itself; the set's own way by default. One landmark without a side stands for both.
+        choices: options other than the set's defaults, for example ``{"mandibular_plane": "Go-Me"}``.
+        include: names of measurements that are off by default.
+        sex: ``female`` or ``male``, where norms differ.
+        mapping: landmark of the set to label, where the labels' words do not say which is which.
+        regions: calibrated boxes or ellipsoids by label, in world positions; instead of the covariances.
+        level: of the intervals; of the regions, where there are any.
+        joint: whether the regions hold all landmarks at once.
+
+    Returns:
+        Results in the order of the set, for each measurement its views and sides.
+
+    Raises:
+        MeasurementError: a set, choice, name, view or region that is not there; two landmarks of one label.
+    """
+    chosen_set = load_set(measurements) if isinstance(measurements, str) else measurements
+    _check(chosen_set, include, sex, level, bilateral)
+    found = chosen_set.match(landmarks.labels, mapping)
+    twice = [label for label in found.values() if landmarks.labels.count(label) > 1]
+    if twice:
+        raise MeasurementError(f"Two landmarks are called {twice[0]!r}; give each a label of its own.")
+    wanted = [(m, f) for m, f in chosen_set.formulas(choices) if m.default or m.name in include]
+    scene = build_scene(landmarks, _used(chosen_set, [formula for _, formula in wanted], found), regions)
+    taken = _views(landmarks.dimension or 3, chosen_set, views)
+    sides = WAYS[bilateral or chosen_set.definition.bilateral]
+    request = _Request(chosen_set, chosen_set.chosen(choices), landmarks.unit, sex, level, joint)
+    stages = {(view, side): Stage(scene, view, side, chosen_set) for view in taken for side in sides}
+    results = []
+    for measurement, formula in wanted:
+        two_sided = _depends_on_side(formula, chosen_set, scene)
+        for view in taken:
+            if view in measurement.views:
+                own = sides if two_sided else sides[:1]
+                results += [_result(request, measurement, formula, stages[view, s], two_sided) for s in own]
+    return results
+
+
+def _used(measurements: MeasurementSet, formulas: Iterable[Formula], found: Mapping[Need, str]) -> dict[Need, str]:
+    """Of the landmarks that were found those that count here: each one moved costs time while a person drags."""
+    of_plane = measurements.mid_sagittal
+    names = {name for formula in formulas for name, _ in formula.needs}
+    names |= {*of_plane.midline, *of_plane.pairs} if of_plane else set()
+    return {need: label for need, label in found.items() if need[0] in names}
+
+
+def _check(
+    measurements: MeasurementSet, include: Collection[str], sex: str | None, level: float, bilateral: str | None
+) -> None:
+    unknown = set(include) - set(measurements.names)
+    if unknown:
+        raise MeasurementError(f"{measurements.name} has no measurement {sorted(unknown)[0]!r}; mend the name.")
+    if sex not in (None, "female", "male"):
+        raise MeasurementError(f"The sex {sex!r} is neither female nor male, of which norms are published.")
+    if bilateral is not None and bilateral not in WAYS:
+        raise MeasurementError(f"Bilateral landmarks cannot be used by {bilateral!r}; choose one of {', '.join(WAYS)}.")
+    if not 0 < level < 1:
+        raise MeasurementError(f"The level {level} is not between 0 and 1; give 0.95, for example.")
+
+
+def _views(dimension: int, measurements: MeasurementSet, wanted: Collection[View] | None) -> list[View]:
+    possible: list[View] = ["2D"]
+    if dimension == 3:
+        possible = ["3D", "mid-sagittal"] if measurements.mid_sagittal else ["3D"]
+    wrong = [view for view in wanted or () if view not in possible]
+    if wrong:
+        raise MeasurementError(
+            f"{measurements.name} cannot be measured in the view {wrong[0]!r} from {dimension}D landmarks; "
+            f"choose from {', '.join(possible)}."
+        )
+    return [view for view in possible if wanted is None or view in wanted]
+
+
+def _depends_on_side(formula: Formula, measurements: MeasurementSet, scene: Scene) -> bool:
+    return any(
+        said is None and measurements.landmarks[name].bilateral and (name, None) not in scene.column
+        for name, said in formula.needs
+    )
+
+
+def _result(request: _Request, measurement: Measurement, formula: Formula, stage: Stage, two_sided: bool) -> Result:
+    measurements, there = request.measurements, stage.scene.column
+    shared: dict[str, Any] = dict(
+        name=measurement.name,
+        title=measurement.title,
+        unit=unit_in(measurement.unit, request.unit),
+        view=stage.view,
+        side=stage.side if two_sided else None,
+        needs=titles_of(formula.needs, stage.side, measurements.landmarks, there),
+        sign=measurement.sign,
+        citation=measurement.citation or measurements.definition.citation,
+        set_name=measurements.name,
+    )
+    reason = _why_not(request, formula, stage)
+    if reason:
+        return Result(value=None, not_computed=reason, **shared)
+    values, shapes = stage.compute(formula)
+    value = float(values[0])
+    if not np.isfinite(value):
+        return Result(value=None, not_computed="landmarks coincide, or lines of it are parallel", **shared)
+    norm, no_norm = pick_norm(measurement, stage.view, request.unit, request.sex, request.chosen)
+    interval, no_interval = _interval(request, formula, stage, values)
+    notes = [*remarks(stage, formula, measurement, request.chosen), no_norm, no_interval]
+    if interval is not None:
+        notes += near(measurement, norm, interval, stage.view, request.unit)
+    known = norm is not None and norm.mean is not None and norm.sd is not None
+    return Result(
+        value=value,
+        norm=norm,
+        deviation=(value - norm.mean) / norm.sd if known else None,  # type: ignore[union-attr,operator]
+        interval=interval,
+        notes=tuple(note for note in notes if note),
+        geometry=shapes,
+        **shared,
+    )
+
+
+def _why_not(request: _Request, formula: Formula, stage: Stage) -> str:
+    """Why a formula cannot be computed here; empty if it can."""
+    lacking = lacking_of(formula.needs, stage.side, request.measurements.landmarks, stage.scene.column)
+    if lacking:
+        return f"needs {', '.join(lacking)}"
+    if formula.solid and stage.scene.dimension == 2:
+        return "needs landmarks in 3D"
+    if formula.millimetres and request.unit != "mm":
+        return "needs a scale in mm, which the picture does not have"
+    if not stage.has_plane:
+        return "needs landmarks that determine the mid-sagittal plane: a pair, or three of the midline"
+    return ""
+
+
+def _interval(request: _Request, formula: Formula, stage: Stage, values: np.ndarray) -> tuple[Interval | None, str]:
+    """The interval, or none and why; silence where no landmark at all has an uncertainty."""
+    scene, landmarks = stage.scene, request.measurements.landmarks
+    if not scene.uncertain:
+        return None, ""
+    parts = {p for need in formula.needs for p in parts_of(need, stage.side, landmarks, scene.column)}
+    parts |= stage.plane_needs  # the mid-sagittal plane moves with its landmarks
+    silent = [p for p in parts if scene.column[p] not in scene.uncertain]
+    if silent:
+        names = titles_of(sorted(silent, key=scene.column.__getitem__), None, landmarks, scene.column)
+        return None, f"no interval: nothing is known of the uncertainty of {', '.join(names)}"
+    gradients = gradient_of(values, scene.step, scene.dimension)
+    if not np.isfinite(gradients).all():
+        return None, "no interval: the value jumps here"
+    value = float(values[0])
+    if not scene.regions:
+        return from_covariances(value, gradients, scene.covariances, request.level), ""
+    farthest = np.array([farthest_in(region, g) for region, g in zip(scene.regions, gradients, strict=True)])
+    counting = int(gradients.any(axis=1).sum())
+    if np.isfinite(farthest).all():
+        reach = float((gradients * farthest).sum())
+        low, high = stage.compute_moved(formula, np.stack([-farthest, farthest]))
+    else:
+        reach, low, high = np.inf, np.nan, np.nan
+    return from_regions(value, reach, (low, high), counting, request.level, request.joint), ""
