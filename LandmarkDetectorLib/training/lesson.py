@@ -48,7 +48,8 @@ class Lesson(nn.Module):
     def loss(self, output: HeatmapOutput, batch: Batch, weights: tuple[float, ...] = EVEN) -> tuple[Tensor, Tensor]:
         """The same, of what the network says of the batch already."""
         landmarks, present = batch.landmarks.to(self.device), batch.present.to(self.device)
-        total, parts = self.objective(output, landmarks, batch.known.to(self.device), present, weights)
+        which = None if batch.which is None else batch.which.to(self.device)
+        total, parts = self.objective(output, landmarks, batch.known.to(self.device), present, weights, which)
         return total, torch.stack([part.detach() for part in parts])
 
     def see(self, batch: Batch) -> HeatmapOutput:

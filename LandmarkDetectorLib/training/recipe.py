@@ -7,10 +7,10 @@ It is read strictly: a word that is not known is an error, not a wish. Lengths a
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from LandmarkDetectorLib.bundles.pipeline import (
     Calibration,
@@ -60,6 +60,42 @@ class LossSettings(_Strict):
     arguments: dict[str, Any] = {}
 
 
+class LearntTargets(_Strict):
+    """Widths of the target Gaussians that the optimiser moves, from ``sigma`` on; the loss is ``gaussian_heatmap_l2``.
+
+    ``alpha``: what a width costs, per squared (cubed) sample beside the sum of squared differences over a map, whatever
+    the map's size; ``rotation``: whether the Gaussians may also turn; ``rate``: of the widths, times the network's.
+    """
+
+    name: Literal["learnable"] = "learnable"
+    alpha: float = Field(1.0, gt=0)
+    rotation: bool = False
+    rate: float = Field(1.0, gt=0)
+
+
+class AdaLossTargets(_Strict):
+    """Widths that shrink where a landmark's loss has become calm, every ``every`` steps, from ``sigma`` on.
+
+    ``window``: losses that a variance is taken over; ``rho``: the largest step, ``floor`` and ``ceiling`` the bounds,
+    in samples; ``non_increasing``: never wider. See :mod:`LandmarkDetectorLib.training.adaptive_sigma`.
+    """
+
+    name: Literal["adaloss"] = "adaloss"
+    every: int = Field(50, ge=1)
+    window: int = Field(3, ge=2)
+    rho: float = Field(0.1, gt=0)
+    floor: float = Field(1.0, gt=0)
+    ceiling: float | None = None
+    non_increasing: bool = False
+
+
+def _by_name(value: Any) -> Any:
+    """``learnable`` for ``{name: learnable}``, and ``none`` for nothing."""
+    if isinstance(value, str):
+        return None if value == "none" else {"name": value}
+    return value
+
+
 class StageTraining(_Strict):
     """How one stage is trained.
 
@@ -70,7 +106,8 @@ class StageTraining(_Strict):
     ``accumulate`` batches of ``batch`` samples (``cases`` specimens, each with batch/cases patches, for the patch
     stage);
     several small batches a step stay in the processor's cache and fit a small GPU; ``patience``: validations without
-    gain after which the stage stops early (never, by default).
+    gain after which the stage stops early (never, by default); ``adaptive``: targets whose widths change, ``learnable``
+    or ``adaloss``, or one of these with its settings, ``{name: learnable, alpha: 0.5}``.
     """
 
     sigma: float = Field(gt=0)
@@ -89,7 +126,22 @@ class StageTraining(_Strict):
     average: float = Field(0.998, gt=0, lt=1)
     validate_every: int = Field(200, ge=1)
     patience: int | None = None
+    adaptive: Annotated[
+        Annotated[LearntTargets | AdaLossTargets, Field(discriminator="name")] | None, BeforeValidator(_by_name)
+    ] = None
     augmentation: Augmentation = Augmentation()
+
+    @model_validator(mode="after")
+    def _widths_can_change(self) -> StageTraining:
+        if self.adaptive is not None and self.patience is not None:
+            raise ValueError("patience picks weights by a loss that adaptive widths change; leave one of them out")
+        if isinstance(self.adaptive, LearntTargets) and (self.loss is not None or self.distance):
+            raise ValueError("learnable widths have a loss of their own; leave out loss and distance")
+        if isinstance(self.adaptive, AdaLossTargets):
+            ceiling = self.sigma if self.adaptive.ceiling is None else self.adaptive.ceiling
+            if not self.adaptive.floor <= self.sigma <= ceiling:
+                raise ValueError(f"adaptive: the floor and the ceiling must enclose sigma, which is {self.sigma:g}")
+        return self
 
 
 class Validation(_Strict):
@@ -162,6 +214,18 @@ RECIPES = Path(__file__).parent / "recipes"
 """The recipes that come with the library."""
 
 
+def widths_cannot_be_learnt(stage: Any, training: StageTraining | None) -> str | None:
+    """Why a stage's targets cannot have learnable widths though its training asks for them, or ``None``."""
+    if training is None or not isinstance(training.adaptive, LearntTargets):
+        return None
+    if getattr(stage, "decoder", None) is None or stage.activation != "none":
+        return (
+            "learnable widths need maps that are heatmaps of any height; give the stage a decoder and no activation, "
+            "or leave adaptive out"
+        )
+    return None
+
+
 def find_recipe(name: str | Path) -> Path:
     """The path of a recipe, given as a path or by the name of one that comes with the library.
 
@@ -201,4 +265,7 @@ def read_recipe(path: str | Path) -> Recipe:
     for stage in STAGES:
         if (getattr(recipe, stage) is None) != (getattr(recipe, f"{stage}_training") is None):
             raise RecipeError(f"{path.name}: {stage} needs both its settings and its training, or neither.")
+        refused = widths_cannot_be_learnt(getattr(recipe, stage), getattr(recipe, f"{stage}_training"))
+        if refused:
+            raise RecipeError(f"{path.name}: {stage}: {refused}.")
     return recipe

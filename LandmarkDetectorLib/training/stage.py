@@ -89,7 +89,8 @@ class _Stage:
             self.network, avg_fn=lambda mean, new, n: mean + (new - mean) * max(1 - decay, 1 / (int(n) / 4 + 2))
         )
         self.judge = Lesson(self.average.module, objective, device, sampler.dimension)
-        self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=training.rate, weight_decay=training.decay)
+        groups = [{"params": list(self.network.parameters())}, *objective.to(device).learnt()]
+        self.optimiser = torch.optim.AdamW(groups, lr=training.rate, weight_decay=training.decay)
         # Half precision has few small numbers; bfloat16 has as many as float32 and needs no scaling.
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.lesson.precision == torch.float16)
         self.step = 0
@@ -155,7 +156,7 @@ class _Stage:
     def _step(self) -> float:
         count = len(self.share.batches)
         for group in self.optimiser.param_groups:
-            group["lr"] = self._rate()
+            group["lr"] = self._rate() * group.get("times", 1.0)
         self.lesson.train()
         self.optimiser.zero_grad(set_to_none=True)
         sums = np.zeros(3)
@@ -172,6 +173,7 @@ class _Stage:
         self.team.mean_statistics(self.network)
         self.average.update_parameters(self.network)
         self.step += 1
+        self.objective.after(self.step, self.team.gather)
         self.losses.append((sums / count).tolist())
         return float(loss.detach())
 
@@ -203,6 +205,8 @@ class _Stage:
             "validation_loss": float(np.mean(losses)) if losses else math.nan,
             "validation_error": float(np.nanmean(np.concatenate(errors))) if errors else math.nan,
         }
+        if self.objective.sigma is not None:
+            row["sigma"] = self.objective.sigma
         self.losses = []
         self.history.append(row)
         if losses:
@@ -222,6 +226,7 @@ class _Stage:
     def _agree_on_losses(self) -> None:
         """The mean over all processes of what each noted since the last row of the curve."""
         self.losses = mean_rows(self.team.gather(self.losses))
+        self.objective.agree(self.team.gather)
 
     def _exhausted(self) -> bool:
         return self.training.patience is not None and self.worse >= self.training.patience
@@ -246,6 +251,7 @@ class _Stage:
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.scaler.state_dict(),
+            "objective": self.objective.state_dict(),
             "best": None if self.best is None else list(self.best),
             "worse": self.worse,
             "history": self.history,
@@ -268,6 +274,7 @@ class _Stage:
         self.optimiser.load_state_dict(state["optimiser"])
         if state.get("scaler"):  # empty where the run began on a device that scales nothing
             self.scaler.load_state_dict(state["scaler"])
+        self.objective.load_state_dict(state.get("objective", {}))  # checkpoints of earlier versions have none
         self.step, self.worse, self.history = state["step"], state["worse"], state["history"]
         self.best = None if state["best"] is None else (state["best"][0], state["best"][1])
         self.seconds_before, self.losses = state["seconds"], state["losses"]

@@ -94,7 +94,7 @@ def train(
         learnt = learn_pipeline(content, dataset, split.training) if team.first else None
         pipeline = team.from_first(learnt)
         assert pipeline is not None
-        state = train_networks(
+        state, pipeline = train_networks(
             content,
             pipeline,
             split,
@@ -176,8 +176,13 @@ def train_networks(
     stages: Sequence[str] = STAGES,
     progress: Callable[[str, float], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
-) -> dict[str, Tensor]:
-    """Train every stage and return one state dict, keys prefixed by the stage's name."""
+) -> tuple[dict[str, Tensor], Pipeline]:
+    """Train every stage.
+
+    Returns:
+        One state dict, keys prefixed by the stage's name; and the pipeline, with the widths that targets which adapt
+        ended with.
+    """
     keep_freed_memory()
     folder.mkdir(parents=True, exist_ok=True)
     # Each process judges by its own part of the held-out cases.
@@ -193,11 +198,15 @@ def train_networks(
             _say_what_batches_norms_see(name, network, team, training)
             sampler = _sampler(name, specimens, pipeline, training, network)
             run = StageRun(name, recipe.seed, team, folder, resume, progress, cancelled, ahead)
-            objective = Objective(training, getattr(pipeline, name))
+            objective = Objective(training, getattr(pipeline, name), len(pipeline.design), pipeline.dimension)
             batches = _validation(name, held_out, pipeline, training, network, team)
             weights = train_stage(network, sampler, batches, training, objective, run)
             state |= {f"{name}.{key}": value for key, value in weights.items()}
-    return state
+            if objective.sigma is not None and name != "coarse":
+                # Inference takes this width off what it reads. It is one for all: the mean over landmarks and axes.
+                stage = getattr(pipeline, name).model_copy(update={"sigma": objective.sigma})
+                pipeline = pipeline.model_copy(update={name: stage})
+    return state, pipeline
 
 
 @contextmanager
