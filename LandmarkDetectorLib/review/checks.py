@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from LandmarkDetectorLib.core import LandmarkDetectorError
 from LandmarkDetectorLib.review.case import CASE, LOG, PLACES, Case, file_word, is_correction
 from LandmarkDetectorLib.review.errors import ReviewError
-from LandmarkDetectorLib.review.journal import SUFFIX
+from LandmarkDetectorLib.review.journal import SUFFIX, Journal
 
 if TYPE_CHECKING:
     from LandmarkDetectorLib.review.store import ReviewStore
@@ -87,7 +87,11 @@ def _log(case: Case, path: Path, known: set[str]) -> Iterator[Finding]:
     observer = case.observer_of(path)
     where = f"{case.id}: {path.name}"
     if observer is None:
-        yield Finding(DAMAGE, case.id, f"{where}: no line of it can be read; take it from a copy of the store.")
+        log = Journal(path, "", where).check()
+        if log.problems:
+            yield Finding(DAMAGE, case.id, f"{where}: no line of it can be read; take it from a copy of the store.")
+        elif log.unfinished:  # the very first write broke off
+            yield Finding(NOTE, case.id, _cut_short(where, log.unfinished))
         return
     if path.name != f"{LOG}{file_word(observer)}{SUFFIX}":
         yield Finding(DAMAGE, case.id, f"{where} was renamed, or belongs to another case; it is not read.")
@@ -96,11 +100,13 @@ def _log(case: Case, path: Path, known: set[str]) -> Iterator[Finding]:
     for problem in log.problems:
         yield Finding(DAMAGE, case.id, f"{where}: {problem}")
     if log.unfinished:
-        yield Finding(
-            NOTE, case.id, f"{where}: {log.unfinished} writes were cut short before they were stored; none is read."
-        )
+        yield Finding(NOTE, case.id, _cut_short(where, log.unfinished))
     for record in log.records:
         yield from _record(case.id, where, record, observer, known)
+
+
+def _cut_short(where: str, count: int) -> str:
+    return f"{where}: {count} writes were cut short before they were stored; none is read."
 
 
 def _record(case: str, where: str, record: dict[str, Any], observer: str, known: set[str]) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ again, and another one when a voxel has changed.
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def load(path: Path, reference: dict[str, Any], place: dict[str, Any], case: str
     Raises:
         ImageError: it cannot be read, or is another image now.
     """
-    if not path.exists():
+    if not os.path.exists(path):
         raise ImageError(f"{case}: its image is not where it was; add it again from its new place.")
     spacing = place.get("spacing")
     image = load_image(path, spacing=None if spacing is None else tuple(spacing), series=place.get("series"))

@@ -138,11 +138,14 @@ def _uncertainty(summary: Mapping[str, Any], waiting: list[str], typical: float 
 
 
 def _disagreement(summary: Mapping[str, Any]) -> _Term:
+    unit = summary["unit"]
     said = {name: {k: v for k, (_, v) in one.items()} for name, one in summary["observers"].items()}
     absent = {name: {k for k, (s, _) in one.items() if s == ABSENT} for name, one in summary["observers"].items()}
     best = _Term()
     for first, second in combinations(said, 2):
-        term = _between(said[first], said[second], absent[first] | absent[second], f"{first} and {second}")
+        term = _between(
+            said[first], said[second], absent[first] | absent[second], f"observers {first} and {second}", unit
+        )
         if term is not None and (best.value == UNKNOWN and not best.words or term.value > best.value):
             best = term
     if best.words:
@@ -151,13 +154,15 @@ def _disagreement(summary: Mapping[str, Any]) -> _Term:
     if len(last) == 2 and last[0]["fingerprint"] != last[1]["fingerprint"]:
         one, other = ({label: mark[0] for label, mark in proposal["marks"].items()} for proposal in last)
         missing = {label for label in one.keys() & other.keys() if (one[label] is None) != (other[label] is None)}
-        term = _between(one, other, missing, "two bundles")
+        term = _between(one, other, missing, "two bundles", unit)
         if term is not None:
             return term
     return best
 
 
-def _between(one: Mapping[str, Any], other: Mapping[str, Any], contested: set[str], who: str) -> _Term | None:
+def _between(
+    one: Mapping[str, Any], other: Mapping[str, Any], contested: set[str], who: str, unit: str
+) -> _Term | None:
     """How far two disagree; ``None`` where they speak of no landmark in common."""
     both = [label for label in one if label in other]
     placed = np.array([one[label] for label in both if one[label] is not None], dtype=float)
@@ -167,11 +172,13 @@ def _between(one: Mapping[str, Any], other: Mapping[str, Any], contested: set[st
         a, b = one[label], other[label]
         if (a is None) != (b is None):
             if label in contested:
-                found.append((1.0, f"{label} is there for one of {who} only"))
+                found.append((1.0, f"{who} do not agree that {label} is there"))
         elif a is not None:
             apart = float(np.linalg.norm(np.subtract(a, b)))
             half = max(_HALF * size, 1e-9)
-            found.append((apart / (apart + half) if size else UNKNOWN, f"{who} differ by {apart:.2g} at {label}"))
+            found.append(
+                (apart / (apart + half) if size else UNKNOWN, f"{who} differ by {apart:.2g} {unit} at {label}")
+            )
     if not found:
         return None
     found.sort(key=lambda pair: -pair[0])

@@ -44,6 +44,8 @@ from LandmarkDetectorLib.review.summary import EMPTY, summary_of
 
 if TYPE_CHECKING:
     from LandmarkDetectorLib.review.checks import Finding
+    from LandmarkDetectorLib.review.export import Exported
+    from LandmarkDetectorLib.review.importing import Imported
     from LandmarkDetectorLib.review.queue import Waiting
 
 STORE = "review-store.json"
@@ -263,7 +265,7 @@ class ReviewStore:
         if copy is not None:
             return copy, {}
         for place in reversed(self.places(case.folder).records()):
-            if Path(place["path"]).exists():
+            if os.path.exists(place["path"]):  # false, too, where one may not look
                 return Path(place["path"]), place
         return None
 
@@ -292,6 +294,32 @@ class ReviewStore:
         from LandmarkDetectorLib.review.checks import verify
 
         return verify(self, images, progress)
+
+    def import_annotations(
+        self, observer: str, source: str | os.PathLike[str], image: str | os.PathLike[str] | None = None, **options: Any
+    ) -> Imported:
+        """Annotations that are there already; see :func:`~LandmarkDetectorLib.review.importing.import_annotations`."""
+        from LandmarkDetectorLib.review.importing import import_annotations
+
+        return import_annotations(self, observer, source, image, **options)
+
+    def export_dataset(self, folder: str | os.PathLike[str], **options: Any) -> Exported:
+        """The reviewed landmarks as training reads them; see :func:`~LandmarkDetectorLib.review.export.export`."""
+        from LandmarkDetectorLib.review.export import export
+
+        return export(self, folder, "dataset", **options)
+
+    def export_monai(self, folder: str | os.PathLike[str], **options: Any) -> Exported:
+        """The same as a MONAI datalist."""
+        from LandmarkDetectorLib.review.export import export
+
+        return export(self, folder, "monai", **options)
+
+    def export_bids(self, folder: str | os.PathLike[str], **options: Any) -> Exported:
+        """The same in folders like those of BIDS."""
+        from LandmarkDetectorLib.review.export import export
+
+        return export(self, folder, "bids", **options)
 
     def next_cases(self, observer: str | None = None, limit: int | None = None) -> list[Waiting]:
         """Which cases to review next, and why; see :func:`~LandmarkDetectorLib.review.queue.next_cases`."""

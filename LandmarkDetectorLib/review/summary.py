@@ -2,6 +2,7 @@
 
 =====================  ================================================================================================
 ``added, sha256``      when, and the image's checksum
+``unit``               of positions
 ``labels``             of all landmarks, in order
 ``proposals``          of the last two: ``fingerprint``, ``differences``, and ``marks``: by label ``[position,
                        confidence, spread]``, the spread being the root of the covariance's mean variance
@@ -26,6 +27,7 @@ from LandmarkDetectorLib.review.state import Proposal
 EMPTY: Mapping[str, Any] = {
     "added": "",
     "sha256": "",
+    "unit": "mm",
     "labels": [],
     "proposals": [],
     "proposal_count": 0,
@@ -52,6 +54,7 @@ def summary_of(case: Case) -> dict[str, Any]:
     return {
         "added": case.about["at"],
         "sha256": case.image["sha256"],
+        "unit": case.unit,
         "labels": list(labels),
         "proposals": [_proposal(proposal) for proposal in proposals[-2:]],
         "proposal_count": len(proposals),

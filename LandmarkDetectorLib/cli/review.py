@@ -1,0 +1,274 @@
+"""``landmark-detector review``: a store of what people say of proposals; what is in it, what is next, in and out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from LandmarkDetectorLib.cli.console import Steps, print_json, results, say
+from LandmarkDetectorLib.cli.options import JsonOption
+from LandmarkDetectorLib.core.errors import LandmarkDetectorError
+
+if TYPE_CHECKING:
+    from LandmarkDetectorLib.bundles import Bundle
+    from LandmarkDetectorLib.core import Image
+
+review = typer.Typer(
+    help="Keep corrections: review stores, what waits in them, and what comes out.", no_args_is_help=True
+)
+
+Store = Annotated[Path, typer.Argument(help="Folder of a review store.", metavar="STORE")]
+CopyOption = Annotated[bool, typer.Option("--copy", help="Keep voxels and grid in the store, without headers.")]
+SpacingOption = Annotated[
+    str | None, typer.Option(help="Voxel size in mm, where the file does not say.", metavar="MM|X,Y[,Z]")
+]
+
+
+@review.command()
+def create(
+    folder: Annotated[Path, typer.Argument(help="A folder that is not there yet, or empty.", metavar="STORE")],
+    as_json: JsonOption = False,
+) -> None:
+    """Make an empty store, which only you can read."""
+    from LandmarkDetectorLib.review import ReviewStore
+
+    store = ReviewStore.create(folder)
+    if as_json:
+        print_json({"store": str(store.folder)})
+    else:
+        say(f"Made the review store {store.folder.name}; add images with landmark-detector review add.")
+
+
+@review.command()
+def add(
+    store: Store,
+    images: Annotated[
+        list[Path], typer.Argument(help="Image files, or folders of a DICOM series.", metavar="IMAGE...")
+    ],
+    proposal: Annotated[
+        Path | None, typer.Option(help="Landmarks that a detector found in the image.", metavar="FILE")
+    ] = None,
+    bundle: Annotated[
+        str | None, typer.Option(help="The bundle that found them, where the file does not say.", metavar="NAME|PATH")
+    ] = None,
+    copy: CopyOption = False,
+    spacing: SpacingOption = None,
+    subject: Annotated[str, typer.Option(help="Whose image it is, where there are several.", metavar="NAME")] = "",
+    family: Annotated[str, typer.Option(help="What related subjects share.", metavar="NAME")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Add images, or one image with what a detector proposed on it."""
+    from LandmarkDetectorLib.bundles import load_bundle
+    from LandmarkDetectorLib.io import load_image, load_landmarks
+    from LandmarkDetectorLib.review import ReviewStore
+
+    if proposal is not None and len(images) > 1:
+        raise LandmarkDetectorError(f"--proposal is of one image and {len(images)} are given; add them one by one.")
+    opened, loaded = ReviewStore.open(store), None if bundle is None else load_bundle(bundle)
+    added: list[dict[str, Any]] = []
+    steps = _steps(spacing)
+    for path in images:
+        case = opened.add_image(path, copy=copy, spacing=steps, subject=subject, family=family)
+        added.append({"case": case, "image": str(path)})
+        if proposal is not None:
+            marks = load_landmarks(proposal)
+            unlike = [] if loaded is None else _differences(load_image(path, spacing=steps), loaded)
+            added[-1]["proposal"] = opened.add_proposal(case, marks, loaded, unlike)
+    if as_json:
+        print_json(added)
+        return
+    for one in added:
+        results.print(f"{one['case']}  {Path(one['image']).name}", markup=False, soft_wrap=True)
+
+
+@review.command("list")
+def list_(store: Store, as_json: JsonOption = False) -> None:
+    """The cases, with what is reviewed and what waits."""
+    from LandmarkDetectorLib.review import ReviewStore
+
+    opened = ReviewStore.open(store)
+    stale = opened.index.refresh()
+    rows = opened.cases()
+    if as_json:
+        print_json({"cases": [asdict(row) for row in rows], "read_anew": len(stale)})
+        return
+    if not rows:
+        say("There are no cases in this store; add images first.")
+        return
+    table = Table(box=box.SIMPLE)
+    for name in ("case", "landmarks", "waiting", "reviewed", "last change (UTC)", ""):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        said = ", ".join(f"{name} {count}" for name, count in row.reviewed.items()) or "–"
+        trouble = f"{row.problems} damaged" if row.problems else ""
+        changed = row.changed[:16].replace("T", " ") or "–"
+        cells = (row.case, str(row.landmarks), str(row.waiting), said, changed, trouble)
+        table.add_row(*(Text(cell) for cell in cells))
+    results.print(table)
+    if any(row.problems for row in rows):
+        say("Something is damaged; landmark-detector review verify says what.")
+
+
+@review.command("next")
+def next_(
+    store: Store,
+    observer: Annotated[str | None, typer.Option(help="Whose review; by default anybody's.", metavar="NAME")] = None,
+    limit: Annotated[int, typer.Option(help="How many cases.", min=1)] = 10,
+    as_json: JsonOption = False,
+) -> None:
+    """What to review next, and why: uncertainty × disagreement × novelty."""
+    from LandmarkDetectorLib.review import ReviewStore
+
+    found = ReviewStore.open(store).next_cases(observer, limit)
+    if as_json:
+        print_json([asdict(one) for one in found])
+        return
+    if not found:
+        say("No case waits for a review.")
+        return
+    table = Table(box=box.SIMPLE)
+    for name in ("case", "score", "waiting", "why"):
+        table.add_column(name, overflow="fold")
+    for one in found:
+        table.add_row(*(Text(cell) for cell in (one.case, f"{one.score:.3f}", str(one.waiting), one.reason)))
+    results.print(table)
+
+
+@review.command("import")
+def import_(
+    store: Store,
+    source: Annotated[Path, typer.Argument(help="A file of landmarks, or a folder with images.", metavar="PATH")],
+    observer: Annotated[str, typer.Option(help="Who placed the landmarks.", metavar="NAME")],
+    image: Annotated[Path | None, typer.Option(help="The image of a file of landmarks.", metavar="PATH")] = None,
+    spacing: SpacingOption = None,
+    ending: Annotated[
+        str, typer.Option(help="What landmark files' names have more than images'.", metavar="TEXT")
+    ] = "",
+    copy: CopyOption = False,
+    reviewed: Annotated[
+        bool, typer.Option("--reviewed", help="A person vouches for all landmarks of files that a detector wrote.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Take annotations that are there already as an observer's corrections."""
+    from LandmarkDetectorLib.review import ReviewStore
+
+    with Steps("importing") as steps:
+        done = ReviewStore.open(store).import_annotations(
+            observer,
+            source,
+            image,
+            spacing=_steps(spacing),
+            ending=ending,
+            copy=copy,
+            reviewed=reviewed,
+            progress=steps,
+        )
+    if as_json:
+        print_json(asdict(done))
+        return
+    for sentence in done.left_out:
+        say(f"Left out: {sentence}")
+    say(f"{len(done.cases)} cases, {done.stored} landmarks are new.")
+
+
+@review.command()
+def export(
+    store: Store,
+    output: Annotated[Path, typer.Argument(help="A new folder.", metavar="DIR")],
+    form: Annotated[str, typer.Option(help="dataset: as train reads it.", metavar="dataset|monai|bids")] = "dataset",
+    observer: Annotated[
+        str, typer.Option(help="Whose landmarks; by default what all observers say together.", metavar="NAME")
+    ] = "consensus",
+    names: Annotated[bool, typer.Option("--names", help="Keep the names of observers.")] = False,
+    no_images: Annotated[
+        bool, typer.Option("--no-images", help="Refer to the images where they lie; not to be passed on.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write what was reviewed, with its images, de-identified."""
+    from LandmarkDetectorLib.review import ReviewStore
+    from LandmarkDetectorLib.review.export import export as write
+
+    with Steps("exporting") as steps:
+        done = write(
+            ReviewStore.open(store),
+            output,
+            form,
+            observer=observer,
+            pseudonyms=not names,
+            copy_images=not no_images,
+            progress=steps,
+        )
+    if as_json:
+        print_json({**asdict(done), "folder": str(done.folder)})
+        return
+    for case, reason in done.left_out:
+        say(f"Left out: {case} ({reason})")
+    say(f"Wrote {len(done.cases)} cases; what was taken off and what was not stands in DEIDENTIFICATION.txt.")
+
+
+@review.command()
+def verify(
+    store: Store,
+    images: Annotated[bool, typer.Option("--images", help="Also compare every image with its checksum.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Check every record of a store; ends with 2 where something is damaged or gone."""
+    from LandmarkDetectorLib.review import ReviewStore
+
+    with Steps("verifying") as steps:
+        found = ReviewStore.open(store).verify(images=images, progress=steps)
+    counts = Counter(finding.kind for finding in found)
+    if as_json:
+        print_json({"sound": not counts["damage"], "findings": [asdict(finding) for finding in found]})
+    else:
+        for finding in found:
+            results.print(f"{finding.kind}: {finding.message}", markup=False, soft_wrap=True)
+    if counts["damage"]:
+        raise LandmarkDetectorError(
+            f"{store.absolute().name}: {counts['damage']} records are damaged or gone, and the others are sound; "
+            "take them from a copy of the store."
+        )
+    if not as_json:
+        say("Every record is there and unaltered.")
+
+
+@review.command()
+def rebuild(store: Store, as_json: JsonOption = False) -> None:
+    """Make the index anew from the files; nothing else is touched."""
+    from LandmarkDetectorLib.review import ReviewStore
+
+    count = ReviewStore.open(store).rebuild_index()
+    if as_json:
+        print_json({"cases": count})
+    else:
+        say(f"Made the index anew: {count} cases.")
+
+
+def _differences(image: Image, bundle: Bundle) -> list[str]:
+    """In what an image differs from those that trained the bundle, without its name."""
+    from LandmarkDetectorLib.bundles.appearance import appearance_of, differences
+
+    known = appearance_of(bundle.settings, bundle.name)
+    return differences(replace(image, name="the image"), known)
+
+
+def _steps(text: str | None) -> tuple[float, ...] | None:
+    """Numbers in mm, separated by commas."""
+    if text is None:
+        return None
+    try:
+        steps = tuple(float(word) for word in text.split(","))
+    except ValueError:
+        steps = ()
+    if len(steps) not in (1, 2, 3):
+        raise LandmarkDetectorError(f"--spacing {text}: give one number in mm, or two or three separated by commas.")
+    return steps * 2 if len(steps) == 1 else steps

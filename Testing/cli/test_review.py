@@ -1,0 +1,88 @@
+"""landmark-detector review, from an empty folder to an export, for a person and for a program."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from LandmarkDetectorLib.core import Landmark, LandmarkSet
+from LandmarkDetectorLib.io import save_landmarks
+from LandmarkDetectorLib.review import Correction, ReviewStore
+
+FOUND = LandmarkSet(
+    (Landmark("nasion", (-9.0, 21.0, 301.0), confidence=0.4), Landmark("basion", (-8.0, 22.0, 302.0), confidence=0.9)),
+    info={"bundle": "toy-skull", "version": "1.2.3", "fingerprint": "f" * 64},
+)
+
+
+@pytest.fixture
+def filled(run, volume, tmp_path: Path) -> tuple[Path, str]:
+    """A store with one image and a proposal."""
+    store, image = tmp_path / "reviews", volume(tmp_path / "scan.nii.gz")
+    assert run("review", "create", store).exit_code == 0
+    save_landmarks(FOUND, tmp_path / "found.mrk.json")
+    added = run("review", "add", store, image, "--proposal", tmp_path / "found.mrk.json", "--json")
+    assert added.exit_code == 0, added.output
+    return store, json.loads(added.stdout)[0]["case"]
+
+
+def test_a_store_is_made_filled_listed_and_exported(run, filled, tmp_path: Path) -> None:
+    store, case = filled
+    assert case in run("review", "list", store).stdout
+    upcoming = run("review", "next", store)
+    assert case in upcoming.stdout and "nasion 40% sure" in " ".join(upcoming.stdout.split())
+    save_landmarks(LandmarkSet((Landmark("nasion", (-9.5, 21.0, 301.0)),)), tmp_path / "mine.fcsv")
+    done = run(
+        "review", "import", store, tmp_path / "mine.fcsv", "--image", tmp_path / "scan.nii.gz", "--observer", "a"
+    )
+    assert done.exit_code == 0 and "1 cases, 1 landmarks are new." in done.stderr
+    exported = run("review", "export", store, tmp_path / "out", "--form", "bids")
+    assert exported.exit_code == 0 and "Wrote 1 cases" in exported.stderr
+    verified = run("review", "verify", store, "--images")
+    assert verified.exit_code == 0 and "Every record is there and unaltered." in verified.stderr
+
+
+def test_every_answer_of_a_review_can_be_read_by_a_program(run, filled, tmp_path: Path) -> None:
+    store, case = filled
+    ReviewStore.open(store).record(case, "anna", Correction("nasion", "confirmed"))
+    listed = json.loads(run("review", "list", store, "--json").stdout)
+    assert listed["cases"][0]["reviewed"] == {"anna": 1} and listed["cases"][0]["waiting"] == 1
+    assert json.loads(run("review", "next", store, "--json").stdout)[0]["case"] == case
+    assert json.loads(run("review", "export", store, tmp_path / "out", "--json").stdout)["cases"] == [case]
+    assert json.loads(run("review", "verify", store, "--json").stdout) == {"sound": True, "findings": []}
+    assert json.loads(run("review", "rebuild", store, "--json").stdout) == {"cases": 1}
+
+
+def test_a_bundle_that_is_named_is_stored_with_the_proposal(run, filled, toy_bundle: Path, tmp_path: Path) -> None:
+    store, case = filled
+    result = run(
+        *("review", "add", store, tmp_path / "scan.nii.gz", "--bundle", toy_bundle),
+        *("--proposal", tmp_path / "found.mrk.json"),
+    )
+    assert result.exit_code == 0, result.output
+    first, second = ReviewStore.open(store).case(case).proposals()
+    assert first.fingerprint == "f" * 64 and second.bundle == "toy-skull" and second.fingerprint != first.fingerprint
+
+
+def test_damage_is_one_sentence_and_an_exit_code(run, refused, filled) -> None:
+    store, case = filled
+    opened = ReviewStore.open(store)
+    opened.record(case, "anna", Correction("nasion", "absent"))
+    opened.record(case, "anna", Correction("basion", "absent"))
+    (log,) = opened.case(case).folder.glob("corrections-*.jsonl")
+    log.write_bytes(log.read_bytes().replace(b'"absent"', b'"Absent"', 1))
+    result = run("review", "verify", store)
+    assert "1 records are damaged" in refused(result) and "Line 2 does not follow line 0" in result.stdout
+    assert "verify says what" in run("review", "list", store).stderr
+
+
+def test_what_cannot_be_is_refused_in_one_sentence(run, refused, filled, tmp_path: Path) -> None:
+    store, _ = filled
+    assert "no review store" in refused(run("review", "list", tmp_path / "nowhere"))
+    assert "not empty" in refused(run("review", "create", store))
+    assert "no form" in refused(run("review", "export", store, tmp_path / "out", "--form", "tarball"))
+    assert "first" in refused(run("review", "export", store, tmp_path / "out"))
+    assert "--spacing wide" in refused(run("review", "add", store, tmp_path / "scan.nii.gz", "--spacing", "wide"))
+    assert "one image" in refused(run("review", "add", store, "a.nii", "b.nii", "--proposal", "c.mrk.json"))
