@@ -233,5 +233,5 @@ def test_a_method_that_there_is_not_is_named_with_those_that_there_are():
         build_region_method("gp")
     with pytest.raises(LandmarkError, match="'ellipsoidal' cannot be built"):
         build_region_method("ellipsoidal", colour="red")
-    with pytest.raises(ValueError, match="two region methods"):
+    with pytest.raises(ValueError, match="'normal' is there already"):
         register_region_method("normal")(type(build_region_method("normal")))

@@ -276,7 +276,7 @@ def test_generators_are_known_by_name():
     ):
         with pytest.raises(RecipeError):
             build_generator(name, **arguments)
-    with pytest.raises(ValueError, match="two heatmap generators"):
+    with pytest.raises(ValueError, match="'gaussian' is there already"):
         register_generator("gaussian")(GaussianHeatmaps)
 
 
