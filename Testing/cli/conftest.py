@@ -88,7 +88,7 @@ class Detectors:
         self.notices: list[str] = []
         self.before: Callable[[Image], object] = lambda image: None
 
-    def make(self, bundle: object, device: str = "auto") -> Detectors:
+    def make(self, bundle: object, device: str = "auto", engine: str = "torch") -> Detectors:
         self.devices.append(device)
         return self
 

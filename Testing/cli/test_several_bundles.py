@@ -17,8 +17,8 @@ def joins(monkeypatch: pytest.MonkeyPatch, detectors) -> dict[str, Any]:
     """What the ensemble and the augmentation were made of; both are doubles that find what the detector finds."""
     seen: dict[str, Any] = {}
 
-    def ensemble(bundles: list, device: str) -> Any:
-        seen.update(bundles=[bundle.name for bundle in bundles], device=device)
+    def ensemble(bundles: list, device: str, engine: str) -> Any:
+        seen.update(bundles=[bundle.name for bundle in bundles], device=device, engine=engine)
         return detectors
 
     def augmented(detector: Any, looks: int) -> Any:
@@ -45,7 +45,8 @@ def test_several_bundles_become_one_detector(run, joins, volume, toy_bundle: Pat
     line = ("--bundle", toy_bundle, "--bundle", other, "--augment", 4, "--device", "cpu", "--json")
     result = run("detect", image, *line, "--output", tmp_path / "out")
     assert result.exit_code == 0, result.output
-    assert joins["bundles"] == ["toy-skull", "toy-skull"] and joins["device"] == "cpu" and joins["looks"] == 4
+    assert joins["bundles"] == ["toy-skull", "toy-skull"] and joins["looks"] == 4
+    assert joins["device"] == "cpu" and joins["engine"] == "torch"
     document = json.loads(result.stdout)
     assert len(document["bundles"]) == 2 and "bundle" not in document
     page = (tmp_path / "out" / "a.html").read_text("utf-8")
