@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from LandmarkDetectorLib.cli.batch import detect_all
-from LandmarkDetectorLib.cli.options import BundlesOption, DeviceOption, JsonOption
+from LandmarkDetectorLib.cli.options import BundlesOption, DeviceOption, EngineOption, JsonOption
 from LandmarkDetectorLib.cli.outputs import check_report_can_be_written, plan
-from LandmarkDetectorLib.core.errors import ImageError
+from LandmarkDetectorLib.core.errors import ImageError, LandmarkFileError
 
 
 def detect(
-    images: Annotated[list[Path], typer.Argument(help="Image files, or folders with a DICOM series.", metavar="IMAGE")],
+    images: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Image files, or folders with a DICOM series; with --cluster, folders with any number of images.",
+            metavar="IMAGE",
+        ),
+    ],
     bundle: BundlesOption,
     output: Annotated[
         Path,
@@ -35,6 +41,7 @@ def detect(
         ),
     ] = 1,
     device: DeviceOption = "auto",
+    engine: EngineOption = "torch",
     spacing: Annotated[
         str | None,
         typer.Option(help="Size of a pixel of an image whose file does not say it, x[,y[,z]].", metavar="MM[,MM[,MM]]"),
@@ -42,16 +49,40 @@ def detect(
     as_json: JsonOption = False,
     report: Annotated[bool, typer.Option(help="Write an HTML page of each image into the folder.")] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")] = False,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            help="Detect on a Dask cluster: tcp://HOST:PORT, a scheduler's JSON file, or local (also without a word "
+            "behind it) for this machine's cores or GPUs. What is done is skipped; no HTML pages are written.",
+            metavar="[ADDRESS]",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes of a local cluster.", min=1, metavar="N", show_default=False)
+    ] = None,
 ) -> None:
     """Find the landmarks of one or several images.
 
     One image that cannot be read does not stop the others; the exit code is 2 then. Several bundles of the same
     landmarks, each after a --bundle of its own, look one after another and are joined.
     """
+    if cluster is not None:
+        if overwrite:
+            raise LandmarkFileError(
+                "--overwrite does not go with --cluster, which skips what is done; give another --output."
+            )
+        from LandmarkDetectorLib.cli.cluster import detect_on_cluster
+
+        steps = parse_spacing(spacing)
+        options: dict[str, Any] = {"augment": augment, "device": device, "engine": engine, "spacing": steps}
+        detect_on_cluster(images, bundle, output, cluster, workers=workers, as_json=as_json, **options)
+        return
     jobs = plan(images, output, report=report, overwrite=overwrite)
     if any(file.suffix.lower() == ".html" for job in jobs for file in job.files):
         check_report_can_be_written()
-    detect_all(jobs, bundle, augment=augment, device=device, spacing=parse_spacing(spacing), as_json=as_json)
+    detect_all(
+        jobs, bundle, augment=augment, device=device, engine=engine, spacing=parse_spacing(spacing), as_json=as_json
+    )
 
 
 def parse_spacing(text: str | None) -> tuple[float, ...] | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import zip_longest
 from typing import Any
 
 import typer
@@ -30,8 +32,9 @@ class Endings(TyperGroup):
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Take ``--debug`` out of the line, wherever it stands, and parse the rest."""
         self.debug = "--debug" in args
+        words = _with_local_cluster([word for word in args if word != "--debug"])
         try:
-            return super().make_context(info_name, [word for word in args if word != "--debug"], parent, **extra)
+            return super().make_context(info_name, words, parent, **extra)
         except Exception as error:
             raise _misuse(error) or error from None
 
@@ -71,6 +74,19 @@ class Endings(TyperGroup):
     def _explain(self, error: BaseException) -> None:
         if self.debug:
             say("".join(traceback.format_exception(error)).rstrip())
+
+
+def _with_local_cluster(words: list[str]) -> list[str]:
+    """``--cluster`` without an address means this machine; the word behind it may be a folder."""
+    said = []
+    for word, following in zip_longest(words, words[1:]):
+        said.append(word)
+        if word == "--cluster" and (following is None or not _ADDRESS.fullmatch(following)):
+            said.append("local")
+    return said
+
+
+_ADDRESS = re.compile(r"local|.*\.json|(\w+://)?[^\\/:]+:\d+", re.DOTALL)
 
 
 def _misuse(error: Exception) -> typer.Exit | None:

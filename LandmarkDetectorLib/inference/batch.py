@@ -124,6 +124,7 @@ class Batch:
         bundle: the bundle's name, to say where files of another one were found.
         formats: of the files of each image.
         coordinates: ``"LPS"`` or ``"RAS"``, of the positions in them.
+        pause: seconds that lie at least between two writings of the summary; :meth:`close` writes the last one.
 
     Raises:
         LandmarkFileError: a format that cannot be written, or the folder cannot be, or a summary that is not ours
@@ -137,6 +138,7 @@ class Batch:
         bundle: str,
         formats: Sequence[str] = FORMATS,
         coordinates: str = "LPS",
+        pause: float = 0.0,
     ) -> None:
         for suffix in formats:
             check_landmark_format(f"landmarks{suffix}")
@@ -146,6 +148,7 @@ class Batch:
         self.rows: list[Row] = []
         self.trouble = ""
         """Why the summary could not be written after the last image; it is tried again after the next one."""
+        self._pause, self._written = pause, 0.0
         self._started = 0.0
         self._job: Job | None = None
         self._next = 0
@@ -200,6 +203,17 @@ class Batch:
         """The job that :meth:`step` gave has failed; the others go on."""
         self._end("failed", error=message)
 
+    def report(self, row: Row) -> None:
+        """A job that :meth:`step` gave has ended elsewhere, as its row says; others may be under way meanwhile."""
+        self._job = None
+        self._add(row)
+
+    def close(self) -> None:
+        """Put the rows into the order of the images, and write the summary."""
+        order = {source.name: place for place, source in enumerate(self.sources)}
+        self.rows.sort(key=lambda row: order[row.image])
+        self._write()
+
     def _end(self, status: str, **content: Any) -> None:
         if self._job is None:
             raise ValueError("no job is under way")
@@ -218,6 +232,11 @@ class Batch:
 
     def _add(self, row: Row) -> None:
         self.rows.append(row)
+        if time.monotonic() - self._written >= self._pause:
+            self._write()
+
+    def _write(self) -> None:
+        self._written = time.monotonic()
         try:
             write_summary(self._all_rows(), self.summary)
             self.trouble = ""

@@ -8,6 +8,7 @@ on one machine).
 from __future__ import annotations
 
 import csv
+import logging
 import math
 import os
 import time
@@ -99,6 +100,7 @@ class _Stage:
         self.best: tuple[float, dict[str, Tensor]] | None = None
         self.worse = 0
         self.engine = Engine(lambda _engine, _batch: self._step())
+        self.engine.logger.setLevel(logging.CRITICAL)  # what ends a stage is raised; it need not be said twice
         self.checkpoint = run.folder / f"{run.name}.checkpoint.pt"
         self.curve = run.folder / f"{run.name}.csv"
         self.started, self.seconds_before = time.monotonic(), 0.0

@@ -30,6 +30,8 @@ CATALOG = json.loads((ROOT / "LandmarkDetector.json").read_text(encoding="utf-8"
 BROUGHT = {"numpy", "scipy", "SimpleITK", "pydicom", "PIL", "vtk", "torch"}  # by Slicer and its PyTorch extension
 # Rooms that a detection in Slicer never enters: they train, evaluate, or speak to a command line.
 ELSEWHERE = {"training", "cli", "evaluation", "datasets"}
+# Of the extra "cluster"; imported in functions that nobody calls in Slicer, and refused below like the others.
+CLUSTER = {"dask", "distributed", "psutil"}
 
 
 def metadata(name: str) -> str:
@@ -156,6 +158,7 @@ def test_slicer_installs_the_versions_that_the_library_asks_for():
 
 def test_detecting_imports_nothing_that_slicer_would_not_have():
     there = BROUGHT | set(requirements()) | set(sys.stdlib_module_names) | {"LandmarkDetectorLib", "__future__"}
+    there |= CLUSTER
     for path in LIBRARY.rglob("*.py"):
         room = path.relative_to(LIBRARY).parts[0]
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if room not in ELSEWHERE else ():
@@ -171,6 +174,7 @@ def test_a_detection_runs_with_nothing_else_that_could_be_imported():
 import sys
 
 ELSEWHERE = {"ignite", "yaml", "typer", "click", "rich", "matplotlib", "jinja2", "openpyxl", "PySide6", "slicer"}
+ELSEWHERE |= {"dask", "distributed"}
 
 class Refused:
     def find_spec(self, name, path=None, target=None):
