@@ -68,7 +68,7 @@ class LearntTargets(_Strict):
     """
 
     name: Literal["learnable"] = "learnable"
-    alpha: float = Field(1.0, gt=0)
+    alpha: float = Field(5.0, gt=0)
     rotation: bool = False
     rate: float = Field(1.0, gt=0)
 
