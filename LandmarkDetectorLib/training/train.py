@@ -235,7 +235,7 @@ def _say_what_batches_norms_see(name: str, network: HeatmapNetwork, team: Team, 
     pieces = share_of(team.rank, team.size, training.accumulate).pieces
     if team.first and pieces > 1 and team.device.type == "cpu" and batch_norms(network):
         warnings.warn(
-            f"{name}: on the CPU each process's batch normalisation sees a {pieces}th of a batch only, so that this "
+            f"{name}: on the CPU each process's batch normalisation sees 1 of {pieces} parts of a batch, so that this "
             f"run is not what one process computes; let accumulate be a multiple of {team.size}, or train on CUDA.",
             LandmarkDetectorWarning,
             stacklevel=2,

@@ -15,6 +15,7 @@ import torch
 
 from LandmarkDetectorLib.core import Cancelled, LandmarkDetectorWarning
 from LandmarkDetectorLib.training import train
+from LandmarkDetectorLib.training.distributed import assembled
 
 
 def main(folder: Path, ports: list[str]) -> None:
@@ -40,8 +41,20 @@ def main(folder: Path, ports: list[str]) -> None:
         sentence = str(error)
     os.environ["MASTER_PORT"] = ports[2]
     train(recipe, data, folder / "parts", device="cpu", images="streamed", resume=True)
+    os.environ["MASTER_PORT"] = ports[3]
+    with assembled("cpu") as team:
+        norm = torch.nn.BatchNorm2d(1)
+        torch.nn.init.constant_(norm.running_mean, rank)
+        team.mean_statistics(torch.nn.Sequential(norm))
+        talk = [
+            team.any(rank == 1),
+            team.any(False),
+            team.from_first(rank),
+            *team.gather(rank),
+            float(norm.running_mean),
+        ]
     said = [str(w.message) for w in warned if issubclass(w.category, LandmarkDetectorWarning)]
-    about = {"bundle": str(bundle.folder), "progress": len(seen), "sentence": sentence, "warned": said}
+    about = {"bundle": str(bundle.folder), "progress": len(seen), "sentence": sentence, "warned": said, "talk": talk}
     (folder / f"{rank}.json").write_text(json.dumps(about), encoding="utf-8")
 
 

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +19,17 @@ import torch
 
 from LandmarkDetectorLib.bundles import load_bundle
 from LandmarkDetectorLib.bundles.networks import build_network
-from LandmarkDetectorLib.core import Cancelled, DeviceError, RecipeError
+from LandmarkDetectorLib.core import Cancelled, DeviceError, LandmarkDetectorWarning, RecipeError
 from LandmarkDetectorLib.datasets import read_dataset
+from LandmarkDetectorLib.models.network import HeatmapNetwork
 from LandmarkDetectorLib.training import read_recipe, train
 from LandmarkDetectorLib.training.distributed import Team, assembled, batch_norms, mean_rows, share_of
 from LandmarkDetectorLib.training.lesson import EVEN, Lesson, precision_of
 from LandmarkDetectorLib.training.objective import Objective
+from LandmarkDetectorLib.training.recipe import StageTraining
 from LandmarkDetectorLib.training.specimens import load_specimens
 from LandmarkDetectorLib.training.stage import StageRun, train_stage
-from LandmarkDetectorLib.training.train import _sampler, learn_pipeline
+from LandmarkDetectorLib.training.train import _sampler, _say_what_batches_norms_see, learn_pipeline
 from Testing.phantoms import recipe_text, write_dataset
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,7 +104,7 @@ def ports(count: int) -> list[str]:
 
 def test_two_processes_train_what_one_trains(tmp_path: Path) -> None:
     recipe, data = prepared(tmp_path)
-    command = [sys.executable, "-m", "Testing.training.team_process", str(tmp_path), *ports(3)]
+    command = [sys.executable, "-m", "Testing.training.team_process", str(tmp_path), *ports(4)]
     started = []
     for rank in range(2):
         place = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
@@ -117,6 +120,7 @@ def test_two_processes_train_what_one_trains(tmp_path: Path) -> None:
     assert first["bundle"] == second["bundle"] and first["progress"] > 0 and second["progress"] == 0
     assert first["sentence"] == second["sentence"] and "stage frame at step 2; --resume" in first["sentence"]
     assert first["warned"] == second["warned"] == []
+    assert first["talk"] == second["talk"] == [True, False, 0, 0, 1, 0.5]
     for stage in ("coarse", "frame", "patch"):
         ours = [[float(v) for k, v in row.items() if k != "seconds"] for row in rows(tmp_path / f"whole/{stage}.csv")]
         alone = [[float(v) for k, v in row.items() if k != "seconds"] for row in rows(tmp_path / f"one/{stage}.csv")]
@@ -205,11 +209,11 @@ def test_half_precision_scales_its_gradients_and_goes_on_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("LandmarkDetectorLib.training.lesson.precision_of", lambda device: torch.float16)
-    recipe, data = prepared(tmp_path, steps=4)
+    recipe, data = prepared(tmp_path, patch="", patch_training="")
     whole = train(recipe, data, tmp_path / "whole", device="cpu").state_dict()
     state = torch.load(tmp_path / "whole/frame.checkpoint.pt", weights_only=True)
     assert state["scaler"]["scale"] > 1 and all(torch.isfinite(value).all() for value in whole.values())
-    calls = iter([False] * 9 + [True])
+    calls = iter([False] * 5 + [True])
     with pytest.raises(Cancelled):
         train(recipe, data, tmp_path / "parts", device="cpu", cancelled=lambda: next(calls))
     parts = train(recipe, data, tmp_path / "parts", device="cpu", resume=True).state_dict()
@@ -219,6 +223,22 @@ def test_half_precision_scales_its_gradients_and_goes_on_as_it_was(
 def test_the_curve_is_the_mean_over_processes() -> None:
     assert mean_rows([[[1.0, 2.0]], [[3.0, 6.0]]]) == [[2.0, 4.0]]
     assert mean_rows([[[1.0, 2.0]]]) == [[1.0, 2.0]]
+
+
+def test_a_batch_normalisation_that_sees_a_part_of_a_batch_on_the_cpu_is_said() -> None:
+    class Network(HeatmapNetwork):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = torch.nn.BatchNorm2d(1)
+
+    one, two = (StageTraining(sigma=1.0, steps=1, batch=4, accumulate=n) for n in (1, 2))
+    with pytest.warns(LandmarkDetectorWarning, match="image: on the CPU .* sees 1 of 2 parts of a batch"):
+        _say_what_batches_norms_see("image", Network(), Team(0, 2), one)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _say_what_batches_norms_see("image", Network(), Team(0, 2), two)  # each process has whole batches
+        _say_what_batches_norms_see("image", Network(), Team(), one)
+        _say_what_batches_norms_see("image", Network(), Team(1, 2), one)  # the first one says it
 
 
 def test_batch_normalisations_are_found() -> None:
