@@ -128,21 +128,21 @@ class Case:
         return [record for record in records if is_correction(record, self.id, observer)]
 
     def record(self, observer: str, corrections: Sequence[Correction], origin: str) -> list[dict[str, Any]]:
-        """Append corrections, each one line, one after another; see ``ReviewStore.record``."""
+        """Append corrections, each one line, all in one write; see ``ReviewStore.record``."""
         proposals = self.proposals()
         known = {proposal.id: proposal for proposal in proposals}
         checked = [self._checked(correction, known, proposals) for correction in corrections]
-        stored = []
-        for correction in checked:
 
-            def line(records: list[dict[str, Any]], correction: Correction = correction) -> dict[str, Any] | None:
-                entries = replay(self.id, observer, self.unit, proposals, self.corrections(records, observer)).entries
-                return self._line(observer, correction, entries.get(correction.label), known, origin)
+        def lines(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+            said = self.corrections(records, observer)
+            news: list[dict[str, Any]] = []
+            for correction in checked:
+                entries = replay(self.id, observer, self.unit, proposals, [*said, *news]).entries
+                line = self._line(observer, correction, entries.get(correction.label), known, origin)
+                news += [] if line is None else [line]
+            return news
 
-            record = self.journal(observer).append(line)
-            if record:
-                stored.append(record)
-        return stored
+        return self.journal(observer).append(lines)
 
     def _checked(self, correction: Correction, known: dict[str, Proposal], proposals: list[Proposal]) -> Correction:
         """The correction with its proposal named and its position filled in and fitting the image."""

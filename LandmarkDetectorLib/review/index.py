@@ -10,15 +10,17 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from LandmarkDetectorLib.io.notices import notice
 from LandmarkDetectorLib.review.errors import ReviewError
 from LandmarkDetectorLib.review.journal import HEAD
+
+_Answer = TypeVar("_Answer")
 
 NAME = "index.sqlite"
 INDEX_FORMAT = 1
@@ -92,22 +94,20 @@ class Index:
 
     def stale(self) -> list[str]:
         """Ids of cases of which the index says something else than the folder, or nothing."""
-        with self._connected() as connection:
-            return sorted(self._changed(connection, signatures(self.cases)))
+        return self._ask(lambda connection: sorted(self._changed(connection, signatures(self.cases))))
 
     def filled(self) -> bool:
         """Whether it has been filled at all."""
-        with self._connected() as connection:
-            return connection.execute("SELECT count(*) FROM cases").fetchone() != (0,)
+        return self._ask(lambda connection: connection.execute("SELECT count(*) FROM cases").fetchone() != (0,))
 
     def refresh(self) -> list[str]:
         """Read the stale cases anew; returns their ids."""
-        with self._connected() as connection:
-            return self._refresh(connection)
+        return self._ask(self._refresh)
 
     def rows(self) -> list[CaseRow]:
         """All cases, the oldest first, as the folder is now."""
-        with self._connected() as connection:
+
+        def asked(connection: sqlite3.Connection) -> list[CaseRow]:
             self._refresh(connection)
             rows = connection.execute(f"SELECT {_COLUMNS} FROM cases ORDER BY added, id")
             return [
@@ -115,12 +115,17 @@ class Index:
                 for case, added, landmarks, waiting, reviewed, proposals, changed, problems in rows
             ]
 
+        return self._ask(asked)
+
     def summaries(self) -> dict[str, dict[str, Any]]:
         """What is known of each case, by its id, as the folder is now."""
-        with self._connected() as connection:
+
+        def asked(connection: sqlite3.Connection) -> dict[str, dict[str, Any]]:
             self._refresh(connection)
             rows = connection.execute("SELECT id, summary FROM cases ORDER BY added, id")
             return {case: json.loads(summary) for case, summary in rows}
+
+        return self._ask(asked)
 
     def remove(self) -> None:
         """Throw it away."""
@@ -146,37 +151,33 @@ class Index:
                 connection.executemany("INSERT INTO cases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
         return changed
 
-    @contextmanager
-    def _connected(self) -> Iterator[sqlite3.Connection]:
-        connection = self._open()
-        try:
-            yield connection
-        finally:
-            if connection is not self._memory:
-                connection.close()
+    def _ask(self, question: Callable[[sqlite3.Connection], _Answer]) -> _Answer:
+        """Ask the file; where it is damaged a new one, and where the disk takes none, the memory."""
+        if self._memory is None and os.access(self.path.parent, os.W_OK):
+            for last in (False, True):
+                try:
+                    with closing(self._opened(self.path)) as connection:
+                        return question(connection)
+                except sqlite3.OperationalError as error:  # full, locked, or of a kind that databases cannot lie on
+                    self._keep_in_memory(str(error))
+                    break
+                except sqlite3.DatabaseError:  # damaged; it holds nothing that is not in the files
+                    if last:
+                        raise
+                    notice("The index of the review store was damaged; it was made anew from the files.")
+                    self.remove()
+        if self._memory is None:
+            self._keep_in_memory("the folder is read-only")
+        assert self._memory is not None
+        return question(self._memory)
 
-    def _open(self) -> sqlite3.Connection:
-        if self._memory is not None:
-            return self._memory
-        if not os.access(self.path.parent, os.W_OK):
-            return self._in_memory("the folder is read-only")
-        try:
-            return self._prepared(sqlite3.connect(self.path, timeout=_WAIT, isolation_level=None))
-        except sqlite3.OperationalError as error:
-            return self._in_memory(str(error))
-        except sqlite3.DatabaseError:  # no database, or a damaged one: it holds nothing that is not in the files
-            notice("The index of the review store was damaged; it was made anew from the files.")
-            self.remove()
-            return self._prepared(sqlite3.connect(self.path, timeout=_WAIT, isolation_level=None))
-
-    def _in_memory(self, reason: str) -> sqlite3.Connection:
+    def _keep_in_memory(self, reason: str) -> None:
         notice(f"The index of the review store cannot be kept ({reason}); all cases are read, which takes longer.")
-        # Whoever calls from several threads takes turns, as with files.
-        connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        self._memory = self._prepared(connection)
-        return self._memory
+        self._memory = self._opened(":memory:")
 
-    def _prepared(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+    def _opened(self, path: Path | str) -> sqlite3.Connection:
+        # Whoever calls from several threads takes turns, as with files.
+        connection = sqlite3.connect(path, timeout=_WAIT, isolation_level=None, check_same_thread=False)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from LandmarkDetectorLib.review.errors import disk_errors
-from LandmarkDetectorLib.review.lines import Log, sealed
+from LandmarkDetectorLib.review.lines import Log, seal_of, sealed
 from LandmarkDetectorLib.review.locks import locked
 
 SUFFIX, HEAD = ".jsonl", ".head"
@@ -54,36 +54,38 @@ class Journal:
             self._read_on()
             return self._log.records
 
-    def append(self, make: Callable[[list[dict[str, Any]]], dict[str, Any] | None]) -> dict[str, Any]:
-        """Store one record; when this returns, it stands on the disk.
+    def append(self, make: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+        """Store records, in one write; when this returns, they stand on the disk.
 
         Args:
-            make: called with the records that stand there, under the lock; returns the record to store, or ``None``
-                where there is nothing to be said.
+            make: called with the records that stand there, under the lock; returns those to store, perhaps none.
 
         Returns:
-            The record as it was stored, with ``number``, ``previous`` and ``sha256``; empty where ``make`` gave none.
+            The records as they were stored, with ``number``, ``previous`` and ``sha256``.
 
         Raises:
-            ReviewError: the disk is full or read-only, or another program holds the log. Nothing was stored.
+            ReviewError: the disk is full or read-only, or another program holds the log. None was stored.
         """
         failing = disk_errors(f"{self.what} cannot be stored")
         with self._turn, failing, locked(self.head_path, self.what) as head_file:
-            data = self._read_on()
-            record = make(self._log.records)
-            if record is None:
-                return {}
+            rest = self._read_on()
+            records = make(self._log.records)
+            if not records:
+                return []
             head = _head(head_file)
             number, previous = self._log.number, self._log.last
             if head is not None and head[0] > number:
                 number, previous = head  # the log lost its end: the gap stays to be seen
-            line = sealed({"number": number + 1, "previous": previous, **record})
             # A line without an end, whole or cut short, gets one in the same write.
-            self._write((b"\n" if data or self._log.open_end else b"") + line + b"\n")
+            data = b"\n" if rest or self._log.open_end else b""
+            for record in records:
+                number += 1
+                line = sealed({"number": number, "previous": previous, **record})
+                data, previous = data + line + b"\n", seal_of(line)
+            self._write(data)
             self._read_on()
-            stored = self._log.records[-1]
-            _write_head(head_file, stored["number"], stored["sha256"])
-        return stored
+            _write_head(head_file, number, previous)
+            return self._log.records[-len(records) :]
 
     def check(self) -> Log:
         """All of it read anew and judged by the head; under the lock, so that no write is going on.
@@ -112,12 +114,20 @@ class Journal:
 
     def _read_on(self) -> bytes:
         """Read what is new; returns what stands behind the last whole line."""
-        if self._log.offset and _size(self.path) < self._log.offset:  # another file, or one that lost its end
-            self._log = Log(self._anchor)
         start = self._log.offset
-        data = _bytes_after(self.path, start)
+        if start:
+            trouble = self._log.trouble
+            if _size(self.path) >= start:
+                data = _bytes_after(self.path, start)
+                self._log.read(data)
+                if self._log.trouble == trouble:
+                    return data[self._log.offset - start :]
+            self._log = Log(
+                self._anchor
+            )  # it is not the file that was read: it lost its end, or another took its place
+        data = _bytes_after(self.path, 0)
         self._log.read(data)
-        return data[self._log.offset - start :]
+        return data[self._log.offset :]
 
     def _write(self, data: bytes) -> None:
         new = not self.path.exists()

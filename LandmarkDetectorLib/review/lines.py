@@ -39,6 +39,11 @@ def sealed(record: dict[str, Any]) -> bytes:
     return text[:-1] + _END + sha256(text[:-1]).encode("ascii") + b'"}'
 
 
+def seal_of(line: bytes) -> str:
+    """The checksum of a line that :func:`sealed` made."""
+    return line[-_TAIL + len(_END) : -2].decode("ascii")
+
+
 def unsealed(line: bytes) -> dict[str, Any] | None:
     """The record of a line with its ``sha256``, or ``None`` where the line is not whole and unaltered."""
     body, seal = line[:-_TAIL], line[-_TAIL:]
@@ -78,6 +83,11 @@ class Log:
 
     def __post_init__(self) -> None:
         self.last = self.last or self.anchor
+
+    @property
+    def trouble(self) -> int:
+        """Greater than before where something was read that does not fit what stands before it."""
+        return len(self.problems) + self._damaged + self.unfinished
 
     def read(self, data: bytes) -> None:
         """Go on with the bytes after :attr:`offset`; a last line that is cut short is left for later."""

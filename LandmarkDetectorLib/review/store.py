@@ -209,7 +209,7 @@ class ReviewStore:
             The records as they were stored, each with number, time, status and position before and after.
 
         Raises:
-            ReviewError: a correction that cannot be, or the disk refuses; those before it are stored.
+            ReviewError: one of them cannot be, or the disk refuses: none is stored.
         """
         return self.case(case_id).record(check_observer(observer), corrections, origin)
 
@@ -340,13 +340,13 @@ class ReviewStore:
         return next(iter(sorted(folder.glob("image.*"))), None)
 
     def _note_place(self, folder: Path, place: dict[str, Any]) -> None:
-        def line(records: list[dict[str, Any]]) -> dict[str, Any] | None:
+        def news(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
             last = {key: records[-1].get(key) for key in place} if records else None
-            return None if last == place else {"format": FORMAT, "at": now(), **place}
+            return [] if last == place else [{"format": FORMAT, "at": now(), **place}]
 
-        self.places(folder).append(line)
+        self.places(folder).append(news)
 
     def _summarise(self, case_id: str) -> Mapping[str, Any]:
         with suppress(LandmarkDetectorError, OSError):
-            return summary_of(self.case(case_id))
+            return summary_of(Case(self.folder / CASES / case_id))  # not kept: there may be thousands
         return EMPTY
