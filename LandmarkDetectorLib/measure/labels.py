@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from LandmarkDetectorLib.core import MeasurementError
 from LandmarkDetectorLib.measure.formula import SIDES, Need
@@ -90,24 +90,33 @@ def parts_of(
         return ((name, said),)
     if not landmarks[name].bilateral or (name, None) in there:
         return ((name, None),)
-    return ((name, side),) if side else tuple((name, each) for each in SIDES)
+    return ((name, side),) if side else ((name, SIDES[0]), (name, SIDES[1]))
 
 
 def titles_of(
     needs: Iterable[Need], side: str | None, landmarks: Mapping[str, LandmarkEntry], there: Collection[Need]
 ) -> tuple[str, ...]:
-    """The landmarks that needs are made of, as a person calls them, each once."""
-    parts = [part for need in needs for part in parts_of(need, side, landmarks, there)]
-    return tuple(dict.fromkeys(f"{landmarks[n].title} {s}" if s else landmarks[n].title for n, s in parts))
+    """The landmarks that needs are made of, as a person calls them; one of two sides without either is said once."""
+    return _titles(needs, side, landmarks, there, lambda _: True)
 
 
 def lacking_of(
     needs: Iterable[Need], side: str | None, landmarks: Mapping[str, LandmarkEntry], there: Collection[Need]
 ) -> tuple[str, ...]:
-    """Those of :func:`titles_of` that are not there; a bilateral one of which there is nothing is said once."""
-    lacking = []
+    """Those of :func:`titles_of` that are not there."""
+    return _titles(needs, side, landmarks, there, lambda part: part not in there)
+
+
+def _titles(
+    needs: Iterable[Need],
+    side: str | None,
+    landmarks: Mapping[str, LandmarkEntry],
+    there: Collection[Need],
+    keep: Callable[[Need], bool],
+) -> tuple[str, ...]:
+    titles: list[str] = []
     for need in needs:
-        parts = [part for part in parts_of(need, side, landmarks, there) if part not in there]
-        title = landmarks[need[0]].title
-        lacking += [title] if len(parts) == 2 else [f"{title} {s}" if s else title for _, s in parts]
-    return tuple(dict.fromkeys(lacking))
+        parts, title = parts_of(need, side, landmarks, there), landmarks[need[0]].title
+        neither = len(parts) == 2 and not any(part in there for part in parts)
+        titles += [title] if neither else [f"{title} {s}" if s else title for _, s in filter(keep, parts)]
+    return tuple(dict.fromkeys(titles))

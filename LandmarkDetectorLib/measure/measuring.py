@@ -10,13 +10,21 @@ import numpy as np
 
 from LandmarkDetectorLib.core import LandmarkSet, MeasurementError
 from LandmarkDetectorLib.measure.formula import SIDES, Formula, Need
-from LandmarkDetectorLib.measure.labels import lacking_of, parts_of, titles_of
+from LandmarkDetectorLib.measure.labels import lacking_of, titles_of
 from LandmarkDetectorLib.measure.remarks import near, pick_norm, remarks, unit_in
 from LandmarkDetectorLib.measure.results import Interval, Result
 from LandmarkDetectorLib.measure.schema import Measurement, View, Way
 from LandmarkDetectorLib.measure.sets import MeasurementSet, load_set
 from LandmarkDetectorLib.measure.stage import Scene, Stage, build_scene
-from LandmarkDetectorLib.measure.uncertainty import farthest_in, from_covariances, from_regions, gradient_of
+from LandmarkDetectorLib.measure.uncertainty import (
+    bending_moves,
+    bending_reach,
+    from_covariances,
+    from_regions,
+    gradient_of,
+    half_widths,
+    reach_in,
+)
 
 if TYPE_CHECKING:
     from LandmarkDetectorLib.evaluation.regions import Region
@@ -162,6 +170,11 @@ def _result(request: _Request, measurement: Measurement, formula: Formula, stage
     value = float(values[0])
     if not np.isfinite(value):
         return Result(value=None, not_computed="landmarks coincide, or lines of it are parallel", **shared)
+    if measurement.valid and not measurement.valid[0] <= value <= measurement.valid[1]:
+        low, high = measurement.valid
+        unit = shared["unit"]
+        reason = f"{value:.1f} {unit} lie outside {low:g} to {high:g} {unit}, for which the formula was made"
+        return Result(value=None, not_computed=reason, **shared)
     norm, no_norm = pick_norm(measurement, stage.view, request.unit, request.sex, request.chosen)
     interval, no_interval = _interval(request, formula, stage, values)
     notes = [*remarks(stage, formula, measurement, request.chosen), no_norm, no_interval]
@@ -198,9 +211,7 @@ def _interval(request: _Request, formula: Formula, stage: Stage, values: np.ndar
     scene, landmarks = stage.scene, request.measurements.landmarks
     if not scene.uncertain:
         return None, ""
-    parts = {p for need in formula.needs for p in parts_of(need, stage.side, landmarks, scene.column)}
-    parts |= stage.plane_needs  # the mid-sagittal plane moves with its landmarks
-    silent = [p for p in parts if scene.column[p] not in scene.uncertain]
+    silent = [part for part in stage.parts(formula) if scene.column[part] not in scene.uncertain]
     if silent:
         names = titles_of(sorted(silent, key=scene.column.__getitem__), None, landmarks, scene.column)
         return None, f"no interval: nothing is known of the uncertainty of {', '.join(names)}"
@@ -210,11 +221,20 @@ def _interval(request: _Request, formula: Formula, stage: Stage, values: np.ndar
     value = float(values[0])
     if not scene.regions:
         return from_covariances(value, gradients, scene.covariances, request.level), ""
-    farthest = np.array([farthest_in(region, g) for region, g in zip(scene.regions, gradients, strict=True)])
-    counting = int(gradients.any(axis=1).sum())
-    if np.isfinite(farthest).all():
-        reach = float((gradients * farthest).sum())
-        low, high = stage.compute_moved(formula, np.stack([-farthest, farthest]))
+    return _from_regions(request, formula, stage, value, gradients), ""
+
+
+def _from_regions(request: _Request, formula: Formula, stage: Stage, value: float, gradients: np.ndarray) -> Interval:
+    scene = stage.scene
+    used = {scene.column[part] for part in stage.parts(formula)}
+    counting = [place for place, column in enumerate(scene.uncertain) if column in used]
+    reach = sum(reach_in(scene.regions[place], gradients[place]) for place in counting)
+    if not np.isfinite(reach) or any(scene.regions[place].unbounded for place in counting):
+        reach = np.inf
     else:
-        reach, low, high = np.inf, np.nan, np.nan
-    return from_regions(value, reach, (low, high), counting, request.level, request.joint), ""
+        widths = np.concatenate([half_widths(scene.regions[place]) for place in counting])
+        moves = np.zeros((len(steps := bending_moves(widths)), len(scene.uncertain), scene.dimension))
+        moves[:, counting] = steps.reshape(len(steps), len(counting), scene.dimension)
+        bent = bending_reach(value, stage.compute_moved(formula, moves), len(widths))
+        reach = reach + bent if np.isfinite(bent) else np.inf
+    return from_regions(value, reach, len(counting), request.level, request.joint)

@@ -112,7 +112,8 @@ class Measurement(_Strict):
     """One measurement.
 
     ``sign`` says what positive means, wherever the value can be negative; ``default`` is false for what is measured
-    only when asked for; ``no_norm`` says why there is no norm; ``views`` are those in which it makes sense.
+    only when asked for; ``no_norm`` says why there is no norm; ``views`` are those in which it makes sense; ``valid``:
+    from where to where the formula holds, in the measurement's unit.
     """
 
     name: Text
@@ -127,6 +128,7 @@ class Measurement(_Strict):
     notes: tuple[Text, ...] = ()
     default: bool = True
     views: tuple[View, ...] = ("2D", "3D", "mid-sagittal")
+    valid: tuple[float, float] | None = None
 
     @model_validator(mode="after")
     def _norm_or_reason(self) -> Measurement:

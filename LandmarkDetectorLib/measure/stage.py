@@ -99,10 +99,11 @@ class Stage:
         self.has_plane = view != "mid-sagittal" or bool(self.pairs) or len(self.midline) >= 3
         self._environment = self._see(scene.copies)
 
-    @property
-    def plane_needs(self) -> set[Need]:
-        """The landmarks that the mid-sagittal plane was fitted to; none in another view."""
-        return {(name, None) for name in self.midline} | {(name, side) for name in self.pairs for side in SIDES}
+    def parts(self, formula: Formula) -> set[Need]:
+        """The landmarks that a formula's value depends on here; in a projection the plane's are among them."""
+        landmarks, there = self.measurements.landmarks, self.scene.column
+        parts = {part for need in formula.needs for part in parts_of(need, self.side, landmarks, there)}
+        return parts | {(name, None) for name in self.midline} | {(n, side) for n in self.pairs for side in SIDES}
 
     def _see(self, copies: np.ndarray) -> Environment:
         """An environment in which formulas find these copies as this view shows them."""

@@ -4,9 +4,9 @@ A measurement f of landmarks x is followed to the first order: its gradient g is
 differences, on the copies of the landmarks that :func:`moved_copies` makes, all in one pass), and
 
 - from covariances Σ its variance is Σ gᵀΣg over the landmarks, its interval the normal one;
-- from conformal regions its interval reaches as far as f can go while each landmark stays in its region: by the first
-  order Σ |g|·h over boxes with half widths h and Σ r·√(gᵀΣg) over ellipsoids of radius r, or what f is at the extreme
-  places themselves, where that is farther.
+- from conformal regions its interval reaches as far as f can go while each landmark stays in its region: Σ |g|·h over
+  boxes with half widths h, Σ r·√(gᵀΣg) over ellipsoids of radius r, and the most that f's bending can add. What is
+  neglected is of the third order in the regions' sizes.
 
 Landmarks are taken to err independently of each other; the detector knows no correlations between them. A monte
 carlo in the tests says how well the first order does for every measurement that is shipped.
@@ -81,8 +81,8 @@ def from_covariances(value: float, gradients: np.ndarray, covariances: np.ndarra
     )
 
 
-def farthest_in(region: Region, gradient: np.ndarray) -> np.ndarray:
-    """The move (d,) within a region that raises a measurement most, to the first order; the opposite one lowers it.
+def reach_in(region: Region, gradient: np.ndarray) -> float:
+    """How far a measurement with this gradient (d,) can go, to the first order, while a landmark stays in its region.
 
     Raises:
         MeasurementError: a region that is neither a box nor an ellipsoid.
@@ -90,43 +90,66 @@ def farthest_in(region: Region, gradient: np.ndarray) -> np.ndarray:
     from LandmarkDetectorLib.evaluation.regions.region import BoxRegion, EllipsoidRegion
 
     if not gradient.any():
-        return np.zeros(gradient.shape)
+        return 0.0
     if region.unbounded:
-        return np.full(gradient.shape, np.inf)
+        return float("inf")
     if isinstance(region, BoxRegion):
-        return np.sign(gradient) * region.half
+        return float(np.abs(gradient) @ region.half)
     if isinstance(region, EllipsoidRegion):
-        pulled = region.covariance @ gradient
-        return region.radius * pulled / np.sqrt(gradient @ pulled)
+        return float(region.radius * np.sqrt(gradient @ region.covariance @ gradient))
     raise MeasurementError(
         f"The region of {region.label!r} is neither a box nor an ellipsoid; calibrate with such a method."
     )
 
 
-def from_regions(
-    value: float, reach: float, extremes: tuple[float, float], counting: int, level: float, joint: bool
-) -> Interval:
+def half_widths(region: Region) -> np.ndarray:
+    """Half of the widths (d,) of the box around a region that is not everywhere."""
+    half = getattr(region, "half", None)
+    return region.radius * np.sqrt(np.diag(region.covariance)) if half is None else half  # type: ignore[attr-defined]
+
+
+def bending_moves(widths: np.ndarray) -> np.ndarray:
+    """The moves (N, n) of n coordinates that :func:`bending_reach` wants the measurement's values of.
+
+    Args:
+        widths: (n,) half widths of the coordinates; 0 for one that does not count.
+    """
+    single = np.diag(widths)
+    pairs = [(i, j) for i in range(len(widths)) for j in range(i)]
+    both = [a * single[i] + b * single[j] for i, j in pairs for a, b in ((1, 1), (1, -1), (-1, 1), (-1, -1))]
+    return np.concatenate([single, -single, np.array(both).reshape(-1, len(widths))])
+
+
+def bending_reach(value: float, values: np.ndarray, count: int) -> float:
+    """How far the second order can carry a measurement: ½ Σ |∂²f/∂xᵢ∂xⱼ|·hᵢ·hⱼ, by differences over the widths.
+
+    Args:
+        value: of the measurement where the landmarks are.
+        values: (N,) at the moves of :func:`bending_moves`.
+        count: n, the number of coordinates.
+    """
+    own = values[:count] + values[count : 2 * count] - 2 * value
+    cross = values[2 * count :].reshape(-1, 4) @ np.array([1, -1, -1, 1]) / 4
+    return float(np.abs(own).sum() / 2 + np.abs(cross).sum())
+
+
+def from_regions(value: float, reach: float, counting: int, level: float, joint: bool) -> Interval:
     """How far the measurement can go while every landmark stays in its region.
 
-    The ends are the farther of two bounds: the first order's, and the measurement at the two extreme places of the
-    regions that the first order names. For a measurement that bends little within the regions that is conservative;
-    it is no proof for one that bends strongly. Joint regions hold all landmarks at once with their level. Of regions
-    that were calibrated one by one nobody knows how often they fail together, and the level is what is left when
-    their failures add up (Bonferroni), 0 at least.
+    Joint regions hold all landmarks at once with their level. Of regions that were calibrated one by one nobody knows
+    how often they fail together, and the level is what is left when their failures add up (Bonferroni), 0 at least.
 
     Args:
         value: of the measurement.
-        reach: of the first order, to either side.
-        extremes: the measurement with all landmarks at their lowering and at their raising extremes.
+        reach: to either side, of the first and the second order.
         counting: number of landmarks that have an influence.
         level: that each region, or all of them jointly, promises.
         joint: whether the promise is for all of them at once.
     """
-    known = [end for end in extremes if np.isfinite(end)]
     how = "all at once" if joint else f"{counting} of {level:.0%} each, whose failures add up"
     return Interval(
-        float(min(value - reach, *known, value)),
-        float(max(value + reach, *known, value)),
+        value - reach,
+        value + reach,
         level if joint else max(0.0, 1 - counting * (1 - level)),
         None,
         f"as far as it can go while the landmarks stay in their conformal regions ({how})",
