@@ -97,10 +97,11 @@ class Standing:
         rows = []
         for name, summaries in self.against.items():
             for who, summary in summaries.items():
-                row = {"between": f"{name} and {'the mean' if who == 'mean' else who}"} | _overall(summary)
+                overall = _overall(summary)
+                row = {"between": f"{name} and {'the mean' if who == 'mean' else who}", "mean": overall["mean"]}
                 pair = self.beside.get(name, {}).get(who)
                 others = {OTHERS: None, "difference": None, "difference from": None, "difference to": None, "p": None}
-                rows.append(row | (others if pair is None else _beside(pair)))
+                rows.append(row | (others if pair is None else _beside(pair)) | overall)
         return rows
 
 
