@@ -8,8 +8,12 @@
 """
 
 from LandmarkDetectorLib.review.case import CONSENSUS
+from LandmarkDetectorLib.review.checks import Finding
 from LandmarkDetectorLib.review.errors import ReviewError
+from LandmarkDetectorLib.review.export import Exported
+from LandmarkDetectorLib.review.importing import Imported
 from LandmarkDetectorLib.review.index import CaseRow
+from LandmarkDetectorLib.review.queue import Waiting
 from LandmarkDetectorLib.review.state import (
     ABSENT,
     CONFIRMED,
@@ -39,8 +43,12 @@ __all__ = [
     "CaseRow",
     "Correction",
     "Entry",
+    "Exported",
+    "Finding",
+    "Imported",
     "Proposal",
     "ReviewError",
     "ReviewState",
     "ReviewStore",
+    "Waiting",
 ]

@@ -231,6 +231,18 @@ def test_an_observer_has_a_name_that_means_one_person(store: ReviewStore, case: 
         store.record(case, name, Correction("nasion", "absent"))
 
 
+def test_names_of_any_script_and_folders_with_spaces_do(tmp_path: Path) -> None:
+    store = ReviewStore.create(tmp_path / "Прегледи für Ω" / "a b")
+    case = store.add_image(make_image(), copy=True)
+    observers = ["Ωμέγα", "José", "Jose", "王芳", "../../etc", "CON"]
+    for number, name in enumerate(observers):
+        store.record(case, name, Correction("näsion", "corrected", (number, 0, 0)))
+    fresh = ReviewStore.open(store.folder)
+    assert fresh.case(case).observers() == sorted(observers)
+    assert [fresh.reviewed_set(case, name).positions[0, 0] for name in observers] == list(range(len(observers)))
+    assert fresh.verify(images=True) == []
+
+
 def test_landmarks_of_another_image_are_no_proposal(store: ReviewStore, case: str) -> None:
     marks = LandmarkSet((Landmark("a", (1, 2)),))
     with pytest.raises(ReviewError, match="2D"):
