@@ -132,7 +132,7 @@ def _uncertainty(summary: Mapping[str, Any], waiting: list[str], typical: float 
     value = _worst_quarter([doubt for doubt, _ in doubts])
     unsure = [words for doubt, words in doubts if doubt >= _SAID and words]
     if not unsure:
-        return _Term(value)
+        return _Term(value, f"no landmark is uncertain (the least: {doubts[0][1]})" if doubts[0][1] else "")
     named = ", ".join(unsure[:2]) + (" ..." if len(unsure) > 2 else "")
     return _Term(value, f"{len(unsure)} of {len(doubts)} landmarks are uncertain ({named})")
 

@@ -38,6 +38,7 @@ def test_the_least_certain_case_comes_first_and_its_landmarks_are_named() -> Non
     found = next_cases({"sure": summary(0.95), "unsure": summary(0.3), "middling": summary(0.7)})
     assert [one.case for one in found] == ["unsure", "middling", "sure"]
     assert found[0].reason == "5 of 5 landmarks are uncertain (m0 30% sure, m1 30% sure ...)."
+    assert found[2].reason == "No landmark is uncertain (the least: m0 95% sure)."
 
 
 def test_a_landmark_that_was_not_found_is_as_uncertain_as_can_be() -> None:
@@ -62,19 +63,19 @@ def test_where_two_observers_differ_a_third_is_asked_first() -> None:
     differ["ben"]["m4"] = ["corrected", (SHAPE[4] + [4, 0, 0]).tolist()]
     found = next_cases({"agree": summary(observers=agree), "differ": summary(observers=differ)}, observer="cleo")
     assert [one.case for one in found] == ["differ", "agree"]
-    assert "Observers anna and ben differ by 4 mm at m4" in found[0].reason and found[1].disagreement < 0.1
+    assert "observers anna and ben differ by 4 mm at m4" in found[0].reason and found[1].disagreement < 0.1
 
 
 def test_a_landmark_that_only_one_observer_sees_is_contested() -> None:
     observers = {"anna": said(SHAPE), "ben": {**said(SHAPE), "m2": ["absent", None]}}
     (one,) = next_cases({"case": summary(observers=observers)}, observer="cleo")
-    assert one.disagreement == 1.0 and "Observers anna and ben do not agree that m2 is there" in one.reason
+    assert one.disagreement == 1.0 and "observers anna and ben do not agree that m2 is there" in one.reason
 
 
 def test_two_bundles_that_differ_count_where_nobody_has_looked() -> None:
     other = {f"m{n}": [(SHAPE[n] + [3.0, 0, 0]).tolist(), 0.9, None] for n in range(5)}
     (one,) = next_cases({"case": summary(second=other)})
-    assert one.disagreement > 0.5 and "Two bundles differ by 3 mm" in one.reason
+    assert one.disagreement > 0.5 and "two bundles differ by 3 mm" in one.reason
 
 
 def test_a_shape_unlike_the_reviewed_ones_is_new_whatever_its_pose() -> None:
