@@ -32,6 +32,7 @@ class Lesson(nn.Module):
     def __init__(self, network: nn.Module, objective: Objective, device: torch.device, dimension: int) -> None:
         super().__init__()
         self.network, self.objective, self.device = network, objective, device
+        self.strides: tuple[int, ...] = getattr(network, "auxiliary_strides", ())
         self.memory = torch.channels_last if dimension == 2 else torch.channels_last_3d
         self.precision = precision_of(device)
         self.mixed = torch.autocast(device.type, dtype=self.precision, enabled=self.precision != torch.float32)
@@ -49,7 +50,8 @@ class Lesson(nn.Module):
         """The same, of what the network says of the batch already."""
         landmarks, present = batch.landmarks.to(self.device), batch.present.to(self.device)
         which = None if batch.which is None else batch.which.to(self.device)
-        total, parts = self.objective(output, landmarks, batch.known.to(self.device), present, weights, which)
+        known, strides = batch.known.to(self.device), self.strides
+        total, parts = self.objective(output, landmarks, known, present, weights, which, strides)
         return total, torch.stack([part.detach() for part in parts])
 
     def see(self, batch: Batch) -> HeatmapOutput:

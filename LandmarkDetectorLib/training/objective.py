@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from copy import copy
 from typing import Any, NamedTuple
 
@@ -84,6 +85,7 @@ class Objective(nn.Module):
         present: Tensor,
         weights: tuple[float, ...] = (1.0, 1.0, 1.0),
         which: Tensor | None = None,
+        strides: Sequence[int] = (),
     ) -> tuple[Tensor, Parts]:
         """The loss, and its terms.
 
@@ -94,15 +96,14 @@ class Objective(nn.Module):
             present: (B, K) bool, whether it is there.
             weights: of the terms, where the batch is a piece of a larger one; see :meth:`weights`.
             which: (B,) the landmark of each row, where a row shows one only.
+            strides: of the network's earlier heads; the sizes of their maps do not tell, for they are rounded up.
         """
         maps = self._of_maps(output.heatmaps, landmarks, known, present, which)
         if self.adaptive is not None and self.training:
             self._note(output.heatmaps, landmarks, present, which)
-        for earlier in output.auxiliary:
-            size = output.heatmaps.shape[:1:-1]
-            scale = landmarks.new_tensor([small / full for small, full in zip(earlier.shape[:1:-1], size, strict=True)])
+        for earlier, stride in zip(output.auxiliary, strides, strict=True):
             # Voxels of the smaller map are blocks of the larger: their borders meet, not their centres.
-            here = (landmarks + 0.5) * scale - 0.5
+            here = (landmarks + 0.5) / stride - 0.5
             maps = maps + self.settings.supervision * self._of_maps(earlier, here, known, present, which)
         distance = maps.new_zeros(())
         if self.settings.distance:

@@ -150,11 +150,18 @@ def test_earlier_heads_are_taught_the_same_places_at_their_own_size(tmp_path: Pa
 
     fine, _ = gaussian_heatmaps(landmarks, (32, 40), 1.5)
     half, _ = gaussian_heatmaps(torch.tensor([[[10.0, 6.0]]]), (16, 20), 1.5)
-    right, _ = loss(HeatmapOutput(fine, torch.full((1, 1), 50.0), (half,)), landmarks, yes, yes)
-    wrong, parts = loss(HeatmapOutput(fine, torch.full((1, 1), 50.0), (half.roll(2, -1),)), landmarks, yes, yes)
+    right, _ = loss(HeatmapOutput(fine, torch.full((1, 1), 50.0), (half,)), landmarks, yes, yes, strides=(2,))
+    wrong, parts = loss(
+        HeatmapOutput(fine, torch.full((1, 1), 50.0), (half.roll(2, -1),)), landmarks, yes, yes, strides=(2,)
+    )
     assert float(right) == pytest.approx(0, abs=1e-12)
     assert float(wrong) == pytest.approx(0.5 * float((half.roll(2, -1) - half).square().mean()))
     assert float(parts.maps) == pytest.approx(float(wrong))
+    # 10 voxels at a stride of 4 are those of an image of 37 to 40: the stride counts, not the sizes.
+    odd, _ = gaussian_heatmaps(landmarks, (37, 37), 1.5)
+    quarter, _ = gaussian_heatmaps((landmarks + 0.5) / 4 - 0.5, (10, 10), 1.5)
+    right, _ = loss(HeatmapOutput(odd, torch.full((1, 1), 50.0), (quarter,)), landmarks, yes, yes, strides=(4,))
+    assert float(right) == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize(
