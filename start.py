@@ -322,7 +322,9 @@ def check_python() -> None:
 def command_line(python: Path, arguments: list[str]) -> list[str]:
     """What a start runs in the end."""
     if arguments[:1] == ["test"]:
-        return [str(python), "-m", "pytest", *arguments[1:]]
+        # Side by side on a few cores; what a person adds holds against it, such as -n 0.
+        several = ["--numprocesses=auto", "--maxprocesses=4", "--dist=loadgroup"]
+        return [str(python), "-m", "pytest", *several, *arguments[1:]]
     # -I: neither a folder of the person's nor PYTHONPATH stands before the packages of .venv
     if arguments[:1] == ["app"]:
         return [str(python), "-I", "-m", "LandmarkDetectorDesktop", *arguments[1:]]

@@ -17,6 +17,8 @@ import pytest  # noqa: E402
 hypothesis.settings.register_profile("house", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("house")
 
+FACES = ("desktop", "panel", "scene")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("LandmarkDetector")
@@ -24,9 +26,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--data", type=Path, metavar="FOLDER", help="also run the tests marked data, on the sets in FOLDER")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Where several processes test side by side, each computes on one core."""
+    if hasattr(config, "workerinput"):
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anybody imports torch
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip, and say so, what takes long or needs what is not here."""
+    """Skip, and say so, what takes long or needs what is not here; keep together what must run in one process."""
     for item in items:
+        # The faces share one application and one scene, in the order in which they are collected; elsewhere a file is
+        # the least that shares anything.
+        place = item.path.relative_to(Path(__file__).parent)
+        item.add_marker(pytest.mark.xdist_group("faces" if place.parts[0] in FACES else place.stem))
         if item.get_closest_marker("slow") and not config.getoption("--slow"):
             item.add_marker(pytest.mark.skip(reason="slow: runs with --slow"))
         if item.get_closest_marker("data") and config.getoption("--data") is None:

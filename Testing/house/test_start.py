@@ -16,6 +16,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+SEVERAL = ["--numprocesses=auto", "--maxprocesses=4", "--dist=loadgroup"]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX only")
 
 
@@ -318,8 +319,8 @@ def test_the_supported_pythons_pass(monkeypatch, start: ModuleType, minor: int) 
     ("arguments", "expected"),
     [
         ([], ["-I", "-m", "LandmarkDetectorLib.cli", "demo"]),
-        (["test"], ["-m", "pytest"]),
-        (["test", "-k", "core"], ["-m", "pytest", "-k", "core"]),
+        (["test"], ["-m", "pytest", *SEVERAL]),
+        (["test", "-k", "core"], ["-m", "pytest", *SEVERAL, "-k", "core"]),
         (["bundles", "list"], ["-I", "-m", "LandmarkDetectorLib.cli", "bundles", "list"]),
         (["--help"], ["-I", "-m", "LandmarkDetectorLib.cli", "--help"]),
     ],
