@@ -19,8 +19,7 @@ from LandmarkDetectorLib.core.similarity import apply, fit_similarity
 from LandmarkDetectorLib.measure.geometry import centroid_size
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from LandmarkDetectorLib.evaluation.charts import Axes, Figure  # Slicer, which measures too, has no matplotlib
 
 ROUNDS = 100
 """At most so many superimpositions; real specimens need fewer than ten."""
