@@ -25,7 +25,7 @@ SIDES = ("left", "right")
 UP = "up"
 ANY_NUMBER = {"abs": (np.abs, 1), "min": (np.minimum, 2), "max": (np.maximum, 2)}
 RESERVED = {*FUNCTIONS, *SIDES, *ANY_NUMBER, UP}
-LONGEST = 500
+LONGEST = 2000
 
 Need = tuple[str, str | None]
 """A landmark that a formula needs: its name, and its side where the formula says one."""

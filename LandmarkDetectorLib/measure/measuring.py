@@ -69,7 +69,7 @@ def measure(
         landmarks: in world coordinates; those that are missing make results that say so.
         measurements: a set, or the name of one that comes with the library.
         views: of 3D landmarks ``3D`` and ``mid-sagittal``, both by default where the set has a mid-sagittal plane; of
-            2D landmarks ``2D``.
+            2D landmarks ``2D``, and of those without any place too.
         bilateral: how landmarks of two sides are used: their ``midpoint``, ``left``, ``right``, or ``each`` side by
             itself; the set's own way by default. One landmark without a side stands for both.
         choices: options other than the set's defaults, for example ``{"mandibular_plane": "Go-Me"}``.
@@ -94,7 +94,7 @@ def measure(
         raise MeasurementError(f"Two landmarks are called {twice[0]!r}; give each a label of its own.")
     wanted = [(m, f) for m, f in chosen_set.formulas(choices) if m.default or m.name in include]
     scene = build_scene(landmarks, _used(chosen_set, [formula for _, formula in wanted], found), regions)
-    taken = _views(landmarks.dimension or 3, chosen_set, views)
+    taken = _views(landmarks.dimension, chosen_set, views)
     sides = WAYS[bilateral or chosen_set.definition.bilateral]
     request = _Request(chosen_set, chosen_set.chosen(choices), landmarks.unit, sex, level, joint)
     stages = {(view, side): Stage(scene, view, side, chosen_set) for view in taken for side in sides}
@@ -130,17 +130,20 @@ def _check(
         raise MeasurementError(f"The level {level} is not between 0 and 1; give 0.95, for example.")
 
 
-def _views(dimension: int, measurements: MeasurementSet, wanted: Collection[View] | None) -> list[View]:
-    possible: list[View] = ["2D"]
-    if dimension == 3:
-        possible = ["3D", "mid-sagittal"] if measurements.mid_sagittal else ["3D"]
+def _views(dimension: int | None, measurements: MeasurementSet, wanted: Collection[View] | None) -> list[View]:
+    """The views that were asked for, otherwise all that there are; before anything has a place, nobody knows."""
+    solid: list[View] = ["3D", "mid-sagittal"] if measurements.mid_sagittal else ["3D"]
+    flat: list[View] = ["2D"]
+    possible = {2: flat, 3: solid, None: flat + solid}[dimension]
     wrong = [view for view in wanted or () if view not in possible]
     if wrong:
         raise MeasurementError(
             f"{measurements.name} cannot be measured in the view {wrong[0]!r} from {dimension}D landmarks; "
             f"choose from {', '.join(possible)}."
         )
-    return [view for view in possible if wanted is None or view in wanted]
+    if wanted is None:
+        return flat if dimension is None else possible
+    return [view for view in possible if view in wanted]
 
 
 def _depends_on_side(formula: Formula, measurements: MeasurementSet, scene: Scene) -> bool:

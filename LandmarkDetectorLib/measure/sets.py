@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -196,6 +196,37 @@ def build_set(content: Any, name: str, source: str = "") -> MeasurementSet:
         for option in options.options:
             measurement_set.formulas({choice: option})
     return MeasurementSet(name, definition, landmarks, mid_sagittal, measurement_set._compiled)
+
+
+def distance_set(labels: Sequence[str], pairs: Iterable[tuple[str, str]], name: str = "distances") -> MeasurementSet:
+    """A set for landmarks of any kind: the distances of pairs, and the centroid size of all.
+
+    Args:
+        labels: of the landmarks.
+        pairs: of labels.
+        name: of the set.
+
+    Raises:
+        MeasurementError: fewer than two labels, two that mean the same, or a pair of others.
+    """
+    names = {label: f"m{number}" for number, label in enumerate(labels)}
+    pairs = list(pairs)
+    strange = [label for pair in pairs for label in pair if label not in names]
+    if strange or len(names) < 2:
+        raise MeasurementError(
+            f"{name}: {strange[0]!r} is none of the labels." if strange else f"{name}: no two labels."
+        )
+    shared = {"unit": "mm", "views": ["2D", "3D"], "no_norm": "it is of landmarks that somebody chose"}
+    measurements = [{"title": "Centroid size", "formula": f"centroid_size({', '.join(names.values())})"}]
+    measurements += [{"title": f"{a} to {b}", "formula": f"distance({names[a]}, {names[b]})"} for a, b in pairs]
+    content = {
+        "title": "Distances and centroid size",
+        "description": "Between landmarks that somebody chose.",
+        "citation": "Bookstein FL. Morphometric Tools for Landmark Data, Cambridge University Press 1991",
+        "landmarks": {names[label]: {"title": label} for label in names},
+        "measurements": [{"name": each["title"], **each, **shared} for each in measurements],
+    }
+    return build_set(content, name)
 
 
 def suggest_sets(labels: Iterable[str], sets: Iterable[str | Path | MeasurementSet] | None = None) -> list[Suggestion]:

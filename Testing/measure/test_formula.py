@@ -109,7 +109,7 @@ def test_a_formula_knows_its_kind_and_what_it_needs():
         ("", "is no formula"),
         ("distance(A, B", "is no formula"),
         ("1; 2", "is no formula"),
-        ("distance(A, B) " + "+ distance(A, B) " * 40, "longer than"),
+        ("distance(A, B) " + "+ distance(A, B) " * 200, "longer than"),
     ],
 )
 def test_what_cannot_be_joined_or_is_not_known_is_refused_with_its_reason(text, why):

@@ -38,6 +38,9 @@ def test_without_any_landmark_everything_says_what_it_needs():
     results = measure(LandmarkSet(()), STEINER)
     assert {r.value for r in results} == {None}
     assert by_name(results)["SNA"].not_computed == "needs Sella, Nasion, Subspinale"
+    assert {r.view for r in results} == {"2D"}
+    nowhere = LandmarkSet((Landmark("Sella", status="undefined"),))
+    assert {r.view for r in measure(nowhere, STEINER, views=["3D"])} == {"3D"}
 
 
 def test_landmarks_in_one_place_give_no_number():

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from LandmarkDetectorLib.core import MeasurementError
-from LandmarkDetectorLib.measure import build_set, load_set, measure, measure_sets, suggest_sets
+from LandmarkDetectorLib.core import LandmarkSet, MeasurementError
+from LandmarkDetectorLib.measure import build_set, distance_set, load_set, measure, measure_sets, suggest_sets
 from LandmarkDetectorLib.measure.labels import needs_of
 from LandmarkDetectorLib.measure.sets import SETS, VOCABULARIES
 from Testing.measure.made import build
@@ -217,3 +217,19 @@ def test_a_person_may_say_which_label_is_which():
 @pytest.mark.parametrize("name", measure_sets())
 def test_no_label_of_a_shipped_set_means_two_landmarks(name):
     needs_of(load_set(name).landmarks)
+
+
+def test_landmarks_of_any_name_have_their_distances_and_their_size():
+    own = distance_set(["1", "2", "snout tip"], [("1", "2"), ("snout tip", "1")])
+    found = measure(LandmarkSet.from_positions(["1", "2", "snout tip"], [[0, 0, 0], [3, 0, 0], [0, 4, 0]]), own)
+    assert {r.name: r.value for r in found} == pytest.approx(
+        {"Centroid size": (50 / 3) ** 0.5, "1 to 2": 3, "snout tip to 1": 4}
+    )
+    many = [str(n) for n in range(200)]
+    size = measure(LandmarkSet.from_positions(many, [[float(n), 0, 0] for n in range(200)]), distance_set(many, []))
+    assert size[0].value == pytest.approx((200 * (200**2 - 1) / 12) ** 0.5)
+    for labels, pairs, why in ((["1", "2"], [("1", "3")], "'3' is none"), (["1"], [], "no two labels")):
+        with pytest.raises(MeasurementError, match=why):
+            distance_set(labels, pairs)
+    with pytest.raises(MeasurementError, match="means both"):
+        distance_set(["a b", "a_b"], [])
