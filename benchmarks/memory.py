@@ -46,8 +46,8 @@ def main() -> None:
         options.results.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
-def enlarge(source: Path, target: Path, voxels: int) -> None:
-    """Resample to voxels³ of 16 bit over the same world."""
+def enlarge(source: Path, target: Path, voxels: int | tuple[int, ...]) -> None:
+    """Resample to so many voxels a side, or along x, y, z, of 16 bit over the same world."""
     import SimpleITK as sitk
 
     image = sitk.ReadImage(str(source), sitk.sitkInt16)
@@ -55,8 +55,9 @@ def enlarge(source: Path, target: Path, voxels: int) -> None:
     spacing = np.array(image.GetSpacing()) * old / voxels
     direction = np.array(image.GetDirection()).reshape(3, 3)
     origin = np.array(image.GetOrigin()) + direction @ ((spacing - np.array(image.GetSpacing())) / 2)
+    size = np.broadcast_to(voxels, 3).tolist()
     large = sitk.Resample(
-        image, [voxels] * 3, sitk.Transform(), sitk.sitkLinear, origin.tolist(), spacing.tolist(), image.GetDirection()
+        image, size, sitk.Transform(), sitk.sitkLinear, origin.tolist(), spacing.tolist(), image.GetDirection()
     )
     sitk.WriteImage(large, str(target))
 
@@ -94,7 +95,7 @@ def with_more_landmarks(bundle, count: int):
     d = settings["dimension"]
     flat = [k * d + axis for k in rows for axis in range(d)]
     prior = settings["prior"]
-    settings["labels"] = [labels[k] if n < have else f"{labels[k]} again" for n, k in enumerate(rows)]
+    settings["labels"] = [labels[k] + " again" * (n // have) for n, k in enumerate(rows)]
     prior["mean"] = [prior["mean"][k] for k in rows]
     prior["factors"] = [prior["factors"][k] for k in flat]
     prior["noise"] = [prior["noise"][k] for k in flat]

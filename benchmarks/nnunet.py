@@ -27,7 +27,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-PROMISED = {"as it is": 25, "512": 40}
+PROMISED = {"250x250x166": 25, "512x512x512": 40}
 BYTES = 2  # nnU-Net adds its logits up in half precision
 
 
@@ -36,8 +36,8 @@ def main() -> None:
     parser.add_argument("image", type=Path)
     parser.add_argument("--bundle", default="mouse-skull-ct")
     parser.add_argument("--nnunet-python", type=Path, help="of an environment with nnunetv2")
-    parser.add_argument("--voxels", type=int, default=512, help="a side of the large volume")
-    parser.add_argument("--tiles", type=int, default=2, help="that nnU-Net runs of each volume; 0 for all of the small")
+    parser.add_argument("--volumes", nargs="*", default=list(PROMISED), help="XxYxZ; the image is resampled to each")
+    parser.add_argument("--tiles", type=int, default=2, help="that nnU-Net runs of each volume; 0 for all of the first")
     parser.add_argument("--threads", type=int, default=0, help="of both; 0 for as many as there are cores")
     parser.add_argument("--results", type=Path)
     parser.add_argument("--measure", help="used by the script itself")
@@ -61,24 +61,24 @@ def compare(options: argparse.Namespace) -> None:
     landmarks = len(load_bundle(options.bundle).labels)
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
-        large = Path(folder) / "large.nrrd"
-        enlarge(options.image, large, options.voxels)
-        for name, path in (("as it is", options.image), (str(options.voxels), large)):
+        for name in options.volumes:
+            size = tuple(int(n) for n in name.split("x"))
+            path = Path(folder) / f"{name}.nrrd"
+            enlarge(options.image, path, size)
             grid = load_image(path).grid
             mine = run(sys.executable, path, "ours", options)
             about = {"shape": grid.size[::-1], "spacing": grid.spacing[::-1], "channels": landmarks}
-            about["whole"] = path == options.image
+            about["whole"] = name == options.volumes[0]
             nnunet = run(str(options.nnunet_python), path, json.dumps(about), options)
             times = nnunet["seconds"] / mine["seconds"]
             results[name] = {
-                "voxels": " x ".join(map(str, grid.size)),
                 "ours": mine,
                 "nnU-Net": nnunet,
                 "times faster": round(times, 1),
                 "times faster without mirroring": round(times / nnunet["passes a tile"], 1),
                 "times promised": PROMISED.get(name),
             }
-            show(results[name])
+            show(name, results[name])
     document = {"bundle": options.bundle, "landmarks": landmarks, "volumes": results, "provenance": provenance()}
     document["provenance"]["nnunetv2"] = version(options.nnunet_python)
     if options.results:
@@ -99,15 +99,14 @@ def version(python: Path) -> str:
     return subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def show(result: dict[str, Any]) -> None:
+def show(name: str, result: dict[str, Any]) -> None:
     mine, theirs = result["ours"], result["nnU-Net"]
-    print(
-        f"{result['voxels']}: ours {mine['seconds']} s and {mine['peak MB']} MB; nnU-Net {theirs['seconds']:.0f} s",
-        end="",
-    )
-    print(f" ({theirs['tiles run']} of {theirs['tiles']} tiles run, {theirs['seconds a tile']} s each)", end="")
-    print(f" and {theirs['peak MB']} MB ({theirs['memory']}).")
-    print(f"  {result['times faster']} times faster; {result['times faster without mirroring']} without mirroring.")
+    print(f"{name}: ours {mine['seconds']} s and {mine['peak MB']} MB;", end=" ")
+    print(f"nnU-Net {theirs['seconds']:.0f} s", end=" ")
+    print(f"({theirs['tiles run']} of {theirs['tiles']} tiles run, {theirs['seconds a tile']} s each)", end=" ")
+    print(f"and {theirs['peak MB']} MB ({theirs['memory']}).")
+    print(f"  {result['times faster']} times faster ({result['times promised']} promised);", end=" ")
+    print(f"{result['times faster without mirroring']} times without mirroring.", flush=True)
 
 
 def peak() -> int:

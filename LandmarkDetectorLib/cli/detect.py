@@ -10,7 +10,7 @@ import typer
 from LandmarkDetectorLib.cli.batch import detect_all
 from LandmarkDetectorLib.cli.options import BundlesOption, DeviceOption, EngineOption, JsonOption
 from LandmarkDetectorLib.cli.outputs import check_report_can_be_written, plan
-from LandmarkDetectorLib.core.errors import ImageError, LandmarkFileError
+from LandmarkDetectorLib.core.errors import DeviceError, ImageError, LandmarkFileError
 
 
 def detect(
@@ -67,6 +67,8 @@ def detect(
     landmarks, each after a --bundle of its own, look one after another and are joined.
     """
     if cluster is not None:
+        if engine != "torch":
+            raise DeviceError(f"--engine {engine} does not go with --cluster, which runs the networks by torch.")
         if overwrite:
             raise LandmarkFileError(
                 "--overwrite does not go with --cluster, which skips what is done; give another --output."

@@ -60,7 +60,7 @@ class OnnxNetwork(HeatmapNetwork):
         runtime = package("onnxruntime")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
-        options.log_severity_level = 3  # errors; they are raised as well
+        options.log_severity_level = 4  # not the errors: they are raised
         provider: Any = CPU
         if device.type == "cuda":
             if CUDA not in runtime.get_available_providers():
