@@ -17,6 +17,7 @@ from LandmarkDetectorLib.core import DatasetError, RecipeError
 from LandmarkDetectorLib.datasets.cases import Case
 from LandmarkDetectorLib.io import save_image, save_landmarks
 from LandmarkDetectorLib.training.recipe import Recipe
+from LandmarkDetectorLib.training.recipe_file import recipe_text
 from LandmarkDetectorLib.training.split import Split
 
 
@@ -34,7 +35,7 @@ def publish(
     """Write the bundle of one training run.
 
     Args:
-        recipe: as read from ``recipe_path``, which goes into the bundle as it is.
+        recipe: as read from ``recipe_path``, which goes into the bundle, its base written out.
         recipe_path: of the recipe.
         pipeline: the stages' numbers.
         state: the weights.
@@ -53,7 +54,7 @@ def publish(
         raise DatasetError(
             f"{data.name}: there is no {licence.name}; the recipe names it as the licence of the weights."
         )
-    files: dict[str, Path | bytes] = {"docs/recipe.yaml": recipe_path}
+    files: dict[str, Path | bytes] = {"docs/recipe.yaml": recipe_text(recipe_path)}
     for curve in sorted(folder.glob("*.csv")):
         files[f"docs/curve-{curve.name}"] = curve
     split_json = {
@@ -133,8 +134,8 @@ def read_results(results: Path | None, recipe_path: Path) -> dict[str, Any]:
 
 
 def recipe_fingerprint(recipe_path: Path) -> str:
-    """SHA-256 of a recipe as it stands."""
-    return hashlib.sha256(recipe_path.read_bytes()).hexdigest()
+    """SHA-256 of a recipe as it stands, its base included."""
+    return hashlib.sha256(recipe_text(recipe_path)).hexdigest()
 
 
 def _samples(cases: Sequence[Case], folder: Path) -> dict[str, Path | bytes]:

@@ -1,7 +1,7 @@
 """The recipe: one YAML file that says how a bundle is made from a data set.
 
 It is read strictly: a word that is not known is an error, not a wish. Lengths are in view units, as in
-:mod:`LandmarkDetectorLib.bundles.pipeline`.
+:mod:`LandmarkDetectorLib.bundles.pipeline`. It may stand on another, see :mod:`LandmarkDetectorLib.training.recipe_file`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from LandmarkDetectorLib.bundles.pipeline import (
@@ -23,6 +22,7 @@ from LandmarkDetectorLib.bundles.pipeline import (
     stages_disagree,
 )
 from LandmarkDetectorLib.core import RecipeError
+from LandmarkDetectorLib.training.recipe_file import recipe_content
 
 
 class _Strict(BaseModel):
@@ -249,13 +249,8 @@ def read_recipe(path: str | Path) -> Recipe:
         RecipeError: the file is missing, is not YAML, or says what the schema does not know.
     """
     path = Path(path)
-    if not path.is_file():
-        raise RecipeError(f"There is no recipe {path.name!r}; give the path of a YAML file.")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        recipe = Recipe.model_validate(content)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{path.name} is not YAML: {' '.join(str(error).split())}.") from error
+        recipe = Recipe.model_validate(recipe_content(path))
     except ValidationError as error:
         first = error.errors()[0]
         raise RecipeError(f"{path.name}: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
