@@ -62,7 +62,8 @@ def look_at_image(
     with watch("shape"):
         template = pipeline.design @ prior.mean
         found = find_pose(prior, template, world[:, None], presence[:, None], stage.tolerance * unit)
-        if found is None or found.support < stage.support:
+        # The pose's support is a share of what is believed to be there; of an image of nothing, that is little.
+        if found is None or found.support * presence.mean() < stage.support:
             return None
         back = np.linalg.inv(found.pose)
         turn = back[:-1, :-1] @ frame.matrix[:-1, :-1]

@@ -1,7 +1,8 @@
 """The recipe: one YAML file that says how a bundle is made from a data set.
 
 It is read strictly: a word that is not known is an error, not a wish. Lengths are in view units, as in
-:mod:`LandmarkDetectorLib.bundles.pipeline`. It may stand on another, see :mod:`LandmarkDetectorLib.training.recipe_file`.
+:mod:`LandmarkDetectorLib.bundles.pipeline`. A recipe may stand on another, see
+:mod:`LandmarkDetectorLib.training.recipe_file`.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ class Augmentation(_Strict):
     ``centre`` in view units (patches: of the patch around the landmark), ``gain``, ``gamma`` and ``noise`` of the
     values,
     ``mirror``, ``cut`` and ``absent`` probabilities: of a mirror image, of a half-space beyond which nothing was
-    scanned, of a sample without what is looked for (a patch elsewhere, a frame in a wrong pose or of nothing).
+    scanned, of a sample without what is looked for (a patch elsewhere, a frame or an image in a wrong pose or of
+    nothing).
     """
 
     rotation: float | Literal["full"] = 0.0

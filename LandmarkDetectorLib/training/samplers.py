@@ -239,11 +239,18 @@ class ImageSampler(Sampler):
                 if self.can_mirror and rng.random() < self.how.mirror:
                     frame[0] *= -1
                     positions, scanned = self.mirrored(positions), self._mirrored_seen(scanned)
+            # Drawn only where it is asked for: recipes without it keep their samples.
+            nothing = vary and self.how.absent > 0 and rng.random() < self.how.absent
+            if nothing:
+                frame = wrong_pose(rng, self.dimension, float(grid.extent.max())) @ frame
             frame[:-1, -1] += grid.centre
             inside = self.pipeline.ordered(apply(np.linalg.inv(frame), positions))
-            images.append(self.look(specimen, frame[None], shape, row, wanted))
+            image = self.look(specimen, frame[None], shape, row, wanted)
+            if nothing and rng.random() < 0.5:
+                image = clouds(rng, image)
+            images.append(image)
             landmarks.append(weighted_sums(self.design, inside))
-            seen.append(_extended(scanned, self.design))
+            seen.append(_extended(scanned, self.design) & (not nothing))
         return self.finish(torch.cat(images), np.array(landmarks), np.array(seen), rng, vary)
 
 

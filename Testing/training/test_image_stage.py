@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from LandmarkDetectorLib.core import Grid, Image, ImageError, RecipeError
+from LandmarkDetectorLib.datasets import read_dataset
 from LandmarkDetectorLib.datasets.frames import image_frame
 from LandmarkDetectorLib.inference import Detector
 from LandmarkDetectorLib.inference.evaluate import evaluate_bundle
@@ -16,6 +17,9 @@ from LandmarkDetectorLib.models.network import HeatmapOutput
 from LandmarkDetectorLib.training import read_recipe, train
 from LandmarkDetectorLib.training.objective import Objective
 from LandmarkDetectorLib.training.recipe import LossSettings
+from LandmarkDetectorLib.training.samplers import ImageSampler
+from LandmarkDetectorLib.training.specimens import load_specimens
+from LandmarkDetectorLib.training.train import learn_pipeline
 from Testing.phantoms import recipe_text, write_dataset
 
 NETWORK = "network: {name: unet, arguments: {widths: [8, 16, 24]}}"
@@ -89,6 +93,34 @@ def test_an_image_that_is_far_too_large_is_refused_and_an_empty_one_has_nothing(
         ImageError, match="long covers 40 × 300 mm, and the bundle was made for images of about 56 × 64"
     ):
         detector.detect(large)
+
+
+def test_a_network_that_was_shown_nothing_finds_nothing_in_it(tmp_path: Path) -> None:
+    text = recipe_of_one_look(2, 150, training="distance: 0.2, presence: 0.5, ").replace(
+        "mirror: 0}", "mirror: 0, absent: 0.3}"
+    )
+    recipe, data = prepared(tmp_path, 2, text)
+    detector = Detector(train(recipe, data, tmp_path / "run", device="cpu"), "cpu")
+    case = read_dataset(data).cases[0]
+    noise = np.random.default_rng(3).uniform(0, 200, case.image().array.shape).astype(np.float32)
+    found = detector.detect(case.image()).landmarks
+    assert sum(mark.status == "defined" for mark in found) >= len(found) - 1
+    for array in (noise, np.zeros_like(noise)):
+        detection = detector.detect(Image(array, case.image().grid, "nothing"))
+        assert all(mark.status == "missing" for mark in detection.landmarks)
+        assert any("nothing was found that looks like" in notice for notice in detection.notices)
+
+
+def test_a_sample_of_nothing_says_that_every_landmark_was_looked_for_and_none_is_there(tmp_path: Path) -> None:
+    text = recipe_of_one_look(2, 10).replace("mirror: 0}", "mirror: 0, absent: 1}")
+    path, data = prepared(tmp_path, 2, text)
+    recipe, dataset = read_recipe(path), read_dataset(data)
+    pipeline = learn_pipeline(recipe, dataset, dataset.cases)
+    assert recipe.image_training is not None
+    sampler = ImageSampler(load_specimens(dataset.cases, pipeline), pipeline, recipe.image_training)
+    batch = sampler.batch(np.random.default_rng(0))
+    assert not batch.present.any() and batch.known.all()
+    assert sampler.batch(np.random.default_rng(0), vary=False).present.any()
 
 
 def test_the_frame_holds_the_image_in_its_middle() -> None:
