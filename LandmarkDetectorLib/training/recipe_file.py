@@ -1,9 +1,9 @@
 """A recipe's file, and the recipe that it stands on.
 
-``base: other.yaml`` at the top takes everything that ``other.yaml``, beside it, says, and changes what is said here: what
-a family of recipes shares is then written once, and each shows what it changes. Mappings are joined key by key, but for
-one that gives another ``name``, which stands alone; anything else takes the place of what the base said, and ``null``
-takes it away.
+``base: other.yaml`` at the top takes everything that ``other.yaml``, beside it, says, and changes what is said here:
+what a family of recipes shares is then written once, and each shows what it changes. Mappings are joined key by key,
+but for one that gives another ``name``, which stands alone; anything else takes the place of what the base said, and
+``null`` takes it away.
 """
 
 from __future__ import annotations
