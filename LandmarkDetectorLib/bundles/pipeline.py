@@ -79,13 +79,22 @@ class ImageStage(_ReadStage):
     It stands in the place of the coarse pass and the frame, where images come in one pose. The image lies in the middle
     of a frame of ``size`` samples along x, y[, z], the world's axes; a larger one is seen whole, up to twice the size.
     ``tolerance`` is the distance at which a landmark still supports a pose of the mean shape, ``support`` the share of
-    the landmarks that a pose needs. ``presence`` says whether the network was trained to tell what is not there.
+    the landmarks that a pose needs. ``presence`` says whether the network was trained to tell what is not there. Of a
+    density ``peaks`` may be looked at, of which the pose chooses: a network that is torn between two places is right
+    about one of them.
     """
 
     size: list[int] = Field(min_length=2, max_length=3)
     tolerance: float = Field(gt=0)
     support: float = Field(0.3, ge=0, lt=1)
     presence: bool = True
+    peaks: int = Field(1, ge=1)
+
+    @model_validator(mode="after")
+    def _peaks_are_of_a_density(self) -> ImageStage:
+        if self.peaks > 1 and self.decoder is not None:
+            raise ValueError("a decoder reads one peak; leave out the stage's decoder, or its peaks")
+        return self
 
 
 class _FineStage(_ReadStage):

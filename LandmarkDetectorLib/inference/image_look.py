@@ -15,7 +15,7 @@ from LandmarkDetectorLib.datasets.frames import Frame, image_frame
 from LandmarkDetectorLib.datasets.sampling import Pyramid, sample
 from LandmarkDetectorLib.inference.memory import MemoryPlan
 from LandmarkDetectorLib.inference.networks import Networks
-from LandmarkDetectorLib.inference.reading import MAPS_AT_ONCE, Measurement, read_maps
+from LandmarkDetectorLib.inference.reading import MAPS_AT_ONCE, Measurement, read_peaks
 from LandmarkDetectorLib.inference.stopwatch import Stopwatch
 from LandmarkDetectorLib.models import ShapePrior, find_pose
 
@@ -54,20 +54,32 @@ def look_at_image(
     parts = []
     for _, maps in networks.head("image", features, at_once, watch):
         with watch("decoding"):
-            parts.append(read_maps(maps, stage))
-    mean, covariance = (np.concatenate(part) for part in zip(*parts, strict=True))
-    world = apply(frame.matrix, mean)
-    presence = torch.sigmoid(logits[0]).double().cpu().numpy() if stage.presence else np.ones(len(mean))
-    presence = np.where(np.isfinite(world).all(-1), presence, 0.0)
+            parts.append(read_peaks(maps, stage))
+    means, covariances, masses = (np.concatenate(part) for part in zip(*parts, strict=True))
+    worlds = apply(frame.matrix, means)
+    presence = torch.sigmoid(logits[0]).double().cpu().numpy() if stage.presence else np.ones(len(means))
+    presence = np.where(np.isfinite(worlds).all(-1).any(-1), presence, 0.0)
     with watch("shape"):
         template = pipeline.design @ prior.mean
-        found = find_pose(prior, template, world[:, None], presence[:, None], stage.tolerance * unit)
+        found = find_pose(prior, template, worlds, presence[:, None] * masses, stage.tolerance * unit)
         # The pose's support is a share of what is believed to be there; of an image of nothing, that is little.
         if found is None or found.support * presence.mean() < stage.support:
             return None
+        world, covariance = _chosen(worlds, covariances, masses, found.positions)
         back = np.linalg.inv(found.pose)
         turn = back[:-1, :-1] @ frame.matrix[:-1, :-1]
         return Look(found.pose, Measurement(apply(back, world), turn @ covariance @ turn.T, presence))
+
+
+def _chosen(
+    positions: np.ndarray, covariances: np.ndarray, masses: np.ndarray, agreed: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of the peaks (M, P, d) of each landmark the one (d,) that agrees with the pose, or else the most probable."""
+    distance = np.linalg.norm(positions - agreed[:, None], axis=-1)
+    far = ~np.isfinite(distance)
+    best = np.where(far.all(1), masses.argmax(1), np.where(far, np.inf, distance).argmin(1))
+    rows = np.arange(len(best))
+    return positions[rows, best], covariances[rows, best]
 
 
 def _frame(grid: Grid, stage: ImageStage, spacing: float, multiple: int, name: str) -> Frame:

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from LandmarkDetectorLib.bundles.pipeline import FrameStage, ImageStage, PatchStage
-from LandmarkDetectorLib.heatmaps import decode
+from LandmarkDetectorLib.heatmaps import decode, find_peaks
 from LandmarkDetectorLib.heatmaps.layout import coordinates_of
 from LandmarkDetectorLib.heatmaps.window import window_moments
 
@@ -40,14 +40,41 @@ def read_maps(maps: Tensor, stage: ImageStage | FrameStage | PatchStage) -> tupl
     A mean is NaN where a stage's decoder found nothing.
     """
     if stage.decoder is None:
-        mean, covariance = _density(maps, max(1, round(stage.window / stage.spacing)))
+        mean, covariance = _density(maps, _radius(stage))
     else:
         read = decode(maps.sigmoid() if stage.activation == "sigmoid" else maps, stage.decoder)
         mean, covariance = read.positions[0], read.covariance[0]
-    means, spread = mean.double().cpu().numpy(), covariance.double().cpu().numpy()
-    values, axes = np.linalg.eigh(np.nan_to_num(spread))
+    return mean.double().cpu().numpy(), _sharpened(covariance, stage)
+
+
+def read_peaks(maps: Tensor, stage: ImageStage) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The highest ``stage.peaks`` peaks of maps (1, M, [Z, ]Y, X), P of each.
+
+    Returns:
+        Means (M, P, d) and covariances (M, P, d, d) in samples, as :func:`read_maps` gives them, and the probability
+        (M, P) of each; a map with fewer peaks has NaN and 0. Of one peak only it is 1.
+    """
+    if stage.peaks == 1:
+        mean, covariance = read_maps(maps, stage)
+        return mean[:, None], covariance[:, None], np.isfinite(mean).all(-1).astype(float)[:, None]
+    radius = _radius(stage)
+    log_sum = maps.flatten(2).logsumexp(-1)
+    first = window_moments(maps, find_peaks(maps, stage.peaks, radius).positions, radius, log_sum)
+    moments = window_moments(maps, first.mean, radius, log_sum)
+    mass = moments.mass[0].double().nan_to_num().cpu().numpy()
+    return moments.mean[0].double().cpu().numpy(), _sharpened(moments.covariance[0], stage), mass
+
+
+def _radius(stage: ImageStage | FrameStage | PatchStage) -> int:
+    """Samples around a peak within which a density is read."""
+    return max(1, round(stage.window / stage.spacing))
+
+
+def _sharpened(covariance: Tensor, stage: ImageStage | FrameStage | PatchStage) -> np.ndarray:
+    """Covariances (..., d, d) less those of the Gaussians that a network was trained on."""
+    values, axes = np.linalg.eigh(np.nan_to_num(covariance.double().cpu().numpy()))
     values = np.maximum(values - stage.sigma**2, LEAST_DEVIATION**2)
-    return means, np.einsum("mij,mj,mkj->mik", axes, values, axes)
+    return np.einsum("...ij,...j,...kj->...ik", axes, values, axes)
 
 
 def _density(maps: Tensor, radius: int) -> tuple[Tensor, Tensor]:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from LandmarkDetectorLib.bundles.pipeline import Pipeline
+from LandmarkDetectorLib.core import Grid
 from LandmarkDetectorLib.core.similarity import apply, fit_similarity, weighted_sums
 from LandmarkDetectorLib.datasets.frames import canonical_box, image_frame, patch_boxes
 from LandmarkDetectorLib.datasets.sampling import sample
@@ -241,13 +242,14 @@ class ImageSampler(Sampler):
                     positions, scanned = self.mirrored(positions), self._mirrored_seen(scanned)
             # Drawn only where it is asked for: recipes without it keep their samples.
             nothing = vary and self.how.absent > 0 and rng.random() < self.how.absent
-            if nothing:
+            cloudy = nothing and rng.random() < 0.5
+            if nothing and not cloudy:
                 frame = wrong_pose(rng, self.dimension, float(grid.extent.max())) @ frame
             frame[:-1, -1] += grid.centre
             inside = self.pipeline.ordered(apply(np.linalg.inv(frame), positions))
             image = self.look(specimen, frame[None], shape, row, wanted)
-            if nothing and rng.random() < 0.5:
-                image = clouds(rng, image)
+            if cloudy:  # within the image's borders: what is seen beyond them must not tell
+                image = clouds(rng, image) * torch.from_numpy(_covered(grid, frame, shape))
             images.append(image)
             landmarks.append(weighted_sums(self.design, inside))
             seen.append(_extended(scanned, self.design) & (not nothing))
@@ -347,6 +349,12 @@ class PatchSampler(Sampler):
             vary,
             torch.from_numpy(np.concatenate(which)),
         )
+
+
+def _covered(grid: Grid, frame: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Whether the samples, ([Z, ]Y, X), of a frame lie within an image."""
+    index = np.stack(np.meshgrid(*[np.arange(n) for n in shape], indexing="ij")[::-1], axis=-1)
+    return grid.contains(apply(frame, index.reshape(-1, len(shape)))).reshape(shape)
 
 
 def _overlap(one: range, other: range) -> bool:

@@ -22,7 +22,7 @@ from LandmarkDetectorLib.training.split import fold_families, split_cases
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 from robustness import copies
 
-SHIPPED = ["mouse-skull-ct", "fetal-head-us"]
+SHIPPED = ["mouse-skull-ct", "fetal-head-us", "fundus"]
 
 
 def sample(name: str) -> tuple[Path, LandmarkSet]:
@@ -82,6 +82,16 @@ def test_the_sample_head_is_measured() -> None:
     mine, theirs = (head_biometry(*s.reordered(HEAD).to_plane().positions) for s in (found, truth))
     assert abs(float(mine.hc - theirs.hc)) < 8
     assert found.unit == "mm"
+
+
+@pytest.mark.parametrize(("name", "most"), [("fundus", 25.0)])
+def test_the_samples_of_the_other_bundles_are_found_near_their_annotation(name: str, most: float) -> None:
+    path, truth = sample(name)
+    detector = Detector(name, "cpu")
+    found = detector.detect(load_image(path)).landmarks
+    errors = np.linalg.norm(found.positions - truth.reordered(detector.pipeline.labels).positions, axis=1)
+    assert np.isfinite(errors).all() and errors.max() < most
+    assert found.unit == truth.unit == detector.bundle.card.unit
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -74,18 +74,23 @@ def draw_icon(size: int) -> None:
     plt.close(figure)
 
 
+def colours(array: np.ndarray) -> np.ndarray:
+    """A picture (3, Y, X) of values up to 255, as (Y, X, 3) of values up to 1."""
+    return np.moveaxis(np.asarray(array, dtype=np.float32), 0, -1) / 255
+
+
 def draw_thumbnails() -> None:
     """One picture a bundle: the first sample, as a projection along its longest side where it is a volume."""
     sys.path.insert(0, str(ROOT))
     from LandmarkDetectorLib import load_bundle, load_image, load_landmarks
 
-    for name in ("fetal-head-us", "mouse-skull-ct"):
+    for name in ("fetal-head-us", "fundus", "mouse-skull-ct"):
         path = load_bundle(name).samples()[0]
         image = load_image(path)
         landmarks = load_landmarks(next(path.parent.glob(path.name.split(".")[0] + ".mrk.json")))
-        voxels = np.asarray(image.array, dtype=np.float32)[0]
+        voxels = np.asarray(image.array, dtype=np.float32).squeeze(0) if image.channels == 1 else colours(image.array)
         index = np.array([image.grid.to_index(mark.position) for mark in landmarks if mark.position is not None])
-        if voxels.ndim == 3:  # seen from the side along x: y to the right, z up
+        if image.dimension == 3:  # seen from the side along x: y to the right, z up
             voxels, index = voxels.max(axis=2)[::-1], index[:, 1:]
             index[:, 1] = voxels.shape[0] - 1 - index[:, 1]
         low, high = np.quantile(voxels, (0.02, 0.998))
