@@ -45,9 +45,7 @@ def held(calibrating: int, d: int = 2, rounds: int = 300) -> tuple[Said, Said]:
     return theirs, ours
 
 
-@row(
-    REGION, "**few cases are invalid in silence** (0.95 asked, 0.09 held with 10)", "truths held at 95 %, 10 cases, %"
-)
+@row(REGION, "**few cases are invalid in silence** (0.95 asked, 0.09 held with 10)", "truths held at 95 %, 10 cases, %")
 def few() -> tuple[Said, Said]:
     return held(10)
 
