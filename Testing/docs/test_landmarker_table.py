@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from LandmarkDetectorLib.heatmaps import decoder_names, generator_names
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "toolkit" / "landmarker.md").read_text("utf-8")
 BESIDE = (ROOT / "benchmarks" / "results" / "beside-landmarker.md").read_text("utf-8")
@@ -66,6 +68,12 @@ def test_every_fault_of_theirs_is_shown_or_measured_by_the_benchmark():
     shown = [line for part in faults for line in part.split("\n\n")[0].splitlines()[2:]]
     assert len(shown) > 40
     assert [line for line in shown if "→" not in line and "▤" not in line and "CUDA" not in line] == []
+
+
+def test_the_benchmark_has_every_generator_and_decoder():
+    text = (ROOT / "benchmarks" / "heatmap_rows.py").read_text("utf-8")
+    assert [name for name in decoder_names() if f'"{name}"' not in text] == []
+    assert [name for name in generator_names() if f"{name.capitalize()}Heatmaps" not in text] == []
 
 
 @pytest.mark.parametrize("part", PARTS)
