@@ -2,9 +2,10 @@
 
     python benchmarks/heatmaps.py [--repeats 5] [--no-write] [--small]
 
-Run it where landmarker is installed (``pip install --no-deps landmarker==0.4.1``); elsewhere it prints our figures
-alone. It takes the least time of several repeats, with the two sides in turn, and takes memory in a process of its own
-per case. What is put beside what stands in ``heatmap_rows.py``. The report goes to ``benchmarks/results/heatmaps.md``.
+Run it where landmarker can be imported: ``pip install --no-deps --target FOLDER landmarker==0.4.1``, and FOLDER on
+PYTHONPATH, leaves the environment as it is. Elsewhere it prints our figures alone. Times are medians of several
+repeats, the two sides in turn; memory is taken in a process of its own per case. What is put beside what stands in
+``heatmap_rows.py``. The report goes to ``benchmarks/results/heatmaps.md``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import contextlib
 import ctypes
 import math
 import multiprocessing
+import statistics
 import sys
 import threading
 import time
@@ -57,7 +59,7 @@ def made(name: str, space: str) -> Given:
 
 
 def timed(row: Row, values: Tensor, repeats: int) -> tuple[list[float], list[Tensor]]:
-    """Least milliseconds of ours and of theirs, in turn after a call that warms up; and what they returned."""
+    """Median milliseconds of ours and of theirs, in turn after a call that warms up; and what they returned."""
     calls = [call for call in (row.ours, row.theirs) if call]
     times: list[list[float]] = [[] for _ in calls]
     results: list[Tensor] = [values] * len(calls)
@@ -69,7 +71,7 @@ def timed(row: Row, values: Tensor, repeats: int) -> tuple[list[float], list[Ten
             start = time.perf_counter()
             results[place] = call(values)
             spent.append(time.perf_counter() - start)
-    return [1000 * min(spent[1:]) for spent in times], results
+    return [1000 * statistics.median(spent[1:]) for spent in times], results
 
 
 @contextmanager
@@ -228,14 +230,14 @@ def error_report(space: str) -> tuple[list[str], float]:
 
 
 NOTES = f"""
-Gaussians of σ {SIGMA:g} voxels (turned: 2, 4[, 3]); the instances of a class {SIGMA / 2:g}. Inputs: "centres" to be
-made into maps; "clean" maps; "noisy" ones, with noise {NOISE:g}; "logits" from minus to plus so much; "few" small noisy
-ones, where theirs takes a second a map and takes the height for 1; "classes", noisy ones with five peaks each. MB is
-what a call takes at its highest beside its input. Errors: of maps, the largest difference from the formula in any
-voxel; of positions and instances, the mean distance (for instances the mean of missed and spurious); of covariances,
-the Frobenius norm of the difference as a share of the truth's. A row is level where the two differ by less than
-{SAME_MEMORY:g} MB, or by 1e-4 or 1 % in error (2e-6 for maps). Our weighted mean gives the covariance along; theirs of
-the position does not.
+Times are medians. Gaussians of σ {SIGMA:g} voxels (turned: 2, 4[, 3]); the instances of a class {SIGMA / 2:g}. Inputs:
+"centres" to be made into maps; "clean" maps; "noisy" ones, with noise {NOISE:g}; "logits" from minus to plus so much;
+"few" small noisy ones, where theirs takes a second a map and takes the height for 1; "classes", noisy ones with five
+peaks each. MB is what a call takes at its highest beside its input. Errors: of maps, the largest difference from the
+formula in any voxel; of positions and instances, the mean distance (for instances the mean of missed and spurious); of
+covariances, the Frobenius norm of the difference as a share of the truth's. A row is level where the two differ by less
+than {SAME_MEMORY:g} MB, or by 1e-4 or 1 % in error (2e-6 for maps). Our weighted mean gives the covariance along;
+theirs of the position does not.
 """
 
 

@@ -11,7 +11,7 @@ from LandmarkDetectorLib.cli.console import Steps, print_json, say
 from LandmarkDetectorLib.cli.options import JsonOption
 from LandmarkDetectorLib.core.errors import DatasetError
 
-FORMS = "afids, endovis2015, hand-atlas, isbi2015, markups, spine-ap"
+FORMS = "afids, endovis2015, hand-atlas, isbi2015, markups, plant-centroids, spine-ap"
 """The importers' names; they stand here too, so that the help imports none of them."""
 
 
@@ -33,6 +33,9 @@ def import_data(
         str | None,
         typer.Option(help="What names of landmark files have more than their images' (markups).", metavar="TEXT"),
     ] = None,
+    instances: Annotated[
+        bool, typer.Option("--instances", help="A label may stand several times in a file, as a class (markups).")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Import a data set that you have: write dataset.json beside landmarks in LPS.
@@ -42,6 +45,7 @@ def import_data(
     from LandmarkDetectorLib.datasets.importers import import_dataset
 
     given: dict[str, Any] = {"truth": truth, "spacing": None if spacing is None else _steps(spacing), "ending": ending}
+    given["instances"] = instances or None
     options = {name: value for name, value in given.items() if value is not None}
     with Steps() as steps:
         dataset = import_dataset(form, folder, output, copy_images=copy_images, progress=steps, **options)

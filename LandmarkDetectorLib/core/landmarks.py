@@ -159,6 +159,17 @@ class LandmarkSet(Sequence[Landmark]):
         chosen = tuple(by_label.get(label, Landmark(label, status="missing")) for label in labels)
         return replace(self, landmarks=chosen)
 
+    def grouped(self, labels: Iterable[str]) -> LandmarkSet:
+        """The landmarks with these labels, in this order, all instances of a label one after the other.
+
+        A label that is not here becomes a missing landmark; without instances it is :meth:`reordered`.
+        """
+        by_label: dict[str, list[Landmark]] = {}
+        for mark in self.landmarks:
+            by_label.setdefault(mark.label, []).append(mark)
+        chosen = [by_label.get(label) or [Landmark(label, status="missing")] for label in labels]
+        return replace(self, landmarks=tuple(mark for marks in chosen for mark in marks))
+
     def to_plane(self, tolerance: float = 1e-3) -> LandmarkSet:
         """The set in two dimensions, x and y, for a picture; positions must lie at z = 0.
 

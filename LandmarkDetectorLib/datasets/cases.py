@@ -6,10 +6,11 @@
               {"image": "images/b.png", "points": [[x, y], null], "spacing_mm": [0.1, 0.1], "subject": "b"}]}
 ```
 
-``points`` are voxel indices of a picture (0 at the first pixel's centre). ``family`` groups subjects that must stand on
-one side of a split; without it the subject does. ``origin`` says how the annotation came about. Where several observers
-annotated, ``raters`` names a file for each, or the file of landmarks holds them all (``io/raters.py``);
-what counts as true is then their mean, unless ``landmarks`` is a file of its own.
+``points`` are voxel indices of a picture (0 at the first pixel's centre). In a file of landmarks a label may stand
+several times: a class of several instances. ``family`` groups subjects that must stand on one side of a split; without
+it the subject does. ``origin`` says how the annotation came about. Where several observers annotated, ``raters`` names
+a file for each, or the file of landmarks holds them all (``io/raters.py``); what counts as true is then their mean,
+unless ``landmarks`` is a file of its own.
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ def _case(folder: Path, labels: tuple[str, ...], entry: dict[str, Any]) -> Case:
         raters, spacing = read_raters(folder / entry["landmarks"], labels, spacing)
         marks = mean_of(raters, labels, subject)
     elif "landmarks" in entry:
-        marks = load_landmarks(folder / entry["landmarks"]).reordered(labels)
+        marks = load_landmarks(folder / entry["landmarks"]).grouped(labels)
     elif raters:
         marks = mean_of(raters, labels, subject)
     else:

@@ -13,9 +13,8 @@ from torch import Tensor
 from LandmarkDetectorLib.core import DatasetError
 from LandmarkDetectorLib.datasets.cases import Dataset
 from LandmarkDetectorLib.datasets.landmark_dataset import LandmarkDataset, Samples, SampleView
-from LandmarkDetectorLib.datasets.masks import class_masks, discs
+from LandmarkDetectorLib.datasets.masks import class_masks, discs, load_mask
 from LandmarkDetectorLib.datasets.samples import CASE, IMAGE, LANDMARKS, Sample, index_affine
-from LandmarkDetectorLib.io import load_image
 
 MASK = "mask"
 UNITS = ("mm", "voxel")
@@ -98,7 +97,7 @@ class MaskFileDataset(LandmarkDataset):
     def load(self, index: int) -> Sample:
         """The sample as it is on disk, with its mask."""
         sample, case = super().load(index), self.dataset.cases[index]
-        mask = load_image(case.extra[MASK], spacing=case.spacing)
+        mask = load_mask(case.extra[MASK], case.spacing)
         image = sample[IMAGE]
         same = mask.grid.shape == tuple(image.shape[1:])
         if not same or not np.allclose(mask.grid.matrix, index_affine(image).numpy(), rtol=0, atol=1e-3):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from LandmarkDetectorLib.core import DatasetError, Image, Landmark, LandmarkSet
+from LandmarkDetectorLib.core import DatasetError, Image, Landmark, LandmarkDetectorWarning, LandmarkSet
 from LandmarkDetectorLib.datasets.cases import Case, Dataset
 from LandmarkDetectorLib.datasets.transforms.resample import index_grid
 from LandmarkDetectorLib.io import load_image
@@ -106,6 +107,17 @@ def landmarks_of_mask(
     return LandmarkSet(tuple(marks), mask.grid.unit, name)
 
 
+def load_mask(path: File, spacing: Sequence[float] | None = None) -> Image:
+    """A mask from a file; one without a class is no fault of it, as it would be of an image.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*: every voxel has the value", LandmarkDetectorWarning)
+        return load_image(path, spacing=spacing)
+
+
 def class_masks(mask: Image, classes: Mapping[str, int] | Sequence[str]) -> np.ndarray:
     """Which voxels belong to each class, bool (K, [Z, ]Y, X); see :func:`landmarks_of_mask`."""
     if mask.channels > 1:
@@ -148,7 +160,7 @@ def dataset_from_masks(
     steps = None if spacing is None else tuple(float(s) for s in spacing)
     cases = []
     for image, mask, subject in zip(images, masks, names, strict=True):
-        marks = landmarks_of_mask(load_image(mask, spacing=steps), classes, instances=instances, name=subject)
+        marks = landmarks_of_mask(load_mask(mask, steps), classes, instances=instances, name=subject)
         cases.append(
             Case(subject, Path(image), marks, subject, origin="mask", spacing=steps, extra={"mask": str(mask)})
         )

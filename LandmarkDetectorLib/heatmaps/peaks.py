@@ -59,7 +59,7 @@ def find_peaks(heatmaps: Tensor, count: int, radius: int = 1, threshold: float |
     flat = heatmaps.flatten(2)
     with torch.no_grad():
         maps = heatmaps.detach().reshape(batch * landmarks, *shape)
-        step = maps.shape[0] if maps.is_cuda else max(1, CHUNK_VOXELS // maps[:1].numel())
+        step = len(maps) if maps.is_cuda else CHUNK_VOXELS // maps.shape[1:].numel()
         parts = [_peaks_of_maps(part, count, radius, threshold) for part in maps.split(max(step, 1))]
         chosen = torch.cat(parts).reshape(batch, landmarks, count)
         positions = coordinates_of(chosen, shape).to(torch.float32)

@@ -6,6 +6,7 @@ Voxels that are not finite count as not there.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -27,19 +28,33 @@ class Summits:
         at: (N, D) index x, y[, z] of the highest voxel; of equal voxels the first in the array.
         value: (N,) what stands there; NaN where a map has no finite voxel. It carries the gradient of the maps.
         base: (N,) level of the background: the median over a coarse grid of voxels.
-        noise: (N,) standard deviation of the background, from the median absolute deviation over the same voxels.
         rises: (N,) bool, whether the value exceeds the base by more than rounding; False for a flat map and without a
             finite voxel.
-        sigma: (N, D) standard deviation in voxels of a Gaussian that falls to half where the map does along the axes
-            through the summit; half a voxel or more.
+        maps: (N, [Z, ]Y, X) of which they are.
+        coarse: (N, S) the voxels that told the base; NaN for one that is not finite.
     """
 
     at: Tensor
     value: Tensor
     base: Tensor
-    noise: Tensor
     rises: Tensor
-    sigma: Tensor
+    maps: Tensor
+    coarse: Tensor
+
+    @cached_property
+    @torch.no_grad()
+    def noise(self) -> Tensor:
+        """Standard deviation (N,) of the background, from the median absolute deviation over the coarse grid."""
+        return 1.4826 * (self.coarse - self.base[:, None]).abs().nanmedian(-1).values
+
+    @cached_property
+    @torch.no_grad()
+    def sigma(self) -> Tensor:
+        """Standard deviation (N, D) in voxels of a Gaussian that falls to half where the map does, half or more.
+
+        Along the axes through the summit.
+        """
+        return _sigma_along_axes(self.maps, self.at, (self.value + self.base) / 2)
 
 
 def find_summits(maps: Tensor) -> Summits:
@@ -47,13 +62,13 @@ def find_summits(maps: Tensor) -> Summits:
     wide = torch.promote_types(maps.dtype, torch.float32)
     with torch.no_grad():
         at = _highest_voxel(maps)
-        base, noise = _background(maps, wide)
+        coarse = _coarse(maps, wide)
+        base = coarse.nanmedian(-1).values
     place = (torch.arange(len(maps), device=maps.device), *reversed(at.unbind(-1)))
     value = maps[place].to(wide)
     value = torch.where(value.isfinite(), value, torch.nan)
-    with torch.no_grad():
-        rises = value - base > 4 * torch.finfo(maps.dtype).eps * value.abs()
-        return Summits(at, value, base, noise, rises, _sigma_along_axes(maps, at, (value + base) / 2))
+    rises = value.detach() - base > 4 * torch.finfo(maps.dtype).eps * value.detach().abs()
+    return Summits(at, value, base, rises, maps.detach(), coarse)
 
 
 def _highest_voxel(maps: Tensor) -> Tensor:
@@ -69,14 +84,12 @@ def _highest_voxel(maps: Tensor) -> Tensor:
     return coordinates_of(row * maps.shape[-1] + column, maps.shape[1:])
 
 
-def _background(maps: Tensor, wide: torch.dtype) -> tuple[Tensor, Tensor]:
+def _coarse(maps: Tensor, wide: torch.dtype) -> Tensor:
+    """Voxels (N, S) of a coarse grid."""
     dimension = maps.ndim - 1
     step = max(1, int((maps.shape[1:].numel() / SAMPLE) ** (1 / dimension)))
-    every = (slice(None), *[slice(None, None, step)] * dimension)
-    coarse = maps[every].flatten(1).to(wide)
-    coarse = torch.where(coarse.isfinite(), coarse, torch.nan)
-    base = coarse.nanmedian(-1).values
-    return base, 1.4826 * (coarse - base[:, None]).abs().nanmedian(-1).values
+    coarse = maps[(slice(None), *[slice(None, None, step)] * dimension)].flatten(1).to(wide)
+    return torch.where(coarse.isfinite(), coarse, torch.nan)
 
 
 def _sigma_along_axes(maps: Tensor, at: Tensor, half: Tensor) -> Tensor:

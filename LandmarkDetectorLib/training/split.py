@@ -24,8 +24,14 @@ def split_cases(recipe: Recipe, dataset: Dataset, fold: int | None) -> Split:
 
     Raises:
         RecipeError: there is no such fold.
-        DatasetError: nothing is left on one side.
+        DatasetError: nothing is left on one side, or a label has several instances in a case.
     """
+    several = next((case.subject for case in dataset.cases if len(case.landmarks) > len(dataset.labels)), None)
+    if several is not None:
+        raise DatasetError(
+            f"{dataset.name}: a label has several instances in {several}, and a recipe trains one of each; train with "
+            "HeatmapDataset and read with decode_instances."
+        )
     if fold is None:
         held = set(recipe.samples)
         unknown = held - {case.subject for case in dataset.cases}

@@ -51,7 +51,7 @@ def test_json_is_for_programs(run, photos: Path, tmp_path: Path) -> None:
         (["ceph"], f"There is no importer 'ceph'; choose one of {FORMS}."),
         (
             ["markups", "--truth", "mean"],
-            "The importer 'markups' has no option 'truth'; it knows ending, spacing, lacking.",
+            "The importer 'markups' has no option 'truth'; it knows ending, spacing, lacking, instances.",
         ),
         (["markups", "--spacing", "a"], "--spacing a: give one number in mm, or two separated by a comma."),
         (["markups"], "photos: the folder holds no annotated image of this form; check its layout."),

@@ -56,6 +56,13 @@ def test_a_label_twice_is_read_but_does_not_pair() -> None:
         marks.reordered(["a"])
 
 
+def test_instances_of_a_label_stand_together_and_what_is_lacking_is_missing() -> None:
+    marks = LandmarkSet.from_positions(["a", "b", "a"], [[1, 1], [2, 2], [3, 3]])
+    grouped = marks.grouped(["b", "c", "a"])
+    assert grouped.labels == ["b", "c", "a", "a"] and grouped["c"].status == "missing"
+    np.testing.assert_array_equal(grouped.positions[[0, 2, 3]], [[2, 2], [1, 1], [3, 3]])
+
+
 def test_two_and_three_dimensions_do_not_mix() -> None:
     with pytest.raises(LandmarkError, match="2D and 3D"):
         LandmarkSet((Landmark("a", [1, 2]), Landmark("b", [1, 2, 3])))

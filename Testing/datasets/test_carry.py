@@ -186,6 +186,20 @@ def test_the_refusals_are_deserved() -> None:
         assert np.abs(middle(moved) - claimed).max() > least
 
 
+def smooth_deform(d: int, field: str) -> mt.MapTransform:
+    size = EVEN[d][-d:]
+    return mt.RandSmoothDeformd(
+        IMAGE,
+        size,
+        (5,) * d,
+        prob=1.0,
+        def_range=0.06,
+        field_mode=field,
+        grid_mode="bilinear",
+        grid_padding_mode="zeros",
+    )
+
+
 @pytest.mark.parametrize(
     "transform",
     [
@@ -193,11 +207,13 @@ def test_the_refusals_are_deserved() -> None:
         mt.Rand2DElasticd(IMAGE, (16, 16), (2, 3), prob=1.0, rotate_range=0.3, scale_range=0.1),
         mt.Rand3DElasticd(IMAGE, (6, 7), (100, 200), prob=1.0),
         mt.RandGridDistortiond(IMAGE, prob=1.0, distort_limit=0.05),
+        smooth_deform(2, "bilinear"),
+        smooth_deform(3, "trilinear"),
     ],
-    ids=["2D", "2D with affine", "3D", "grid"],
+    ids=["2D", "2D with affine", "3D", "grid", "2D smooth", "3D smooth"],
 )
 def test_elastic_transforms_of_monai_are_followed_by_a_picture_of_coordinates(transform: mt.MapTransform) -> None:
-    d = 3 if isinstance(transform, mt.Rand3DElasticd) else 2
+    d = 3 if isinstance(transform, mt.Rand3DElasticd) or "trilinear" in getattr(transform, "field_mode", ()) else 2
     # A small blob: the middle of a large one is not where its middle went.
     before = blob_sample(EVEN[d], width=0.8)
     carried = carry(CarryByCoordinates(transform))
@@ -209,6 +225,11 @@ def test_elastic_transforms_of_monai_are_followed_by_a_picture_of_coordinates(tr
     assert after["landmarks"][1].isnan().all()
     with pytest.raises(DatasetError, match="use Elastic"):
         carried.inverse(after)
+
+
+def test_a_field_with_steps_is_refused() -> None:
+    with pytest.raises(DatasetError, match="field_mode 'bilinear'"):
+        CarryByCoordinates(smooth_deform(2, "area"))
 
 
 def test_a_transform_that_folds_at_a_landmark_is_said_to() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from LandmarkDetectorLib.core import DatasetError, Image, LandmarkDetectorWarning, LandmarkFileError, LandmarkSet
-from LandmarkDetectorLib.datasets import read_dataset
+from LandmarkDetectorLib.datasets import load_sample, read_dataset
 from LandmarkDetectorLib.datasets.importers import (
     ImportedCase,
     ImportedDataset,
@@ -105,7 +105,7 @@ def test_a_folder_that_holds_something_is_not_written_to(tmp_path: Path) -> None
 def test_what_cannot_be_meant_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no importer 'ceph'; choose one of afids, endovis2015, hand-atlas"):
         import_dataset("ceph", tmp_path, tmp_path / "out")
-    with pytest.raises(DatasetError, match=r"no option 'truth'; it knows ending, spacing, lacking\.$"):
+    with pytest.raises(DatasetError, match=r"no option 'truth'; it knows ending, spacing, lacking, instances\.$"):
         import_dataset("markups", tmp_path, tmp_path / "out", truth="mean")
     with pytest.raises(DatasetError, match=r"'spine-ap' has no option 'truth'; it has none\.$"):
         import_dataset("spine-ap", tmp_path, tmp_path / "out", truth="mean")
@@ -223,6 +223,21 @@ def test_a_folder_that_is_not_clear_is_refused(tmp_path: Path, files, error, wor
             save_landmarks(marks("a"), tmp_path / "in" / file)
     with pytest.raises(error, match=words):
         import_dataset("markups", tmp_path / "in", tmp_path / "out")
+
+
+def test_a_class_of_several_instances_is_imported_where_that_is_said(tmp_path: Path) -> None:
+    for name, labels in (("a", "aba"), ("b", "b")):
+        volume(tmp_path / "in" / f"{name}.nrrd")
+        save_landmarks(marks(*labels), tmp_path / "in" / f"{name}.mrk.json")
+    with pytest.warns(LandmarkDetectorWarning, match="1 files lack labels that others have"):
+        dataset = import_dataset("markups", tmp_path / "in", tmp_path / "out", instances=True)
+    assert dataset.labels == ("a", "b")
+    first, second = dataset.cases
+    assert first.landmarks.labels == ["a", "a", "b"]
+    np.testing.assert_array_equal(first.landmarks.positions, marks(*"aba").positions[[0, 2, 1]])
+    assert [mark.status for mark in second.landmarks] == ["undefined", "defined"]
+    sample = load_sample(first, dataset.labels)
+    assert sample["landmarks"].shape == (2, 2, 3) and sample["present"].tolist() == [[True, True], [True, False]]
 
 
 @pytest.mark.data

@@ -1,4 +1,4 @@
-"""Importers of pictures: cephalograms, hands, spines and endoscopic frames, from small folders of their form."""
+"""Importers of pictures: cephalograms, hands, spines, endoscopic frames and plants, from small folders."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from PIL import Image as Pillow
 
 from LandmarkDetectorLib.core import DatasetError, LandmarkDetectorWarning, LandmarkFileError
+from LandmarkDetectorLib.datasets import LandmarkDataset
 from LandmarkDetectorLib.datasets.importers import import_dataset
 from LandmarkDetectorLib.datasets.importers.endovis2015 import LABELS as JOINTS
 from LandmarkDetectorLib.datasets.importers.spine_ap import LABELS as CORNERS
@@ -335,3 +336,59 @@ def test_labels_without_frames_and_frames_without_labels_are_refused(tmp_path: P
         import_dataset("endovis2015", source, tmp_path / "out")
     with pytest.raises(DatasetError, match=r"there is no train1_labels\.json or test1_labels\.json in it"):
         import_dataset("endovis2015", source / "elsewhere", tmp_path / "out")
+
+
+# Plants
+
+
+def plants(folder: Path, session: str = "A_W4", names: Sequence[str] = ("f1", "f2"), label: str = "{}") -> Path:
+    """Pictures of a session; the first has two stems, the other none."""
+    for number, name in enumerate(names):
+        picture(folder / session / "rgb_undistorted" / f"{name}.png")
+        picture(folder / session / "nir" / f"{name}.png")
+        marked = np.zeros((10, 20), np.uint8)
+        if number == 0:
+            marked[2:5, 3:6] = 1
+            marked[6:8, 10:12] = 255
+        path = folder / session / "label_sparse" / f"{label.format(name)}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Pillow.fromarray(marked).save(path)
+    return folder
+
+
+def test_every_stem_of_a_picture_is_an_instance_of_one_class(tmp_path: Path) -> None:
+    source = plants(plants(tmp_path / "in"), "G_W5", label="label_{}")
+    dataset = import_dataset("plant-centroids", source, tmp_path / "out")
+    assert dataset.labels == ("stem",) and [case.subject for case in dataset.cases] == [
+        f"{session}-f{number}" for session in ("A_W4", "G_W5") for number in (1, 2)
+    ]
+    for some, none in (dataset.cases[:2], dataset.cases[2:]):
+        np.testing.assert_allclose(some.landmarks.positions, [[4, 3], [10.5, 6.5]])
+        assert [mark.status for mark in none.landmarks] == ["missing"]
+    assert [case.extra["part"] for case in dataset.cases] == ["test", "test", "training", "training"]
+    assert {case.family for case in dataset.cases} == {"field A", "field G"}
+    assert LandmarkDataset(dataset)[0]["landmarks"].shape == (1, 2, 2)
+    infrared = import_dataset("plant-centroids", source, tmp_path / "nir", light="nir")
+    assert infrared.cases[0].image_path.parent.name == "nir"
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        ("light", "There are no pictures in the light 'uv'; choose rgb or nir"),
+        ("folder", "A_W4: there is no folder rgb_undistorted beside label_sparse"),
+        ("count", "A_W4: 3 labels and 2 pictures differ in their names and do not pair"),
+        ("size", r"A_W4: f1\.png and f1\.png differ in size"),
+    ],
+)
+def test_plants_that_do_not_pair_are_refused(tmp_path: Path, broken: str, words: str) -> None:
+    session = plants(tmp_path / "in") / "A_W4"
+    if broken == "folder":
+        (session / "rgb_undistorted").rename(session / "rgb")
+    elif broken == "count":
+        picture(session / "label_sparse" / "f3.png")
+    elif broken == "size":
+        picture(session / "rgb_undistorted" / "f1.png", width=21)
+    options = {"light": "uv"} if broken == "light" else {}
+    with pytest.raises(DatasetError, match=words):
+        import_dataset("plant-centroids", tmp_path / "in", tmp_path / "out", **options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import monai.transforms as mt
@@ -160,3 +161,13 @@ def test_a_mask_on_another_grid_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="not on the image's grid"):
         MaskFileDataset(found)[0]
     LandmarkDataset(found)[0]
+
+
+def test_a_mask_without_a_class_is_an_absent_landmark_and_no_notice(tmp_path: Path) -> None:
+    save_image(Image(np.arange(80, dtype=np.uint8).reshape(1, 8, 10), Grid.regular((10, 8))), tmp_path / "a.nii.gz")
+    save_image(Image(np.zeros((1, 8, 10), np.uint8), Grid.regular((10, 8))), tmp_path / "a_mask.nii.gz")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sample = MaskFileDataset(dataset_from_masks([tmp_path / "a.nii.gz"], [tmp_path / "a_mask.nii.gz"], ["disc"]))[0]
+    assert sample["labelled"].tolist() == [True] and sample["present"].tolist() == [False]
+    assert sample["mask"].abs().max() == 0

@@ -117,5 +117,8 @@ def test_labels_that_are_not_there_and_pairs_that_are_none_are_said() -> None:
         OrderByPosition([(("left", "wing"), "x")])(face())
     with pytest.raises(DatasetError, match="axis"):
         OrderByPosition([(("left", "right"), "w")])
+    for none in ("left", ("left", "x"), (("left", "right"), "x", "y")):
+        with pytest.raises(DatasetError, match="takes pairs of labels and an axis"):
+            OrderByPosition([none])
     with pytest.raises(DatasetError, match="one instance"):
         OrderByPosition([(("left", "right"), "x")])(face(instances=2))

@@ -21,6 +21,7 @@ REGISTRIES = {
     "datasets": importer_names,
 }
 OWN = tuple(REGISTRIES)
+PARTS = sorted({path.stem for path in TOOLKIT.glob("*.md")} - {"README", "landmarker"})
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 
 
@@ -49,11 +50,14 @@ def test_no_loss_has_a_row_that_cannot_be_built():
     assert sorted(first_column(page("losses"))) == loss_names()
 
 
-@pytest.mark.parametrize("name", OWN)
-def test_a_page_is_short_and_has_a_figure_that_its_script_draws(name):
+@pytest.mark.parametrize("name", PARTS)
+def test_a_page_is_short_and_has_a_figure_that_a_script_draws_and_the_papers_behind_it(name):
     assert len(page(name).splitlines()) <= 80
-    assert f"](../pictures/toolkit_{name}.png)" in page(name)
-    assert (PICTURES / f"toolkit_{name}.py").is_file()
+    figures = re.findall(r"]\(\.\./pictures/(toolkit_\w+)\.png\)", page(name))
+    assert figures and all((PICTURES / f"{figure}.png").is_file() for figure in figures)
+    drawn = "".join(script.read_text("utf-8") for script in PICTURES.glob("toolkit_*.py"))
+    assert all((PICTURES / f"{figure}.py").is_file() or f'"{figure}"' in drawn for figure in figures)
+    assert re.search(r"https://(doi\.org|arxiv\.org|proceedings\.)", page(name))
 
 
 def test_every_picture_of_the_toolkit_is_small():

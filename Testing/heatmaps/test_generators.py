@@ -18,6 +18,7 @@ from LandmarkDetectorLib.heatmaps import (
     generator_names,
     register_generator,
 )
+from LandmarkDetectorLib.heatmaps.generators.registry import _GENERATORS
 from Testing.heatmaps.generator_formula import BOTH, SHAPES, TURN, covariances, formula, peak, somewhere
 
 EXACT = {"rtol": 1e-10, "atol": 1e-300}
@@ -235,6 +236,8 @@ def test_an_absent_landmark_has_an_empty_map_and_no_mask(kind, rotation):
     mask = generator(several, (10, 12), valid=torch.zeros(1, 4, 2, dtype=torch.bool))[1]
     assert not mask.any()
     assert generator(several, (10, 12), valid=valid)[1].equal(torch.tensor([[True, False, False, False]]))
+    nobody, mask = generator(several[:, :, :0], (10, 12))
+    assert not mask.any() and nobody[:, :4].eq(0).all() and nobody[:, 4].eq(1).all()
 
 
 @pytest.mark.parametrize("kind", BOTH)
@@ -249,20 +252,21 @@ def test_a_landmark_outside_the_view_keeps_its_tail_and_its_mask(kind):
     assert maps[0, 1:].eq(0).all()
 
 
-def test_a_new_distribution_is_a_few_lines():
+def test_a_new_distribution_is_a_few_lines(monkeypatch):
     """A heavy tail has no reach: all of the map is made."""
+    monkeypatch.setattr(_GENERATORS, "_entries", dict(_GENERATORS._entries))
 
-    @register_generator("cauchy of this test")
+    @register_generator("cauchy")
     class CauchyHeatmaps(HeatmapGenerator):
         def profile(self, squared):
             return 1 / (1 + squared)
 
-    generator = build_generator("cauchy of this test", landmarks=1, dimension=3, sigma=0.5, rotation=TURN[3])
+    generator = build_generator("cauchy", landmarks=1, dimension=3, sigma=0.5, rotation=TURN[3])
     maps, _ = generator(torch.tensor([[[2.0, 3.0, 4.0]]]), (9, 30, 40))
     assert maps[0, 0, 4, 3, 2] == 1
     assert maps[0, 0, 4, 3, 38].item() == pytest.approx(1 / (1 + 4 * 36**2), rel=1e-4)
     with pytest.raises(LandmarkError, match="mass"):
-        build_generator("cauchy of this test", landmarks=1, dimension=2, gamma=1.0)(torch.zeros(1, 1, 2), (4, 4))
+        build_generator("cauchy", landmarks=1, dimension=2, gamma=1.0)(torch.zeros(1, 1, 2), (4, 4))
 
 
 def test_generators_are_known_by_name():

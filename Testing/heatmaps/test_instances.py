@@ -105,3 +105,10 @@ def test_positions_carry_their_gradient():
 def test_what_cannot_be_found_is_refused(options):
     with pytest.raises(LandmarkDetectorError):
         decode_instances(torch.zeros(1, 1, 9, 9), **options)
+
+
+@pytest.mark.parametrize("shape", [PLANE, VOLUME])
+def test_no_maps_give_no_instances(shape):
+    for lead in ((0, 3), (2, 0)):
+        out = decode_instances(torch.zeros(*lead, *shape), 4)
+        assert out.positions.shape == (*lead, 4, len(shape)) and out.found.shape == (*lead, 4)

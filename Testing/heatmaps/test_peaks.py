@@ -162,3 +162,9 @@ def test_the_values_carry_the_gradient():
 def test_what_cannot_be_searched_is_refused_in_one_sentence(maps, count, radius):
     with pytest.raises(LandmarkDetectorError):
         find_peaks(maps, count, radius)
+
+
+@pytest.mark.parametrize("lead", [(0, 3), (2, 0)])
+def test_no_maps_give_no_peaks(lead):
+    peaks = find_peaks(torch.zeros(*lead, 8, 9), count=2)
+    assert peaks.positions.shape == (*lead, 2, 2) and peaks.values.shape == (*lead, 2)

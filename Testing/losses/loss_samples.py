@@ -21,9 +21,9 @@ def build(name: str, reduction: str = "mean") -> LandmarkLoss:
     return build_loss(name, reduction=reduction, **arguments)
 
 
-def inputs(name: str, dimension: int, dtype: torch.dtype = torch.float64, batch: int = B) -> Inputs:
-    """Prediction and target of a loss, each as a tuple, always the same ones."""
-    generator = torch.Generator().manual_seed(11 + dimension)
+def inputs(name: str, dimension: int, dtype: torch.dtype = torch.float64, batch: int = B, seed: int = 11) -> Inputs:
+    """Prediction and target of a loss, each as a tuple, always the same ones for a seed."""
+    generator = torch.Generator().manual_seed(seed + dimension)
 
     def noise(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)

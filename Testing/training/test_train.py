@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 from LandmarkDetectorLib.core import Cancelled, DatasetError, RecipeError
-from LandmarkDetectorLib.datasets import read_dataset
+from LandmarkDetectorLib.datasets import Dataset, read_dataset
 from LandmarkDetectorLib.inference import Detector
 from LandmarkDetectorLib.inference.evaluate import evaluate_bundle
 from LandmarkDetectorLib.training import read_recipe, train
@@ -97,6 +98,16 @@ def test_a_fold_shares_no_family_with_what_trains(tmp_path: Path) -> None:
     assert "case01" not in [c.subject for c in shipping.training]  # of the sample's family
     with pytest.raises(RecipeError, match="no fold 9"):
         split_cases(content, dataset, 9)
+
+
+def test_a_class_of_several_instances_is_not_for_recipes(tmp_path: Path) -> None:
+    recipe, data = prepared(tmp_path)
+    dataset = read_dataset(data)
+    first = dataset.cases[0]
+    twice = replace(first.landmarks, landmarks=(*first.landmarks, first.landmarks[dataset.labels[0]]))
+    several = Dataset(dataset.name, dataset.labels, (replace(first, landmarks=twice), *dataset.cases[1:]))
+    with pytest.raises(DatasetError, match=f"a label has several instances in {first.subject}"):
+        split_cases(read_recipe(recipe), several, 0)
 
 
 def test_a_stage_stops_early_when_validation_no_longer_gains(tmp_path: Path) -> None:

@@ -1,15 +1,16 @@
 """Data sets that somebody has, each from its own form into ours; one file a form, registered by name.
 
-=================  ==================================================================================
-name               folder
-=================  ==================================================================================
-``isbi2015``       lateral cephalograms of the challenge of 2015, 19 landmarks, two observers
-``hand-atlas``     hand radiographs with the annotation of Payer et al., 37 landmarks
-``spine-ap``       spine radiographs of AASCE 2019 (``boostnet_labeldata``), 68 landmarks
-``endovis2015``    endoscopic frames with the joints of up to four instruments
-``afids``          brain MR in a BIDS tree, 32 anatomical fiducials, several observers
-``markups``        any folder of images, each with a file of landmarks of its name
-=================  ==================================================================================
+===================  ==================================================================================
+name                 folder
+===================  ==================================================================================
+``isbi2015``         lateral cephalograms of the challenge of 2015, 19 landmarks, two observers
+``hand-atlas``       hand radiographs with the annotation of Payer et al., 37 landmarks
+``spine-ap``         spine radiographs of AASCE 2019 (``boostnet_labeldata``), 68 landmarks
+``endovis2015``      endoscopic frames with the joints of up to four instruments
+``afids``            brain MR in a BIDS tree, 32 anatomical fiducials, several observers
+``plant-centroids``  plants in the field with the points where stems emerge, several in a picture
+``markups``          any folder of images, each with a file of landmarks of its name
+===================  ==================================================================================
 
 Nothing is downloaded; who has a data set has agreed to its licence.
 """
@@ -20,6 +21,7 @@ from LandmarkDetectorLib.datasets.importers import (  # noqa: F401  each registe
     hand_atlas,
     isbi2015,
     markups_folder,
+    plant_centroids,
     spine_ap,
 )
 from LandmarkDetectorLib.datasets.importers.registry import (

@@ -49,7 +49,12 @@ _PARTS = {
 
 @register_importer("markups")
 def markups(
-    folder: Path, *, ending: str = "", spacing: Sequence[float] | None = None, lacking: str = "undefined"
+    folder: Path,
+    *,
+    ending: str = "",
+    spacing: Sequence[float] | None = None,
+    lacking: str = "undefined",
+    instances: bool = False,
 ) -> ImportedDataset:
     """Images and landmarks of the same name; a folder called train, val or test on the way is the case's ``part``.
 
@@ -59,6 +64,7 @@ def markups(
         spacing: mm a pixel along x and y, of all pictures.
         lacking: what it means that a file lacks a label that others have: ``"undefined"``, nobody looked, or
             ``"missing"``, the landmark is absent.
+        instances: a label may stand several times in a file, as a class of several instances; else that is refused.
 
     Raises:
         DatasetError: a file of landmarks has no image, an image two files, or a label stands twice in one file.
@@ -73,10 +79,11 @@ def markups(
     for stem, path in notes.items():
         image = images.named(stem)
         marks = load_landmarks(path)
-        try:
-            marks.reordered([])  # refuses a label that stands there twice
-        except LandmarkError as error:
-            raise DatasetError(f"{shown(path)}: {error}") from None
+        twice = next((label for label in marks.labels if marks.labels.count(label) > 1), None)
+        if twice is not None and not instances:
+            raise DatasetError(
+                f"{shown(path)}: two landmarks are called {twice!r}; rename one, or say that labels have instances."
+            )
         labels.update(dict.fromkeys(marks.labels))
         picture = suffix_of(image) in _PICTURES
         marks = _on_picture(marks, image, path, spacing) if picture else _in_volume(marks, image, path)
@@ -91,15 +98,16 @@ def _completed(
     cases: Sequence[ImportedCase], labels: tuple[str, ...], lacking: str, folder: Path
 ) -> tuple[ImportedCase, ...]:
     """The cases with all labels each, in order."""
-    short = sum(len(case.landmarks) < len(labels) for case in cases)
+    short = sum(len(set(case.landmarks.labels)) < len(labels) for case in cases)
     if short:
         meaning = "as not labelled" if lacking == "undefined" else "as absent"
         notice(f"{folder.name}: {short} files lack labels that others have; these count {meaning} there.")
     whole = []
     for case in cases:
-        known = {mark.label: mark for mark in case.landmarks}
-        marks = tuple(known.get(label) or Landmark(label, status=lacking) for label in labels)
-        whole.append(replace(case, landmarks=replace(case.landmarks, landmarks=marks)))
+        known = set(case.landmarks.labels)
+        rest = tuple(Landmark(label, status=lacking) for label in labels if label not in known)
+        marks = replace(case.landmarks, landmarks=case.landmarks.landmarks + rest).grouped(labels)
+        whole.append(replace(case, landmarks=marks))
     return tuple(whole)
 
 

@@ -24,7 +24,7 @@ from LandmarkDetectorLib.datasets.samples import IMAGE, LANDMARKS, Sample
 from LandmarkDetectorLib.datasets.transforms.carry import LandmarkTransform
 from LandmarkDetectorLib.datasets.transforms.resample import index_grid
 
-MAPPED = (mt.GridDistortiond, mt.Rand2DElasticd, mt.Rand3DElasticd, mt.RandGridDistortiond)
+MAPPED = (mt.GridDistortiond, mt.Rand2DElasticd, mt.Rand3DElasticd, mt.RandGridDistortiond, mt.RandSmoothDeformd)
 """The transforms that this is for: of the image's size to the image's size, by a map of coordinates."""
 
 CLOSE = 0.05
@@ -58,6 +58,12 @@ class CarryByCoordinates(LandmarkTransform, InvertibleTransform, Randomizable):
             raise DatasetError(f"{name}: only {', '.join(t.__name__ for t in MAPPED)} have a map of coordinates.")
         if IMAGE not in transform.keys or _mode_of(transform) != "bilinear":
             raise DatasetError(f"{name}: give it the key 'image' with mode 'bilinear', or nothing can be followed.")
+        if isinstance(transform, mt.RandSmoothDeformd) and {
+            str(getattr(m, "value", m)) for m in transform.field_mode
+        } & {"area", "nearest"}:
+            raise DatasetError(
+                f"{name}: its field has steps that tear the image; give field_mode 'bilinear' or the like."
+            )
         self.transform = deepcopy(transform)
 
     def __call__(self, sample: Sample) -> Sample:
@@ -172,5 +178,6 @@ def _linear(values: Tensor, corner: Tensor, within: Tensor) -> tuple[Tensor, Ten
 
 
 def _mode_of(transform: Any) -> str:
-    mode = transform.mode[transform.keys.index(IMAGE)]
+    modes = transform.grid_mode if isinstance(transform, mt.RandSmoothDeformd) else transform.mode
+    mode = modes[transform.keys.index(IMAGE)]
     return str(getattr(mode, "value", mode))

@@ -32,9 +32,9 @@ class OrderByPosition(LandmarkTransform, InvertibleTransform):
 
     def __init__(self, groups: Sequence[tuple[Sequence[str], str]]) -> None:
         super().__init__()
-        for labels, axis in groups:
-            if len(axis) != 1 or axis not in AXES or isinstance(labels, str):
-                raise DatasetError(f"OrderByPosition takes labels and an axis, x, y or z, not {labels!r} and {axis!r}.")
+        for group in groups:
+            if isinstance(group, str) or len(group) != 2 or isinstance(group[0], str) or group[1] not in tuple(AXES):
+                raise DatasetError(f"OrderByPosition takes pairs of labels and an axis, x, y or z, not {group!r}.")
         self.groups = tuple((tuple(str(label) for label in labels), AXES.index(axis)) for labels, axis in groups)
 
     def __call__(self, sample: Sample) -> Sample:
