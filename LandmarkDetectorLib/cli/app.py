@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from LandmarkDetectorLib import __version__
+from LandmarkDetectorLib.cli.agreement import agreement
 from LandmarkDetectorLib.cli.bundles import bundles
 from LandmarkDetectorLib.cli.compare import compare
 from LandmarkDetectorLib.cli.demo import demo
@@ -53,6 +54,7 @@ app.command()(train)
 app.command()(evaluate)
 app.command()(compare)
 app.command()(measure)
+app.command()(agreement)
 app.command("import")(import_data)
 app.command()(demo)
 app.add_typer(bundles, name="bundles")
