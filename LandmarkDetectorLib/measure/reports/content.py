@@ -257,11 +257,16 @@ def deviation_words(result: Result) -> str:
     if result.value is None or result.norm is None:
         return ""
     if result.deviation is not None:
-        return f"{result.deviation:+.1f} SD".replace("-", "−")
+        return f"{_rounded(result.deviation, 1):+.1f} SD".replace("-", "−")
     if result.norm.mean is not None:
         digits = 2 if result.unit == "ratio" else 1
-        return f"{result.value - result.norm.mean:+.{digits}f}".replace("-", "−")
+        return f"{_rounded(result.value - result.norm.mean, digits):+.{digits}f}".replace("-", "−")
     return ""
+
+
+def _rounded(value: float, digits: int) -> float:
+    """Without a sign where nothing is left: nobody deviates by −0.0."""
+    return round(value, digits) + 0.0
 
 
 def _how(result: Result) -> str:
