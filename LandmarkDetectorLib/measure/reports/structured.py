@@ -116,6 +116,9 @@ def structured_report(measured: Measured, source: Sequence[Dataset] = ()) -> Dat
             is_complete=all(result.value is not None for result in measured.results),
             record_evidence=bool(source),
         )
+    if not source:  # what stands for an image is none, and nothing was made of it
+        for name in ("CurrentRequestedProcedureEvidenceSequence", "PertinentOtherEvidenceSequence"):
+            document.pop(name, None)
     document.SpecificCharacterSet = "ISO_IR 192"  # UTF-8: names and sources are of many alphabets
     document.SoftwareVersions = __version__
     document.ManufacturerModelName = "LandmarkDetector"
@@ -259,7 +262,7 @@ def _number(sr: Any, measured: Measured, each: MeasurementSet, result: Result, p
     ]
     return sr.Measurement(
         name=_measurement_code(sr, each, definition, result),
-        value=float(result.value),
+        value=_number_of(result.value),
         unit=_code(sr, _unit(result.unit)),
         properties=_properties(sr, result),
         referenced_coordinates=coordinates,
@@ -269,7 +272,7 @@ def _number(sr: Any, measured: Measured, each: MeasurementSet, result: Result, p
 def _measurement_code(sr: Any, each: MeasurementSet, definition: Measurement, result: Result) -> Any:
     if result.side is not None:  # a terminology's code says nothing of a side
         return _code(
-            sr, (f"{each.name}.{result.name}.{result.side}", SCHEME, f"{result.name}: {result.title}, {result.side}")
+            sr, (f"{each.name}.{result.name}.{result.side}", SCHEME, f"{result.name}, {result.side}: {result.title}")
         )
     return _coded(sr, definition.code, f"{each.name}.{result.name}", f"{result.name}: {result.title}")
 
@@ -282,7 +285,7 @@ def _properties(sr: Any, result: Result) -> Any:
         return None
 
     def value(name: tuple[str, str, str], number: float) -> Any:
-        return sr.NumContentItem(_code(sr, name), float(number), unit, relationship_type="HAS PROPERTIES")
+        return sr.NumContentItem(_code(sr, name), _number_of(number), unit, relationship_type="HAS PROPERTIES")
 
     statistics = limits = None
     if norm is not None:
@@ -357,6 +360,11 @@ def _schemes() -> Any:
     item.CodingSchemeVersion = __version__
     item.CodingSchemeResponsibleOrganization = "LandmarkDetector"
     return DicomSequence([item])
+
+
+def _number_of(value: float) -> float:
+    """With twelve digits: DICOM's decimal strings hold 16 characters, of which sign, point and exponent take some."""
+    return float(f"{value:.12g}")
 
 
 def _unit(unit: str) -> tuple[str, str, str]:
