@@ -7,7 +7,7 @@ names the model, its data, its error for each landmark, and what it was not test
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from LandmarkDetectorLib import __version__
@@ -66,13 +66,19 @@ class Row:
 
 @dataclass(frozen=True)
 class Part:
-    """The results of one set: rows, what holds for all of them, where the definitions are from."""
+    """The results of one set: rows, notes that all of them share, where the definitions are from."""
 
     title: str
     description: str
     rows: list[Row]
+    shared: list[str]
     notes: tuple[str, ...]
     citation: str
+
+    @property
+    def compared(self) -> bool:
+        """Whether any of its values is compared with a norm or a cut-off."""
+        return any(row.norm or row.bar for row in self.rows)
 
 
 @dataclass(frozen=True)
@@ -192,7 +198,21 @@ def _part(measured: Measured, each: MeasurementSet, sources: dict[str, int]) -> 
     rows = [_row(measured, result, sources) for result in measured.results if result.set_name == each.name]
     definition = each.definition
     citations = dict.fromkeys([definition.citation, *(m.citation for m in definition.measurements if m.citation)])
-    return Part(each.title, definition.description, rows, definition.notes, "; ".join(citations))
+    shared = _shared(rows)
+    rows = [replace(row, notes=tuple(n for n in row.notes if n not in shared.get(row.view, ()))) for row in rows]
+    several = len({row.view for row in rows}) > 1
+    said = [f"{view}: {note}" if several else note for view, notes in shared.items() for note in notes]
+    return Part(each.title, definition.description, rows, said, definition.notes, "; ".join(citations))
+
+
+def _shared(rows: list[Row]) -> dict[str, list[str]]:
+    """The notes that all numbers of a view have, which need be said once only."""
+    found: dict[str, list[str]] = {}
+    for view in dict.fromkeys(row.view for row in rows):
+        notes = [row.notes for row in rows if row.view == view and not row.not_computed]
+        if len(notes) > 1:
+            found[view] = [note for note in notes[0] if all(note in others for others in notes)]
+    return found
 
 
 def _row(measured: Measured, result: Result, sources: dict[str, int]) -> Row:
@@ -211,7 +231,7 @@ def _row(measured: Measured, result: Result, sources: dict[str, int]) -> Row:
     value, interval = value_words(result)
     return Row(
         name=_name(result),
-        title=result.title,
+        title="" if result.title == result.name else result.title,
         view=result.view,
         value=value,
         interval=interval,

@@ -23,6 +23,9 @@ COLOUR = "#ff9fd0"
 SEEN_FROM_ABOVE = 0.3
 """A plane whose trace would be shorter than this, as a sine, is seen from above and has no line to draw."""
 
+SHORT = 4
+"""Letters of a label that is written on a picture as it is."""
+
 SMALLEST = 0.12
 """No part of an image that is shown by itself is smaller than this part of its longer side."""
 
@@ -37,11 +40,16 @@ class Picture:
 
 
 def abbreviated(measured: Measured) -> LandmarkSet:
-    """The landmarks that results are made of, called as the sets' formulas call them: S, N, Go L."""
+    """The landmarks that results are made of, called as the sets' formulas call them: S, N, Go L.
+
+    A short label that is a landmark's own title stays: a set of numbered landmarks has no other names.
+    """
     short: dict[str, str] = {}
     for each in measured.sets:
         for (name, side), label in each.match(measured.landmarks.labels).items():
-            short.setdefault(label, name.replace("_", " ") + (f" {side[0].upper()}" if side else ""))
+            own = len(label) <= SHORT and label == each.landmarks[name].title
+            called = label if own else name.replace("_", " ") + (f" {side[0].upper()}" if side else "")
+            short.setdefault(label, called)
     used = set(measured.used)
     marks = [replace(mark, label=short[mark.label]) for mark in measured.landmarks if mark.label in used]
     return replace(measured.landmarks, landmarks=tuple(marks))
@@ -126,7 +134,7 @@ def _drawn(
     from LandmarkDetectorLib.evaluation.figures import overview_figure
 
     landmarks = marks if isinstance(marks, LandmarkSet) else LandmarkSet(tuple(marks), image.grid.unit)
-    figure = overview_figure(image, landmarks, view, inches=inches)
+    figure = overview_figure(image, landmarks, view, inches=inches, names=landmarks.labels)
     reach = 0.5 * max(view.extent)
     shapes = {(s.kind, s.positions.tobytes()): s for result in results for s in result.geometry}
     for shape in shapes.values():

@@ -131,33 +131,44 @@ class _Paper:
         """The table of a set."""
         from reportlab.lib.colors import HexColor
 
-        several = len(content.views) > 1
-        heads = ["Measurement", "View", "Value", "Norm", "Value and norm", "Notes"]
-        shares = [0.2, 0.1, 0.15, 0.14, 0.19, 0.22] if several else [0.21, 0, 0.15, 0.14, 0.2, 0.3]
-        rows: list[list[Any]] = [[self.mark(f"<b>{head}</b>") for head in heads]]
+        shares = {"Measurement": 0.2, "View": 0.1, "Value": 0.15, "Norm": 0.14, "Value and norm": 0.18, "Notes": 0.27}
+        if len(content.views) == 1:
+            del shares["View"]
+        if not part.compared:
+            del shares["Norm"], shares["Value and norm"]
+        widths = [self.width * share / sum(shares.values()) for share in shares.values()]
+        columns = list(shares)
+        rows: list[list[Any]] = [[self.mark(f"<b>{head}</b>") for head in columns]]
         style: list[tuple] = []
         for line, row in enumerate(part.rows, start=1):
-            open_mark = " ○" if content.state == "partly reviewed" and not row.reviewed and not row.not_computed else ""
-            name = self.mark(f"<b>{escape(row.name)}</b>{open_mark}<br/><font size=7 color='{SOFT}'>{escape(row.title)}"
-                             "</font>")  # fmt: skip
-            notes = self.say("; ".join(row.notes), "small")
+            cells = self._cells(row, content)
+            if row.bar is not None and part.compared:
+                width = widths[columns.index("Value and norm")] - 8
+                cells["Value and norm"] = _bar(row.bar, width, bool(row.outside))
+            rows.append([cells.get(head, "") for head in columns])
             if row.not_computed:
-                rows.append([name, self.say(row.view), self.say(f"not computed: {row.not_computed}"), "", "", notes])
-                style += [("SPAN", (2, line), (4, line)), ("BACKGROUND", (0, line), (-1, line), HexColor(LOST))]
-                continue
-            bar = "" if row.bar is None else _bar(row.bar, shares[4] * self.width - 8, bool(row.outside))
-            rows.append([name, self.say(row.view), self._value(row), self._norm(row), bar, notes])
-        if not several:
-            rows = [[*row[:1], *row[2:]] for row in rows]
-            shares = [share for share in shares if share]
-            style = [(name, (max(a[0] - 1, 0), a[1]), (b[0] - 1 if b[0] > 0 else b[0], b[1]), *rest)
-                     for name, a, b, *rest in style]  # fmt: skip
+                first, last = columns.index("Value"), columns.index("Notes") - 1
+                style += [("SPAN", (first, line), (last, line)), ("BACKGROUND", (0, line), (-1, line), HexColor(LOST))]
         views = f" {content.views[0]}." if len(content.views) == 1 else ""
         return [
             self.say(part.title, "heading"),
             self.say(part.description + views, "soft"),
-            self.table(rows, [share * self.width for share in shares], *style),
+            self.table(rows, widths, *style),
+            *(self.say(f"{note}.", "small") for note in part.shared),
         ]
+
+    def _cells(self, row: Row, content: Content) -> dict[str, Any]:
+        """What stands in each column but the bar."""
+        open_mark = " ○" if content.state == "partly reviewed" and not row.reviewed and not row.not_computed else ""
+        title = f"<br/><font size=7 color='{SOFT}'>{escape(row.title)}</font>" if row.title else ""
+        cells = {
+            "Measurement": self.mark(f"<b>{escape(row.name)}</b>{open_mark}{title}"),
+            "View": self.say(row.view),
+            "Notes": self.say("; ".join(row.notes), "small"),
+        }
+        if row.not_computed:
+            return cells | {"Value": self.say(f"not computed: {row.not_computed}")}
+        return cells | {"Value": self._value(row), "Norm": self._norm(row)}
 
     def _value(self, row: Row) -> Any:
         interval = f"<br/><font size=7 color='{SOFT}'>{escape(row.interval)}</font>" if row.interval else ""
@@ -189,7 +200,8 @@ class _Paper:
                 side = f", {result.side}" if result.side else ""
                 view = f", {result.view}" if views else ""
                 words = f"<b>{escape(result.name + side)}</b> {escape(result.text)}"
-                soft = f"<font size=7 color='{SOFT}'>{escape(result.title + view)}</font>"
+                title = "" if result.title == result.name else result.title
+                soft = f"<font size=7 color='{SOFT}'>{escape(title + view)}</font>"
                 cells.append([self.mark(f"{words}<br/>{soft}"), _picture(data, each - 10, each - 10)])
             lines = [cells[i : i + CLOSE_UPS] for i in range(0, len(cells), CLOSE_UPS)]
             first, *others = [self._grid([line], CLOSE_UPS) for line in lines]
@@ -222,7 +234,7 @@ class _Paper:
             if errors:
                 cells += [number(mark["expected"].get(name)) for name in ("mean", "p95")]
             rows.append([self.say(cell) for cell in cells])
-        shares = [0.08, 0.27, *[0.1] * len(axes), 0.12, 0.14, *([0.14, 0.1] if errors else [])]
+        shares = [0.08, 0.2, *[0.11] * len(axes), 0.17, 0.17, *([0.16, 0.12] if errors else [])]
         widths = [self.width * share / sum(shares) for share in shares]
         return [self.say("The landmarks that were used", "heading"), self.table(rows, widths)]
 
