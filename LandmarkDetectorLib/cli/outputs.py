@@ -51,7 +51,7 @@ def plan(
             raise LandmarkFileError(f"{output} is one file for {len(images)} images; give a folder as --output.")
         jobs = [Job(images[0], (output,))]
     else:
-        suffixes = (".mrk.json", ".csv", ".html") if report else (".mrk.json", ".csv")
+        suffixes: tuple[str, ...] = (".mrk.json", ".csv", ".html") if report else (".mrk.json", ".csv")
         if measured:
             suffixes += (f"{MEASURED}.csv", f"{MEASURED}.html") if report else (f"{MEASURED}.csv",)
         _check_names(images)

@@ -162,9 +162,9 @@ def _files(folder: Path, dataset: Dataset | None) -> dict[Key, LandmarkSet]:
     for case in dataset.cases:
         subject, image = _key(case)
         alone = sum(other.subject == subject for other in dataset.cases) == 1
-        file = chosen.get(image) or (chosen.get(subject) if alone else None)
-        if file is not None:
-            marks = load_landmarks(file)
+        own = chosen.get(image) or (chosen.get(subject) if alone else None)
+        if own is not None:
+            marks = load_landmarks(own)
             said[subject, image] = marks.to_plane() if case.landmarks.dimension == 2 else marks
     return said
 
