@@ -29,6 +29,14 @@ def measure(
             show_default=False,
         ),
     ] = None,
+    distance: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Of landmarks of any name: the distance of two labels, A,B, and the centroid size of all.",
+            metavar="A,B",
+            show_default=False,
+        ),
+    ] = None,
     list_sets: Annotated[
         bool, typer.Option("--list", help="Say which sets there are, and what the landmarks allow of each.")
     ] = False,
@@ -118,7 +126,8 @@ def measure(
     A measurement whose landmark is missing is not computed, never 0. One file that cannot be read does not stop the
     others; the exit code is 2 then.
     """
-    from LandmarkDetectorLib.cli.measuring import Wanted, find_landmarks, list_them, measure_all, plan
+    from LandmarkDetectorLib.cli.measure_files import find_landmarks, plan
+    from LandmarkDetectorLib.cli.measuring import Wanted, list_them, measure_all
 
     files = find_landmarks(landmarks or [])
     if list_sets:
@@ -128,6 +137,7 @@ def measure(
         raise LandmarkDetectorError("Give files of landmarks, or --list to see what can be measured.")
     wanted = Wanted(
         sets=tuple(sets or ()),
+        distances=tuple(two_labels(word) for word in distance or ()),
         how={
             "views": tuple(view) if view else None,
             "bilateral": sides,
@@ -146,6 +156,18 @@ def measure(
     )
     jobs = plan(files, output or [], formats, overwrite=overwrite)
     measure_all(files, wanted, jobs, as_json=as_json)
+
+
+def two_labels(word: str) -> tuple[str, str]:
+    """The labels of ``A,B``.
+
+    Raises:
+        LandmarkDetectorError: these are not two.
+    """
+    first, sign, second = (part.strip() for part in word.partition(","))
+    if not (first and sign and second):
+        raise LandmarkDetectorError(f"--distance {word}: write two labels with a comma between them.")
+    return first, second
 
 
 def pairs(words: list[str], option: str, form: str) -> dict[str, str]:

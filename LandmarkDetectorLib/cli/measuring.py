@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,23 +13,19 @@ import typer
 from LandmarkDetectorLib import __version__
 from LandmarkDetectorLib.cli.console import Steps, print_json, results, say
 from LandmarkDetectorLib.cli.endings import REFUSED
+from LandmarkDetectorLib.cli.measure_files import Output, image_path
 from LandmarkDetectorLib.cli.measured_tables import measured_record, measured_table, suggestion_table
-from LandmarkDetectorLib.core.errors import ImageError, LandmarkDetectorError, LandmarkFileError
+from LandmarkDetectorLib.core.errors import Cancelled, LandmarkDetectorError
 from LandmarkDetectorLib.io.names import shown, stem_of, suffix_of
 
 if TYPE_CHECKING:
+    from LandmarkDetectorLib.bundles import Bundle
     from LandmarkDetectorLib.core import Image, LandmarkSet
     from LandmarkDetectorLib.measure.sets import MeasurementSet
     from LandmarkDetectorLib.measure.subject import Measured
 
-READ = (".mrk.json", ".fcsv", ".csv", ".xlsx", ".json")
-"""Suffixes of landmarks in a folder; of several files of one name the first kind is taken."""
-
 MANY_FILES = 8
 """More are counted and not named."""
-
-OURS = "measurements"
-"""How the files that a folder gets are called, which are no landmarks."""
 
 
 @dataclass(frozen=True)
@@ -37,116 +34,13 @@ class Wanted:
 
     sets: tuple[str, ...]
     how: Mapping[str, Any]
+    distances: tuple[tuple[str, str], ...] = ()
     image: Path | None = None
     spacing: str | None = None
     bundle: str | None = None
     reviewed_by: str = ""
     with_patient: bool = False
     wide: bool = False
-
-
-@dataclass(frozen=True)
-class Output:
-    """A file to be written: of one subject, or with ``subject`` ``None`` of all."""
-
-    file: Path
-    subject: str | None
-    wide: bool | None = None
-
-
-def find_landmarks(paths: Sequence[Path]) -> list[Path]:
-    """The files of landmarks: files as they are given, of folders each subject's.
-
-    Raises:
-        LandmarkFileError: a path that is not there, a folder without landmarks, or two subjects of one name.
-    """
-    found: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            inside = _in_folder(path)
-            if not inside:
-                raise LandmarkFileError(f"{path.name}: the folder holds no files of landmarks ({', '.join(READ)}).")
-            found += inside
-        elif path.is_file():
-            found.append(path)
-        else:
-            raise LandmarkFileError(f"{path.name}: there is no such file; check the path.")
-    seen: dict[str, Path] = {}
-    for file in found:
-        name = stem_of(file).casefold()
-        if name in seen:
-            raise LandmarkFileError(f"{seen[name].name} and {file.name} are of the same name; rename one of them.")
-        seen[name] = file
-    return found
-
-
-def _in_folder(folder: Path) -> list[Path]:
-    chosen: dict[str, Path] = {}
-    for suffix in READ:
-        for file in sorted(folder.iterdir()):
-            name = stem_of(file)
-            ours = name.startswith(OURS) or name.endswith(f".{OURS}") or name == "dataset"
-            if file.is_file() and suffix_of(file) == suffix and not ours:
-                chosen.setdefault(name, file)
-    return [chosen[name] for name in sorted(chosen)]
-
-
-def plan(files: Sequence[Path], outputs: Sequence[Path], formats: str, *, overwrite: bool) -> list[Output]:
-    """The files to be written; nothing is written here.
-
-    Raises:
-        LandmarkFileError: a suffix without a form, one file for several subjects, or a file that is there already.
-        LandmarkDetectorError: a package is not installed.
-    """
-    from LandmarkDetectorLib.measure.reports import MANY, SUFFIXES, check_can_be_written
-
-    subjects = [stem_of(file) for file in files]
-    planned: list[Output] = []
-    for output in outputs:
-        suffix = suffix_of(output)
-        if output.is_dir() or suffix not in SUFFIXES:
-            if not output.is_dir() and (
-                output.exists() or suffix in (".json", ".txt", ".xml", ".xls", ".htm", ".fcsv")
-            ):
-                raise LandmarkFileError(
-                    f"{output.name}: measurements are written as {', '.join(SUFFIXES)}; choose one of these suffixes."
-                )
-            planned += _of_folder(output, subjects, formats)
-        elif suffix in MANY:
-            planned.append(Output(output, None))
-        elif len(subjects) > 1:
-            raise LandmarkFileError(
-                f"{output.name} is a file for one subject, and there are {len(subjects)}; give a folder as --output."
-            )
-        else:
-            planned.append(Output(output, subjects[0]))
-    check_can_be_written([each.file for each in planned])
-    present = [each.file for each in planned if each.file.exists()]
-    if present and not overwrite:
-        others = f" and {len(present) - 1} more" if len(present) > 1 else ""
-        raise LandmarkFileError(
-            f"{present[0].name}{others} would be replaced; add --overwrite or give another --output."
-        )
-    return planned
-
-
-def _of_folder(folder: Path, subjects: Sequence[str], formats: str) -> list[Output]:
-    from LandmarkDetectorLib.measure.reports import SUFFIXES
-
-    wanted = [f".{word.strip().lstrip('.')}" for word in formats.split(",") if word.strip()]
-    wrong = [suffix for suffix in wanted if suffix not in SUFFIXES]
-    if wrong or not wanted:
-        known = ", ".join(suffix[1:] for suffix in SUFFIXES)
-        raise LandmarkFileError(f"--formats {formats}: name some of {known}, with commas between them.")
-    planned = []
-    for suffix in wanted:
-        if suffix == ".csv":
-            planned += [Output(folder / f"{OURS}.csv", None, False), Output(folder / f"{OURS}-wide.csv", None, True)]
-        elif suffix == ".xlsx":
-            planned.append(Output(folder / f"{OURS}.xlsx", None))
-        else:
-            planned += [Output(folder / f"{subject}.{OURS}{suffix}", subject) for subject in subjects]
-    return planned
 
 
 def measure_all(files: Sequence[Path], wanted: Wanted, outputs: Sequence[Output], *, as_json: bool) -> None:
@@ -167,6 +61,9 @@ def measure_all(files: Sequence[Path], wanted: Wanted, outputs: Sequence[Output]
                 measured = measure_one(file, wanted, sets, several=len(files) > 1)
                 own = [each for each in outputs if each.subject == measured.subject]
                 _write_own(measured, own, wanted, image_path(file, wanted.image, len(files) > 1))
+            except (Cancelled, KeyboardInterrupt):
+                what = f"the files of {len(done)} of {len(files)} subjects are" if done and outputs else "nothing was"
+                raise Cancelled(f"Cancelled; {what} written.") from None
             except (LandmarkDetectorError, OSError) as error:
                 if len(files) == 1:
                     raise
@@ -207,7 +104,7 @@ def _sets(files: Sequence[Path], wanted: Wanted) -> list[MeasurementSet]:
     from LandmarkDetectorLib.io import load_landmarks
     from LandmarkDetectorLib.measure import load_set, suggest_sets
 
-    if wanted.sets:
+    if wanted.sets or wanted.distances:
         return [load_set(name) for name in dict.fromkeys(wanted.sets)]
     allowed = suggest_sets(load_landmarks(files[0]).labels)
     names = ", ".join(each.name for each in allowed[:4])
@@ -223,6 +120,7 @@ def measure_one(file: Path, wanted: Wanted, sets: Sequence[MeasurementSet], *, s
     """
     from LandmarkDetectorLib.io import load_landmarks
     from LandmarkDetectorLib.io.markups_review import review_statuses
+    from LandmarkDetectorLib.measure import distance_set
     from LandmarkDetectorLib.measure.subject import Reviewed, measure_subject
 
     landmarks = load_landmarks(file)
@@ -233,6 +131,8 @@ def measure_one(file: Path, wanted: Wanted, sets: Sequence[MeasurementSet], *, s
     said = {} if statuses is None else dict(zip(landmarks.labels, statuses, strict=True))
     reviewed = Reviewed(wanted.reviewed_by, said)
     card = card_of(landmarks, wanted.bundle)
+    if wanted.distances:
+        sets = [*sets, distance_set(landmarks.labels, wanted.distances)]
     return measure_subject(
         landmarks, sets, subject=stem_of(file), image=image, card=card, reviewed=reviewed, **wanted.how
     )
@@ -248,38 +148,6 @@ def _image(file: Path, wanted: Wanted, several: bool) -> Image | None:
     return read_image(path, parse_spacing(wanted.spacing))
 
 
-def image_path(file: Path, given: Path | None, several: bool) -> Path | None:
-    """The image of a file of landmarks: the one given, or the one of the same name in the folder that was given.
-
-    A folder given for a single file is that of its DICOM series, unless it holds something of the file's name.
-
-    Raises:
-        ImageError: a folder without an image of that name, or one image for several subjects.
-    """
-    if given is None:
-        return None
-    if given.is_dir():
-        name = stem_of(file)
-        named = [each for each in sorted(given.iterdir()) if _is_image_of(each, name)]
-        if named:
-            return named[0]
-        if several:
-            raise ImageError(
-                f"{given.name}: the folder holds no image called {name}; put it there, or leave --image out."
-            )
-    elif several:
-        raise ImageError(f"--image {given.name} is one image for several subjects; give the folder with their images.")
-    return given
-
-
-def _is_image_of(path: Path, name: str) -> bool:
-    from LandmarkDetectorLib.io.images import image_suffixes
-
-    if path.is_dir():
-        return path.name == name
-    return stem_of(path) == name and suffix_of(path) in image_suffixes()
-
-
 def card_of(landmarks: LandmarkSet, bundle: str | None) -> dict[str, Any] | None:
     """The card of the model that found landmarks, as a plain dict.
 
@@ -290,20 +158,18 @@ def card_of(landmarks: LandmarkSet, bundle: str | None) -> dict[str, Any] | None
     Raises:
         LandmarkDetectorError: the bundle that was named is not there, or another one found the landmarks.
     """
-    from LandmarkDetectorLib.bundles import load_bundle
-
     name, fingerprint = landmarks.info.get("bundle"), landmarks.info.get("fingerprint")
     if bundle is None:
         if not isinstance(name, str) or not fingerprint:
             return None
         try:
-            loaded = load_bundle(name)
+            loaded = _bundle(name)
         except LandmarkDetectorError:
             return None  # the report says then that no card is at hand
         if loaded.fingerprint != fingerprint:
             return None
     else:
-        loaded = load_bundle(bundle)
+        loaded = _bundle(bundle)
         if fingerprint and loaded.fingerprint != fingerprint:
             said = f"{name} {landmarks.info.get('version', '')}".strip()
             raise LandmarkDetectorError(
@@ -311,6 +177,14 @@ def card_of(landmarks: LandmarkSet, bundle: str | None) -> dict[str, Any] | None
                 "give that bundle, or leave --bundle out."
             )
     return {**loaded.card.model_dump(mode="json"), "fingerprint": loaded.fingerprint}
+
+
+@cache
+def _bundle(name: str) -> Bundle:
+    """A bundle, read and checked once for all files of a batch."""
+    from LandmarkDetectorLib.bundles import load_bundle
+
+    return load_bundle(name)
 
 
 def _check_patient(wanted: Wanted, outputs: Sequence[Output]) -> None:

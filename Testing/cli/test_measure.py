@@ -232,3 +232,30 @@ def test_a_missing_landmark_is_never_zero_in_any_file(run, heads: Path, tmp_path
             and "needs" in rows[name]["not_computed"]
             and "Nasion" in rows[name]["not_computed"]
         )
+
+
+def test_landmarks_of_any_name_have_distances_and_a_size(run, refused, heads: Path) -> None:
+    result = run("measure", heads / "ada.csv", "--distance", "Sella,Nasion", "--json")
+    found = {r["name"]: r["value"] for r in json.loads(result.stdout)["subjects"][0]["results"]}
+    assert found["Sella to Nasion"] == pytest.approx(70) and found["Centroid size"] > 100
+    assert "'Foo' is none of the labels" in refused(run("measure", heads / "ada.csv", "--distance", "Sella,Foo"))
+    assert "write two labels" in refused(run("measure", heads / "ada.csv", "--distance", "Sella"))
+
+
+def test_ctrl_c_says_what_is_written_and_leaves_no_half(run, heads: Path, tmp_path: Path, monkeypatch) -> None:
+    from LandmarkDetectorLib.measure.reports import html
+
+    written = html.render_measurements
+    calls = []
+
+    def stop(*args, **how):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return written(*args, **how)
+
+    monkeypatch.setattr(html, "render_measurements", stop)
+    result = run("measure", heads, "--set", "steiner", "--output", tmp_path / "out", "--formats", "html")
+    assert result.exit_code == 130
+    assert "Cancelled; the files of 1 of 2 subjects are written." in result.stderr
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["ada.measurements.html"]

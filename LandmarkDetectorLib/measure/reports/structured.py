@@ -25,16 +25,16 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from LandmarkDetectorLib import __version__
-from LandmarkDetectorLib.core import Landmark, LandmarkDetectorError, MeasurementError
+from LandmarkDetectorLib.core import Landmark, LandmarkDetectorError
 from LandmarkDetectorLib.io.atomic import atomic_write
 from LandmarkDetectorLib.measure.reports.content import VIEW_WORDS
+from LandmarkDetectorLib.measure.reports.structured_places import Places
 from LandmarkDetectorLib.measure.results import Result
 from LandmarkDetectorLib.measure.schema import Code, Measurement
 from LandmarkDetectorLib.measure.sets import MeasurementSet
@@ -89,7 +89,7 @@ def write_structured_report(measured: Measured, path: Path, source: Sequence[Dat
 def structured_report(measured: Measured, source: Sequence[Dataset] = ()) -> Dataset:
     """The report as a pydicom data set; arguments and errors as for :func:`write_structured_report`."""
     sr = _highdicom()
-    places = _Places.of(measured, source)
+    places = Places.of(measured, source)
     with _quiet():
         from highdicom import UID
 
@@ -142,64 +142,6 @@ def _quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-@dataclass(frozen=True, eq=False)
-class _Places:
-    """How positions are written: in a frame of reference, or in the pixels of one image."""
-
-    frame: str
-    image: Dataset | None
-    measured: Measured
-
-    @classmethod
-    def of(cls, measured: Measured, source: Sequence[Dataset]) -> _Places:
-        if not measured.computed:
-            raise MeasurementError(f"{measured.subject}: nothing could be measured, so there is no report to write.")
-        placed = [str(each.FrameOfReferenceUID) for each in source if each.get("FrameOfReferenceUID")]
-        if placed and measured.landmarks.dimension == 3:
-            if len(set(placed)) > 1:
-                raise MeasurementError("The source images lie in several frames of reference; give one series.")
-            return cls(placed[0], None, measured)
-        if source:
-            if len(source) > 1 or measured.landmarks.dimension != 2 or measured.image is None:
-                raise MeasurementError(
-                    "The source images do not say where they lie; give the one image that was measured."
-                )
-            return cls("", source[0], measured)
-        if measured.landmarks.unit != "mm":
-            raise MeasurementError(
-                f"{measured.subject}: a DICOM report needs positions in mm, and the picture has no scale; "
-                "give its spacing, or the DICOM image itself."
-            )
-        from highdicom import UID
-
-        return cls(str(UID()), None, measured)
-
-    def region(self, sr: Any, position: np.ndarray) -> Any:
-        """A landmark's position as the region of a group."""
-        if self.image is not None:
-            return sr.ImageRegion("POINT", self._pixel(position), self._source(sr))
-        return sr.ImageRegion3D("POINT", self._solid(position), self.frame)
-
-    def coordinates(self, sr: Any, position: np.ndarray, purpose: Any) -> Any:
-        """A landmark's position as what a number was inferred from."""
-        if self.image is not None:
-            return sr.CoordinatesForMeasurement("POINT", self._pixel(position), self._source(sr), purpose)
-        return sr.CoordinatesForMeasurement3D("POINT", self._solid(position), self.frame, purpose=purpose)
-
-    def _source(self, sr: Any) -> Any:
-        assert self.image is not None
-        return sr.SourceImageForRegion(self.image.SOPClassUID, self.image.SOPInstanceUID)
-
-    def _pixel(self, position: np.ndarray) -> np.ndarray:
-        """Column and row (1, 2), where DICOM counts from the corner of the first pixel (PS3.3 C.18.6, C.10.5)."""
-        assert self.measured.image is not None
-        return self.measured.image.grid.to_index(position)[None] + 0.5
-
-    @staticmethod
-    def _solid(position: np.ndarray) -> np.ndarray:
-        return np.array([[*position, 0.0] if len(position) == 2 else position], dtype=np.float64)
-
-
 def _used(measured: Measured) -> list[Landmark]:
     used = set(measured.used)
     return [mark for mark in measured.landmarks if mark.label in used]
@@ -211,7 +153,7 @@ def _groups(measured: Measured) -> list[tuple[MeasurementSet, str]]:
     return [(each, view) for each in measured.sets for name, view in pairs if name == each.name]
 
 
-def _landmark(sr: Any, measured: Measured, mark: Landmark, places: _Places) -> Any:
+def _landmark(sr: Any, measured: Measured, mark: Landmark, places: Places) -> Any:
     model, version = measured.model
     algorithm = None
     if model:
@@ -238,7 +180,7 @@ def _site(sr: Any, measured: Measured, label: str) -> Any:
     raise AssertionError(f"{label} is of no set")  # only landmarks of sets are written
 
 
-def _group(sr: Any, measured: Measured, each: MeasurementSet, view: str, places: _Places) -> Any:
+def _group(sr: Any, measured: Measured, each: MeasurementSet, view: str, places: Places) -> Any:
     results = [r for r in measured.computed if r.set_name == each.name and r.view == view]
     labels = [label for result in results for label in measured.labels_of(result)]
     evaluation = sr.QualitativeEvaluation(
@@ -253,7 +195,7 @@ def _group(sr: Any, measured: Measured, each: MeasurementSet, view: str, places:
     )
 
 
-def _number(sr: Any, measured: Measured, each: MeasurementSet, result: Result, places: _Places) -> Any:
+def _number(sr: Any, measured: Measured, each: MeasurementSet, result: Result, places: Places) -> Any:
     assert result.value is not None  # only computed ones come here
     definition = next(m for m in each.definition.measurements if m.name == result.name)
     positions = {mark.label: mark.position for mark in measured.landmarks}
