@@ -141,8 +141,7 @@ def of_pair(found: Agreement, readers: Any, pair: tuple[str, str]) -> dict[str, 
     for item in found.measurements:
         if item.name not in ANGLES:
             continue
-        joint = reliability(np.stack([item.values[name] for name in pair], axis=1))
-        figures = item.pairs[pair]
+        joint, figures = item.correlations[pair], item.pairs[pair]
         row: dict[str, Any] = {
             "mean_absolute_degrees": round(item.mean_absolute(pair), 3),
             "bias": round(figures.bias, 3),

@@ -88,7 +88,7 @@ def agreement(
         gaps, unit = distances_of(read.readers, read.labels)
         found = agree(
             read.readers, read.labels, read.subjects, loaded, radii=fitting_radii(gaps, unit), progress=steps,
-            choices=choices or None,
+            derived=read.derived, choices=choices or None,
         )  # fmt: skip
     document = {"about": dict(read.about), **found.to_json(), "notices": list(read.notices)}
     title = f"Agreement of {', '.join(found.readers[:-1])} and {found.readers[-1]}"
@@ -143,7 +143,7 @@ def _tables(found: Any) -> dict[str, Any]:
 
 
 def _measurement(item: Any, pair: tuple[str, str]) -> dict[str, Any]:
-    figures, joint = item.pairs[pair], item.reliability
+    figures, joint = item.pairs[pair], item.correlations[pair]
     low, high = joint.agreement_interval
     classes = item.classes.get(pair)
     return {

@@ -35,6 +35,7 @@ class Readings:
         readers: name -> the landmarks of each image, in one order.
         about: name -> what the reader is, in words.
         notices: what a person must know.
+        derived: readers that are made of others here, as the mean of observers who stand beside it.
     """
 
     labels: tuple[str, ...]
@@ -42,6 +43,7 @@ class Readings:
     readers: Mapping[str, list[LandmarkSet]]
     about: Mapping[str, str]
     notices: list[str] = field(default_factory=list)
+    derived: tuple[str, ...] = ()
 
 
 def gather_readings(
@@ -83,7 +85,9 @@ def gather_readings(
         name, words, said = _reader(reader, dataset, data, subjects, device, step)
         name = name if name not in found else str(reader)
         found[name], about[name] = said, words
-    return _joined(found, about, subjects)
+    observers = {name for case in (dataset.cases if dataset else ()) for name in case.raters}
+    derived = (MEAN,) if MEAN in found and observers & set(found) else ()
+    return _joined(found, about, subjects, derived)
 
 
 def _reader(
@@ -169,7 +173,9 @@ def _files(folder: Path, dataset: Dataset | None) -> dict[Key, LandmarkSet]:
     return said
 
 
-def _joined(found: Mapping[str, Mapping[Key, LandmarkSet]], about: Mapping[str, str], subjects: str) -> Readings:
+def _joined(
+    found: Mapping[str, Mapping[Key, LandmarkSet]], about: Mapping[str, str], subjects: str, derived: tuple[str, ...]
+) -> Readings:
     """The images and labels that all readers have."""
     first = next(iter(found.values()))
     keys = [key for key in first if all(key in said for said in found.values())]
@@ -189,4 +195,4 @@ def _joined(found: Mapping[str, Mapping[Key, LandmarkSet]], about: Mapping[str, 
     if subjects == "all":
         notices.append("Subjects that trained a bundle are judged too: its figures are too good.")
     readers = {name: [said[key] for key in keys] for name, said in found.items()}
-    return Readings(labels, tuple(subject for subject, _ in keys), readers, about, notices)
+    return Readings(labels, tuple(subject for subject, _ in keys), readers, about, notices, derived)

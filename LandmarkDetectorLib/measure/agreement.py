@@ -7,7 +7,7 @@ limits, in which classes the readers put the subjects. Only subjects that all re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -38,7 +38,8 @@ class Agreed:
         unit: of the number.
         values: by reader, (N,); NaN where it was not computed.
         pairs: second reader minus first, for each pair.
-        reliability: of all readers.
+        correlations: of each pair.
+        reliability: of all readers who read by themselves.
         classes: of each pair; empty without cut-offs and norm.
         classified: what makes the classes, in words.
         where: set, view and side, in words.
@@ -49,6 +50,7 @@ class Agreed:
     unit: str
     values: Mapping[str, np.ndarray]
     pairs: Mapping[Pair, BlandAltman]
+    correlations: Mapping[Pair, Reliability]
     reliability: Reliability
     classes: Mapping[Pair, ClassAgreement]
     classified: str = ""
@@ -67,7 +69,10 @@ class Agreed:
             "where": self.where,
             "icc": self.reliability.to_json(),
             "pairs": {
-                f"{b} - {a}": plain({**item.to_json(), "mean_absolute": self.mean_absolute((a, b))})
+                f"{b} - {a}": {
+                    **plain({**item.to_json(), "mean_absolute": self.mean_absolute((a, b))}),
+                    "icc": self.correlations[a, b].to_json(),
+                }
                 for (a, b), item in self.pairs.items()
             },
             "classes": {f"{a} and {b}": item.to_json() for (a, b), item in self.classes.items()},
@@ -89,6 +94,7 @@ class Agreement:
         placed: by reader, how many of the K landmarks were placed in all N rows.
         axes: of each landmark and axis.
         measurements: of each measurement, view and side.
+        derived: readers that are made of others.
     """
 
     readers: tuple[str, ...]
@@ -100,6 +106,7 @@ class Agreement:
     placed: Mapping[str, int]
     axes: Mapping[tuple[str, str], Agreed]
     measurements: tuple[Agreed, ...]
+    derived: tuple[str, ...] = ()
 
     @property
     def pairs(self) -> list[Pair]:
@@ -130,6 +137,7 @@ def agree(
     sets: Sequence[MeasurementSet] = (),
     *,
     radii: Sequence[float] = ISBI_RADII,
+    derived: Collection[str] = (),
     progress: Callable[[str, float], None] | None = None,
     **how: Any,
 ) -> Agreement:
@@ -142,6 +150,7 @@ def agree(
         subjects: to which subject each image belongs, for the bootstrap.
         sets: of measurements.
         radii: for the success detection rate, in the landmarks' unit.
+        derived: readers that are made of others, such as their mean; they do not count in the correlation of all.
         progress: told a word and the fraction done.
         how: further arguments of :func:`measure`.
 
@@ -169,18 +178,21 @@ def agree(
         distances[a, b] = gaps
         summaries[a, b] = summarise(gaps, labels, unit, radii, cases=list(subjects))
     axes = {
-        (label, axis): _agreed(f"{label} {axis}", label, unit, {name: place[:, k, i] for name, place in places.items()})
+        (label, axis): _agreed(
+            f"{label} {axis}", label, unit, {name: place[:, k, i] for name, place in places.items()}, derived
+        )
         for k, label in enumerate(labels)
         for i, axis in enumerate(_axes(places[names[0]].shape[-1]))
     }
     measurements: list[Agreed] = []
     for number, each in enumerate(sets):
         told(each.title, 0.3 + 0.7 * number / len(sets))
-        measurements += _measured(readings, each, how)
+        measurements += _measured(readings, each, derived, how)
     told("done", 1.0)
     placed = {name: int(np.isfinite(place).all(-1).sum()) for name, place in places.items()}
+    made = tuple(name for name in names if name in derived)
     return Agreement(
-        names, tuple(subjects), tuple(labels), unit, distances, summaries, placed, axes, tuple(measurements)
+        names, tuple(subjects), tuple(labels), unit, distances, summaries, placed, axes, tuple(measurements), made
     )
 
 
@@ -205,14 +217,21 @@ def _positions(row: Sequence[LandmarkSet], labels: Sequence[str]) -> np.ndarray:
     return np.array(found)
 
 
-def _agreed(name: str, title: str, unit: str, values: Mapping[str, np.ndarray], **said: Any) -> Agreed:
+def _agreed(
+    name: str, title: str, unit: str, values: Mapping[str, np.ndarray], derived: Collection[str], **said: Any
+) -> Agreed:
     pairs = {(a, b): bland_altman(values[b], values[a], name, unit) for a, b in combinations(values, 2)}
-    joint = reliability(np.stack(list(values.values()), axis=1))
-    return Agreed(name, title, unit, values, pairs, joint, said.pop("classes", {}), **said)
+    correlations = {(a, b): reliability(np.stack([values[a], values[b]], axis=1)) for a, b in pairs}
+    own = [row for reader, row in values.items() if reader not in derived]
+    joint = reliability(np.stack(own if len(own) > 1 else list(values.values()), axis=1))
+    return Agreed(name, title, unit, values, pairs, correlations, joint, said.pop("classes", {}), **said)
 
 
 def _measured(
-    readings: Mapping[str, Sequence[LandmarkSet]], each: MeasurementSet, how: Mapping[str, Any]
+    readings: Mapping[str, Sequence[LandmarkSet]],
+    each: MeasurementSet,
+    derived: Collection[str],
+    how: Mapping[str, Any],
 ) -> list[Agreed]:
     found: dict[str, list[dict[tuple, Result]]] = {}
     for name, row in readings.items():
@@ -234,7 +253,9 @@ def _measured(
             }
         name, view, side = key
         where = ", ".join([each.name, view, *([side] if side else [])])
-        agreed.append(_agreed(name, first.title, first.unit, values, classes=classes, classified=words, where=where))
+        agreed.append(
+            _agreed(name, first.title, first.unit, values, derived, classes=classes, classified=words, where=where)
+        )
     return agreed
 
 

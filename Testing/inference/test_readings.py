@@ -43,6 +43,7 @@ def test_observers_and_their_mean_are_read_from_the_data(watched: Path) -> None:
     np.testing.assert_allclose(places["A"] - places["B"], np.broadcast_to([1.0, 0], places["A"].shape), atol=1e-9)
     np.testing.assert_allclose(places["mean"], (places["A"] + places["B"]) / 2)
     assert read.about["mean"] == "what counts as true in phantoms (mean of A, B)" and read.notices == []
+    assert read.derived == ("mean",) and gather_readings(["A", "B"], watched).derived == ()
 
 
 def test_a_bundle_is_run_and_folds_are_one_reader(flat_bundle: Bundle, watched: Path, tmp_path: Path) -> None:
