@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,8 @@ from LandmarkDetectorLib.measure.reports import SUFFIXES, check_can_be_written, 
 from LandmarkDetectorLib.measure.reports.bars import cut_offs_of
 from LandmarkDetectorLib.measure.subject import Reviewed, measure_subject
 from Testing.measure.subjects import ceph_marks, fetus, head, solid_head
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -186,3 +190,32 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, suffi
     with pytest.raises(LandmarkFileError, match="No space left"):
         save_measurements([fetus()], file)
     assert file.read_bytes() == b"before" and list(tmp_path.iterdir()) == [file]
+
+
+def test_tables_and_markups_need_nothing_that_slicer_has_not(tmp_path):
+    script = """
+import sys
+REFUSED = {"matplotlib", "jinja2", "reportlab", "highdicom", "torch", "monai", "typer", "rich"}
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in REFUSED:
+            raise ModuleNotFoundError(name, name=name)
+
+sys.meta_path.insert(0, Refuse())
+from LandmarkDetectorLib.core import LandmarkDetectorError
+from LandmarkDetectorLib.measure.reports import save_measurements
+from Testing.measure.subjects import head
+measured = head()
+for suffix in (".csv", ".xlsx", ".mrk.json"):
+    save_measurements([measured], sys.argv[1] + "/a" + suffix)
+from LandmarkDetectorLib.measure.reports.html import render_measurements
+try:
+    render_measurements(measured)
+except LandmarkDetectorError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert {path.name for path in tmp_path.iterdir()} == {"a.csv", "a.xlsx", "a.mrk.json"}
+    assert "landmark-detector[report]" in done.stdout and len(done.stdout.splitlines()) == 1
