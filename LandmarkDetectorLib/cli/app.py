@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from LandmarkDetectorLib import __version__
+from LandmarkDetectorLib.cli.agreement import agreement
 from LandmarkDetectorLib.cli.bundles import bundles
 from LandmarkDetectorLib.cli.compare import compare
 from LandmarkDetectorLib.cli.demo import demo
@@ -14,6 +15,7 @@ from LandmarkDetectorLib.cli.detect import detect
 from LandmarkDetectorLib.cli.endings import Endings
 from LandmarkDetectorLib.cli.evaluate import evaluate
 from LandmarkDetectorLib.cli.import_data import import_data
+from LandmarkDetectorLib.cli.measure import measure
 from LandmarkDetectorLib.cli.review import review
 from LandmarkDetectorLib.cli.train import train
 
@@ -51,6 +53,8 @@ app.command()(detect)
 app.command()(train)
 app.command()(evaluate)
 app.command()(compare)
+app.command()(measure)
+app.command()(agreement)
 app.command("import")(import_data)
 app.command()(demo)
 app.add_typer(bundles, name="bundles")

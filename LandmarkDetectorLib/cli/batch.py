@@ -13,7 +13,8 @@ import typer
 from LandmarkDetectorLib import __version__
 from LandmarkDetectorLib.cli.console import Steps, messages, print_json, results, say
 from LandmarkDetectorLib.cli.endings import REFUSED
-from LandmarkDetectorLib.cli.outputs import Job
+from LandmarkDetectorLib.cli.measured_tables import measured_record, measured_table
+from LandmarkDetectorLib.cli.outputs import MEASURED, Job
 from LandmarkDetectorLib.cli.tables import landmark_record, landmark_table
 from LandmarkDetectorLib.core.errors import Cancelled, LandmarkDetectorError
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from LandmarkDetectorLib.bundles import Bundle
     from LandmarkDetectorLib.core import Image
     from LandmarkDetectorLib.inference import Detection
+    from LandmarkDetectorLib.measure.sets import MeasurementSet
+    from LandmarkDetectorLib.measure.subject import Measured
 
 
 def detect_all(
@@ -31,16 +34,18 @@ def detect_all(
     device: str = "auto",
     engine: str = "torch",
     spacing: tuple[float, ...] | None = None,
+    sets: Sequence[str] = (),
     as_json: bool = False,
 ) -> None:
-    """Detect, write and print each job; what one image lacks does not stop the others.
+    """Detect, measure where sets are given, write and print each job; what one image lacks does not stop the others.
 
     Raises:
-        LandmarkDetectorError: the bundle or the device is not to be had, or the only image failed.
+        LandmarkDetectorError: a bundle, the device or a set is not to be had, or the only image failed.
         typer.Exit: with 2, when some of several images failed.
     """
     from LandmarkDetectorLib.bundles import load_bundle
 
+    measurements = [_load_set(name) for name in dict.fromkeys(sets)]
     names = [bundle] if isinstance(bundle, str) else list(dict.fromkeys(bundle))
     with messages.status("Loading the bundle" if len(names) == 1 else "Loading the bundles"):
         several = [load_bundle(name) for name in names]
@@ -49,7 +54,8 @@ def detect_all(
     for number, job in enumerate(jobs, start=1):
         title = job.image.name if len(jobs) == 1 else f"{number}/{len(jobs)} {job.image.name}"
         try:
-            records.append(_detect_one(job, detector, loaded, title, spacing=spacing, table=not as_json))
+            how: dict[str, Any] = {"spacing": spacing, "sets": measurements, "table": not as_json}
+            records.append(_detect_one(job, detector, loaded, title, **how))
         except (Cancelled, KeyboardInterrupt):
             raise Cancelled(_what_was_written(records, len(jobs))) from None
         except (LandmarkDetectorError, OSError, MemoryError) as error:
@@ -85,8 +91,21 @@ def _detector(bundles: Sequence[Bundle], augment: int, device: str, engine: str)
     return Augmented(detector, augment)
 
 
+def _load_set(name: str) -> MeasurementSet:
+    from LandmarkDetectorLib.measure import load_set
+
+    return load_set(name)
+
+
 def _detect_one(
-    job: Job, detector: Any, bundle: Bundle, title: str, *, spacing: tuple[float, ...] | None, table: bool
+    job: Job,
+    detector: Any,
+    bundle: Bundle,
+    title: str,
+    *,
+    spacing: tuple[float, ...] | None,
+    sets: Sequence[MeasurementSet],
+    table: bool,
 ) -> dict[str, Any]:
     began = time.monotonic()
     with Steps(title) as steps:
@@ -95,13 +114,16 @@ def _detect_one(
         read = time.monotonic() - began
         detection = detector.detect(image, progress=steps)
         timing = {"reading": read, **detection.timing}
-        write_files(job, image, detection, bundle, timing)
+        measured = _measured(job, image, detection, bundle, sets) if sets else None
+        write_files(job, image, detection, bundle, timing, measured)
     for notice in detection.notices:
         say(f"Note: {notice}")
     if table:
         from LandmarkDetectorLib.io.limits import peak_memory
 
         results.print(landmark_table(detection.landmarks, job.image.name, image.dimension))
+        if measured is not None:
+            results.print(measured_table(measured))
         spent = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in timing.items())
         say(f"Time: {spent}; peak memory {peak_memory() / 2**20:.0f} MB.")
         say(f"Written: {', '.join(str(file) for file in job.files)}")
@@ -113,7 +135,23 @@ def _detect_one(
         "files": [str(file) for file in job.files],
         "timing": timing,
         "notices": list(detection.notices),
+        **({} if measured is None else {"measurements": measured_record(measured)}),
     }
+
+
+def _measured(job: Job, image: Image, detection: Detection, bundle: Bundle, sets: Sequence[MeasurementSet]) -> Measured:
+    from LandmarkDetectorLib.cli.outputs import stem
+    from LandmarkDetectorLib.measure.subject import measure_subject
+
+    card = _card(bundle, detection)
+    return measure_subject(detection.landmarks, sets, subject=stem(job.image), image=image, card=card)
+
+
+def _card(bundle: Bundle, detection: Detection) -> dict[str, Any]:
+    """The card for a page. Of several bundles it is that of the first; what the page calls the model is all of them."""
+    card = {**bundle.card.model_dump(mode="json"), "fingerprint": bundle.fingerprint}
+    said = {"name": "bundle", "version": "version", "fingerprint": "fingerprint"}
+    return card | {key: detection.landmarks.info.get(name, card[key]) for key, name in said.items()}
 
 
 def read_image(path: Path, spacing: tuple[float, ...] | None) -> Image:
@@ -131,7 +169,14 @@ def read_image(path: Path, spacing: tuple[float, ...] | None) -> Image:
     return load_image(path, spacing=spacing)
 
 
-def write_files(job: Job, image: Image, detection: Detection, bundle: Bundle, timing: dict[str, float]) -> None:
+def write_files(
+    job: Job,
+    image: Image,
+    detection: Detection,
+    bundle: Bundle,
+    timing: dict[str, float],
+    measured: Measured | None = None,
+) -> None:
     """Write the files of a job: all of them, or none that was not there before.
 
     Raises:
@@ -144,15 +189,17 @@ def write_files(job: Job, image: Image, detection: Detection, bundle: Bundle, ti
     try:
         for file in job.files:
             file.parent.mkdir(parents=True, exist_ok=True)
+            if measured is not None and file.with_suffix("").suffix == MEASURED:
+                from LandmarkDetectorLib.measure.reports import save_measurements
+
+                save_measurements([measured], file)
+                continue
             if file.suffix.lower() != ".html":
                 save_landmarks(detection.landmarks, file)
                 continue
             from LandmarkDetectorLib.evaluation import render_report
 
-            card = {**bundle.card.model_dump(mode="json"), "fingerprint": bundle.fingerprint}
-            # Of several bundles, the card is that of the first; what the page calls the model is all of them.
-            said = {"name": "bundle", "version": "version", "fingerprint": "fingerprint"}
-            card |= {key: detection.landmarks.info.get(name, card[key]) for key, name in said.items()}
+            card = _card(bundle, detection)
             page = render_report(image, detection.landmarks, card=card, timing=timing, notices=detection.notices)
             with atomic_write(file, "w", encoding="utf-8") as stream:
                 stream.write(page)

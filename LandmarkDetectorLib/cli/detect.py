@@ -10,7 +10,7 @@ import typer
 from LandmarkDetectorLib.cli.batch import detect_all
 from LandmarkDetectorLib.cli.options import BundlesOption, DeviceOption, EngineOption, JsonOption
 from LandmarkDetectorLib.cli.outputs import check_report_can_be_written, plan
-from LandmarkDetectorLib.core.errors import DeviceError, ImageError, LandmarkFileError
+from LandmarkDetectorLib.core.errors import DeviceError, ImageError, LandmarkFileError, MeasurementError
 
 
 def detect(
@@ -46,6 +46,15 @@ def detect(
         str | None,
         typer.Option(help="Size of a pixel of an image whose file does not say it, x[,y[,z]].", metavar="MM[,MM[,MM]]"),
     ] = None,
+    measure: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Measure what was found with a set that measure --list names, or a YAML file; a folder gets "
+            "NAME.measurements.csv and .html as well. May be given several times.",
+            metavar="SET",
+            show_default=False,
+        ),
+    ] = None,
     as_json: JsonOption = False,
     report: Annotated[bool, typer.Option(help="Write an HTML page of each image into the folder.")] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")] = False,
@@ -73,18 +82,20 @@ def detect(
             raise LandmarkFileError(
                 "--overwrite does not go with --cluster, which skips what is done; give another --output."
             )
+        if measure:
+            raise MeasurementError("--measure does not go with --cluster; measure the folder afterwards.")
         from LandmarkDetectorLib.cli.cluster import detect_on_cluster
 
         steps = parse_spacing(spacing)
         options: dict[str, Any] = {"augment": augment, "device": device, "engine": engine, "spacing": steps}
         detect_on_cluster(images, bundle, output, cluster, workers=workers, as_json=as_json, **options)
         return
-    jobs = plan(images, output, report=report, overwrite=overwrite)
+    jobs = plan(images, output, report=report, measured=bool(measure), overwrite=overwrite)
     if any(file.suffix.lower() == ".html" for job in jobs for file in job.files):
         check_report_can_be_written()
-    detect_all(
-        jobs, bundle, augment=augment, device=device, engine=engine, spacing=parse_spacing(spacing), as_json=as_json
-    )
+    steps = parse_spacing(spacing)
+    how: dict[str, Any] = {"augment": augment, "device": device, "engine": engine, "spacing": steps}
+    detect_all(jobs, bundle, sets=measure or (), as_json=as_json, **how)
 
 
 def parse_spacing(text: str | None) -> tuple[float, ...] | None:

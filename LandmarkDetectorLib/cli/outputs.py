@@ -11,6 +11,9 @@ from LandmarkDetectorLib.io.names import stem_of
 
 SUFFIXES = (".mrk.json", ".fcsv", ".csv", ".xlsx", ".html")
 
+MEASURED = ".measurements"
+"""What stands before the suffix of a file of measurements, beside that of the landmarks."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -26,7 +29,9 @@ def stem(image: Path) -> str:
     return stem_of(image, "" if image.is_dir() else None)
 
 
-def plan(images: Sequence[Path], output: Path, *, report: bool = True, overwrite: bool = False) -> list[Job]:
+def plan(
+    images: Sequence[Path], output: Path, *, report: bool = True, measured: bool = False, overwrite: bool = False
+) -> list[Job]:
     """The jobs of one call; nothing is written here.
 
     Args:
@@ -34,6 +39,7 @@ def plan(images: Sequence[Path], output: Path, *, report: bool = True, overwrite
         output: a file for a single image, its suffix deciding the format (one of :data:`SUFFIXES`); else a folder,
             which gets NAME.mrk.json, NAME.csv and NAME.html of each image.
         report: whether a folder gets the pages as well.
+        measured: whether a folder gets files of measurements too, NAME.measurements.csv and .html.
         overwrite: whether files that are there may be replaced; a person may have corrected them.
 
     Raises:
@@ -45,7 +51,9 @@ def plan(images: Sequence[Path], output: Path, *, report: bool = True, overwrite
             raise LandmarkFileError(f"{output} is one file for {len(images)} images; give a folder as --output.")
         jobs = [Job(images[0], (output,))]
     else:
-        suffixes = (".mrk.json", ".csv", ".html") if report else (".mrk.json", ".csv")
+        suffixes: tuple[str, ...] = (".mrk.json", ".csv", ".html") if report else (".mrk.json", ".csv")
+        if measured:
+            suffixes += (f"{MEASURED}.csv", f"{MEASURED}.html") if report else (f"{MEASURED}.csv",)
         _check_names(images)
         jobs = [Job(image, tuple(output / f"{stem(image)}{suffix}" for suffix in suffixes)) for image in images]
     present = [file for job in jobs for file in job.files if file.exists()]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -48,6 +49,14 @@ def figure_png(figure: Figure, dpi: float = DOTS) -> bytes:
 def figure_jpeg(figure: Figure, dpi: float = DOTS) -> bytes:
     """The figure as JPEG: a fraction of the size of PNG for pictures with noise; colours at full resolution."""
     return _saved(figure, format="jpeg", dpi=dpi, pil_kwargs={"quality": 85, "subsampling": 0})
+
+
+def font_files() -> tuple[Path, Path]:
+    """The files of DejaVu Sans, regular and bold, that matplotlib brings; for other programs that write its letters."""
+    import matplotlib
+
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    return folder / "DejaVuSans.ttf", folder / "DejaVuSans-Bold.ttf"
 
 
 def halo(width: float = 1.8) -> list:

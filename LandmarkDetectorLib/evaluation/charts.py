@@ -123,15 +123,22 @@ def cumulative_figure(
     return figure
 
 
-def bland_altman_figure(figures: BlandAltman) -> Figure:
+def bland_altman_figure(
+    figures: BlandAltman, *, names: tuple[str, str] = ("reference", "measured"), size: tuple[float, float] = (8, 5)
+) -> Figure:
     """Differences over means, with bias, limits of agreement and the 95 % intervals of all three.
+
+    Args:
+        figures: of the pairs.
+        names: of the first, which is taken away, and of the second.
+        size: in inches.
 
     Raises:
         LandmarkError: there is no pair to draw.
     """
     if not figures.n:
         raise LandmarkError(f"{figures.name}: there is no pair of measurement and reference to draw.")
-    figure = blank_figure((8, 5))
+    figure = blank_figure(size)
     axes = figure.subplots()
     axes.plot(figures.means, figures.differences, "o", color=BLUE, markersize=4, alpha=0.6, markeredgewidth=0)
     lines = (
@@ -150,7 +157,8 @@ def bland_altman_figure(figures: BlandAltman) -> Figure:
     axes.axhline(0, color="black", linewidth=0.6, alpha=0.5)
     lost = f", {figures.not_computed} not computed" if figures.not_computed else ""
     axes.set_title(f"{figures.name}: {figures.n} pairs{lost}", parse_math=False)
-    axes.set(xlabel=f"mean of both ({figures.unit})", ylabel=f"measured − reference ({figures.unit})")
+    axes.set_xlabel(f"mean of both ({figures.unit})")
+    axes.set_ylabel(f"{names[1]} − {names[0]} ({figures.unit})", parse_math=False)
     axes.grid(alpha=0.3)
     figure.set_layout_engine("constrained")
     return figure

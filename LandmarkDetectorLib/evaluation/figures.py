@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +29,9 @@ def overview_views(image: Image) -> list[View]:
     return [whole_view(image)] if image.dimension == 2 else projection_views(image)
 
 
-def overview_figure(image: Image, landmarks: LandmarkSet, view: View, *, inches: float = 6.0) -> Figure:
+def overview_figure(
+    image: Image, landmarks: LandmarkSet, view: View, *, inches: float = 6.0, names: Sequence[str] | None = None
+) -> Figure:
     """All of an image in one view, with its landmarks in the colours of their confidence.
 
     Args:
@@ -36,6 +39,7 @@ def overview_figure(image: Image, landmarks: LandmarkSet, view: View, *, inches:
         landmarks: those without a position, or outside of the picture, are not drawn.
         view: one of :func:`overview_views`.
         inches: length of the picture's longer side; a side is never drawn shorter than an eighth of it.
+        names: what is written beside the landmarks; by default their labels, or numbers where these are too long.
 
     Returns:
         A figure whose first axes hold the picture and count its columns and rows, as ``view.place`` does; anatomical
@@ -68,7 +72,7 @@ def overview_figure(image: Image, landmarks: LandmarkSet, view: View, *, inches:
     occupied = []
     if image.grid.unit == "mm":
         occupied.append(scale_bar(over, view.extent[0], (corner + [0, share[1]]) * paper, share[0] * paper[0]))
-    _write_landmarks(over, landmarks, view, corner * paper, share * paper, occupied)
+    _write_landmarks(over, landmarks, view, corner * paper, share * paper, occupied, names or short_names(landmarks))
     return figure
 
 
@@ -83,10 +87,16 @@ def _write_letters(over: Axes, view: View, paper: np.ndarray) -> None:
 
 
 def _write_landmarks(
-    over: Axes, landmarks: LandmarkSet, view: View, corner: np.ndarray, paper: np.ndarray, occupied: list
+    over: Axes,
+    landmarks: LandmarkSet,
+    view: View,
+    corner: np.ndarray,
+    paper: np.ndarray,
+    occupied: list,
+    names: Sequence[str],
 ) -> None:
     drawn = []
-    for mark, name in zip(landmarks, short_names(landmarks), strict=True):
+    for mark, name in zip(landmarks, names, strict=True):
         if mark.position is not None and view.shows(mark.position):
             drawn.append((mark, name, corner + view.fraction(mark.position) * paper))
     for mark, _, spot in drawn:

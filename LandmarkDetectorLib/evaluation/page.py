@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 
-def template(name: str) -> Template:
+def template(name: str, folder: Path | None = None) -> Template:
     """A template of this room. Whatever is put into it is text, never markup, and nothing may be left out.
+
+    Args:
+        name: of its file.
+        folder: of another room's templates, which may include those of this one.
 
     Raises:
         ImportError: Jinja2 is not installed.
@@ -26,7 +30,7 @@ def template(name: str) -> Template:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        loader=FileSystemLoader([*([folder] if folder else []), Path(__file__).with_name("templates")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -60,7 +60,7 @@ def render_report(
         title=title or f"Landmarks of {image.name}",
         image=_about(image),
         called=_called(landmarks, card),
-        model=_model(landmarks, card),
+        model=model_facts(landmarks, card),
         card=card and {"limits": (), "not_tested_on": (), **card},
         rows=rows,
         numbered=names != landmarks.labels,
@@ -73,7 +73,7 @@ def render_report(
         strip=strip_size(image),
         axes=("L", "P", "S") if image.dimension == 3 else ("x", "y"),
         unit=image.grid.unit,
-        errors=_expected(card, landmarks),
+        errors=expected_errors(card, landmarks),
         timing=dict(timing or {}),
         notices=list(notices),
         scale=[hexadecimal(colour) for colour in (LOW, MIDDLE, HIGH)],
@@ -125,7 +125,7 @@ def _called(landmarks: LandmarkSet, card: Mapping[str, Any] | None) -> str:
     return ", ".join(str(word) for word in words if word)
 
 
-def _model(landmarks: LandmarkSet, card: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+def model_facts(landmarks: LandmarkSet, card: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     """Name and value of what is known of the model, from the card, else from what travels with the landmarks."""
     info, card = landmarks.info, card or {}
     training = card.get("training_data") or {}
@@ -148,7 +148,7 @@ def _model(landmarks: LandmarkSet, card: Mapping[str, Any] | None) -> list[tuple
     return [(name, str(value)) for name, value in facts.items() if value]
 
 
-def _expected(card: Mapping[str, Any] | None, landmarks: LandmarkSet) -> dict[str, Any] | None:
+def expected_errors(card: Mapping[str, Any] | None, landmarks: LandmarkSet) -> dict[str, Any] | None:
     """The errors that the card states, whole: what it does not say is ``None``."""
     errors = (card or {}).get("errors")
     if not errors:

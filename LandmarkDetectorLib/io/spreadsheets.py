@@ -7,8 +7,6 @@ The sheet ``about`` is for people and is not read.
 
 from __future__ import annotations
 
-import io
-import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -18,15 +16,13 @@ from xml.etree.ElementTree import ParseError
 
 from LandmarkDetectorLib import __version__
 from LandmarkDetectorLib.core import LandmarkFileError, LandmarkSet
-from LandmarkDetectorLib.io.atomic import atomic_write
 from LandmarkDetectorLib.io.names import shown, stem_of
+from LandmarkDetectorLib.io.sheets import need_openpyxl, write_workbook
 from LandmarkDetectorLib.io.tables import landmarks_of_rows, rows_of_landmarks
 
 SHEET, ABOUT = "landmarks", "about"
 _LARGEST = 256 << 20
 """Bytes that a workbook may unfold to."""
-_LONGEST_TEXT = 32767  # Excel's own limit
-_UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # XML 1.0 has no way to write these
 _MEANING = {
     "LPS": "x grows to the patient's left, y to the back, z to the head (as in DICOM and ITK)",
     "RAS": "x grows to the patient's right, y to the front, z to the head (as 3D Slicer shows them)",
@@ -54,24 +50,9 @@ def write_spreadsheet(landmarks: LandmarkSet, path: Path, *, coordinate_system: 
         LandmarkFileError: an unknown coordinate system, a text that a workbook cannot hold, openpyxl is not installed,
             or the file cannot be written.
     """
-    openpyxl = _openpyxl(path)
     rows = list(rows_of_landmarks(landmarks, path, coordinate_system))
-    book = openpyxl.Workbook()
-    book.properties.creator = f"LandmarkDetector {__version__}"
-    sheet = book.active
-    sheet.title = SHEET
-    _fill(sheet, rows, path)
-    sheet.freeze_panes = "B2"
-    _fill(book.create_sheet(ABOUT), _about(landmarks, coordinate_system), path)
-    packed = io.BytesIO()
-    try:
-        book.save(packed)
-    except OSError as error:  # openpyxl puts the sheets into temporary files first
-        raise LandmarkFileError(
-            f"{shown(path)}: the folder for temporary files takes no more ({error.strerror}); free some space there."
-        ) from error
-    with atomic_write(path) as stream:
-        stream.write(packed.getvalue())
+    about = _about(landmarks, coordinate_system)
+    write_workbook({SHEET: rows, ABOUT: about}, path, otherwise="save as .mrk.json")
 
 
 def read_spreadsheet(path: Path) -> LandmarkSet:
@@ -80,7 +61,7 @@ def read_spreadsheet(path: Path) -> LandmarkSet:
     Raises:
         LandmarkFileError: it is no workbook, too large, damaged or encrypted; or as for a CSV table.
     """
-    openpyxl, name = _openpyxl(path), shown(path)
+    openpyxl, name = need_openpyxl(path), shown(path)
     try:
         with zipfile.ZipFile(path) as packed:
             size = sum(entry.file_size for entry in packed.infolist())
@@ -101,28 +82,6 @@ def read_spreadsheet(path: Path) -> LandmarkSet:
     return landmarks_of_rows(_numbered(rows, name), name, stem_of(path))
 
 
-def _fill(sheet: Any, rows: list[list[str | float | None]], path: Path) -> None:
-    from openpyxl.styles import Font
-    from openpyxl.utils import get_column_letter
-
-    for number, row in enumerate(rows, start=1):
-        for column, value in enumerate(row, start=1):
-            if value is None or value == "":
-                continue
-            cell = sheet.cell(number, column)
-            if isinstance(value, str):
-                cell.value = _fitting(value, path)
-                cell.data_type = "s"  # never a formula
-            else:
-                cell.value = float(value)
-                cell.number_format = "0.000"
-            if number == 1:
-                cell.font = Font(bold=True)
-    for column in range(1, len(rows[0]) + 1):
-        longest = max(len(row[column - 1]) if isinstance(row[column - 1], str) else 8 for row in rows)  # type: ignore[arg-type]
-        sheet.column_dimensions[get_column_letter(column)].width = min(60, longest + 2)
-
-
 def _about(landmarks: LandmarkSet, system: str) -> list[list[str | float | None]]:
     lines: list[list[str | float | None]] = [
         ["what", "value"],
@@ -132,20 +91,6 @@ def _about(landmarks: LandmarkSet, system: str) -> list[list[str | float | None]
     ]
     lines += [[key, str(landmarks.info[key])] for key in ("bundle", "version", "fingerprint") if key in landmarks.info]
     return [*lines, ["written by", f"LandmarkDetector {__version__}"]]
-
-
-def _fitting(text: str, path: Path) -> str:
-    """The text, where a workbook can hold it."""
-    if (unfit := _UNFIT.search(text)) is not None:
-        raise LandmarkFileError(
-            f"{shown(path)}: the character {unfit[0]!r} cannot stand in a workbook; mend the label that holds it, "
-            "or save as .mrk.json."
-        )
-    if len(text) > _LONGEST_TEXT:
-        raise LandmarkFileError(
-            f"{shown(path)}: a text of {len(text)} characters is too long for a workbook; save as .mrk.json."
-        )
-    return text
 
 
 def _text(cell: Any) -> str:
@@ -167,11 +112,3 @@ def _numbered(rows: list[list[str]], name: str) -> Iterator[tuple[int, list[str]
         if any(row[width:]):
             raise LandmarkFileError(f"{name}: row {number} has a cell beyond the last heading; mend the row.")
         yield number, (row + [""] * width)[:width]
-
-
-def _openpyxl(path: Path) -> Any:
-    try:
-        import openpyxl
-    except ImportError:
-        raise LandmarkFileError(f"{shown(path)}: Excel files need openpyxl; install it, or save as .csv.") from None
-    return openpyxl

@@ -79,10 +79,14 @@ class Result:
         digits = 2 if self.unit == "ratio" else 1
         signs = {"degrees": "°", "ratio": ""}
         mark = signs.get(self.unit, f" {self.unit}")
-        value = f"{self.value:.{digits}f}{mark}"
+
+        def printed(number: float) -> str:
+            return f"{round(number, digits) + 0.0:.{digits}f}"  # + 0.0: no -0.0
+
+        value = f"{printed(self.value)}{mark}"
         if self.interval is None:
             return value
-        return f"{value} ({self.interval.low:.{digits}f} to {self.interval.high:.{digits}f})"
+        return f"{value} ({printed(self.interval.low)} to {printed(self.interval.high)})"
 
     @property
     def within_norm(self) -> bool | None:

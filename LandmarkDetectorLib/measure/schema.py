@@ -34,17 +34,27 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+class Code(_Strict):
+    """What a terminology calls it: ``value`` in ``scheme``, DICOM's designator (SCT, LN, FMA, DCM), and its words."""
+
+    value: Text
+    scheme: Text
+    meaning: Annotated[Text, StringConstraints(max_length=64)]
+
+
 class LandmarkEntry(_Strict):
     """A landmark that formulas may name.
 
     ``title``: as a person calls it; ``synonyms``: labels that mean it, beside the title and the name; ``bilateral``:
-    whether there is one on either side (labels with left or right, L or R before or behind are known then).
+    whether there is one on either side (labels with left or right, L or R before or behind are known then); ``code``:
+    of the place in the body, where a terminology has one.
     """
 
     title: Text
     synonyms: tuple[Text, ...] = ()
     bilateral: bool = False
     definition: str = ""
+    code: Code | None = None
 
 
 class MidSagittal(_Strict):
@@ -113,7 +123,7 @@ class Measurement(_Strict):
 
     ``sign`` says what positive means, wherever the value can be negative; ``default`` is false for what is measured
     only when asked for; ``no_norm`` says why there is no norm; ``views`` are those in which it makes sense; ``valid``:
-    from where to where the formula holds, in the measurement's unit.
+    from where to where the formula holds, in the measurement's unit; ``code``: where a terminology has one.
     """
 
     name: Text
@@ -129,6 +139,7 @@ class Measurement(_Strict):
     default: bool = True
     views: tuple[View, ...] = ("2D", "3D", "mid-sagittal")
     valid: tuple[float, float] | None = None
+    code: Code | None = None
 
     @model_validator(mode="after")
     def _norm_or_reason(self) -> Measurement:

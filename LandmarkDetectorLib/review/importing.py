@@ -7,7 +7,6 @@ detector's own is refused, since a prediction must not pass for what a person sa
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,18 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from LandmarkDetectorLib.core import LandmarkDetectorError, LandmarkSet
 from LandmarkDetectorLib.io import load_landmarks
-from LandmarkDetectorLib.io.markups import KEPT, kept_points
+from LandmarkDetectorLib.io.markups_review import review_statuses
 from LandmarkDetectorLib.io.names import shown
 from LandmarkDetectorLib.review.case import check_observer
 from LandmarkDetectorLib.review.errors import ReviewError
-from LandmarkDetectorLib.review.state import ABSENT, CONFIRMED, CORRECTED, STATUSES, Correction
+from LandmarkDetectorLib.review.state import ABSENT, CONFIRMED, CORRECTED, Correction
 
 if TYPE_CHECKING:
     from LandmarkDetectorLib.review.store import ReviewStore
 
 ORIGIN = "import"
-_REVIEW = "review"
-"""The measurement in which the panel keeps statuses."""
 _TOLERANCE = 1e-6
 
 
@@ -151,7 +148,7 @@ def _same(correction: Correction, status: str, position: tuple[float, ...] | Non
 
 def _said(landmarks: LandmarkSet, name: str, reviewed: bool) -> list[Correction]:
     """What a file of landmarks says that a person said."""
-    panel = _panel_statuses(landmarks)
+    panel = review_statuses(landmarks)
     predicted = "fingerprint" in landmarks.info or any(mark.confidence is not None for mark in landmarks)
     if panel is None and predicted and not reviewed:
         raise ReviewError(
@@ -168,24 +165,3 @@ def _said(landmarks: LandmarkSet, name: str, reviewed: bool) -> list[Correction]
         elif mark.status == "missing":
             said.append(Correction(mark.label, ABSENT, proposal=None))
     return said
-
-
-def _panel_statuses(landmarks: LandmarkSet) -> list[str] | None:
-    """The status of each landmark as the panel saved it, or ``None`` where it did not.
-
-    A landmark that it did not know was placed by a person since.
-    """
-    measurements = landmarks.info.get(KEPT, {}).get("markup", {}).get("measurements", [])
-    entry = next((one for one in measurements if isinstance(one, dict) and one.get("name") == _REVIEW), None)
-    if entry is None:
-        return None
-    try:
-        document = json.loads(entry["description"])
-        keys = [tuple(key) for key in document["points"]]
-        codes = [int(code) for code in entry["controlPointValues"]]
-        statuses = dict(zip(keys, (document["statuses"][code] for code in codes), strict=False))
-    except (KeyError, ValueError, TypeError, IndexError):
-        return None
-    ids = [(extra.get("id", ""), mark.label) for extra, mark in zip(kept_points(landmarks), landmarks, strict=True)]
-    found = [statuses.get(key, CORRECTED) for key in ids]
-    return found if all(status in STATUSES for status in found) else None

@@ -280,3 +280,27 @@ def test_demo_detects_on_the_bundles_own_sample_again_and_again(
         assert result.exit_code == 0, result.output
         assert "nasion" in result.stdout
     assert {path.name for path in (tmp_path / "output").iterdir()} == {"toy.mrk.json", "toy.csv", "toy.html"}
+
+
+def test_what_was_found_is_measured_where_a_set_is_given(run, toy_bundle, detectors, volume, tmp_path):
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        "title: Toy\ndescription: d\ncitation: c\n"
+        "landmarks: {N: {title: nasion}, B: {title: basion}, I: {title: inion}}\nmeasurements:\n"
+        "  - {name: NB, title: N to B, formula: 'distance(N, B)', unit: mm, no_norm: a toy}\n"
+        "  - {name: NI, title: N to I, formula: 'distance(N, I)', unit: mm, no_norm: a toy}\n"
+    )
+    image, out = volume(tmp_path / "skull.nii.gz"), tmp_path / "out"
+    words = ("detect", image, "--bundle", toy_bundle, "--output", out, "--measure", own)
+    result = run(*words)
+    assert result.exit_code == 0, result.output
+    assert {path.name for path in out.iterdir()} == {
+        "skull.mrk.json", "skull.csv", "skull.html", "skull.measurements.csv", "skull.measurements.html",
+    }  # fmt: skip
+    assert "0.4 mm" in result.stdout and "not computed: needs inion" in result.stdout
+    page = (out / "skull.measurements.html").read_text("utf-8")
+    assert "Proposal, not reviewed" in page and "Three landmarks of a toy" in page
+    told = json.loads(run(*words, "--overwrite", "--json").stdout)["images"][0]["measurements"]["results"]
+    assert told[0]["value"] == pytest.approx(0.25 * 3**0.5) and told[1]["value"] is None
+    missing = run("detect", image, "--bundle", toy_bundle, "--output", tmp_path / "o", "--measure", "gone")
+    assert missing.exit_code == 2 and "There is no set of measurements 'gone'" in missing.stderr

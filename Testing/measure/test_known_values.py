@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from LandmarkDetectorLib.core import LandmarkSet
+from LandmarkDetectorLib.core import Landmark, LandmarkSet
 from LandmarkDetectorLib.measure import load_set, measure, measure_sets
 from Testing.measure.made import (
     ahead,
@@ -256,3 +256,25 @@ def test_a_head_that_is_smaller_than_those_of_the_equation_has_no_age():
     age = measure(round_head(50), "fetal-head", include=["GA"])[-1]
     assert age.value is None
     assert age.text == "not computed: 11.7 weeks lie outside 12.7 to 42.4 weeks, for which the formula was made"
+
+
+@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("solid", [False, True], ids=["2D", "3D"])
+def test_without_a_landmark_whatever_needs_it_is_not_computed_and_says_so(name, solid):
+    measurements = load_set(name)
+    build = (sagittal if name in LATERAL else frontal) if solid else picture
+    landmarks = build(measurements, PLACES[name])
+    views = ["3D"] if solid else ["2D"]
+    whole = measure(landmarks, measurements, views=views, include=everything(name))
+    asked = 0
+    for gone in landmarks.labels:
+        marks = [Landmark(m.label, status="missing") if m.label == gone else m for m in landmarks]
+        few = measure(LandmarkSet(tuple(marks)), measurements, views=views, include=everything(name))
+        for before, after in zip(whole, few, strict=True):
+            if gone in before.needs:
+                assert after.value is None and gone in after.not_computed, (before.name, gone)
+                assert after.text.startswith("not computed: needs ")
+                asked += 1
+            else:
+                assert after.value == pytest.approx(before.value), (before.name, gone)
+    assert asked >= len(whole)

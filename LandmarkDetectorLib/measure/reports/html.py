@@ -1,0 +1,43 @@
+"""The report of a subject's measurements as one HTML page that a person opens, prints or files; it loads nothing."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+from LandmarkDetectorLib.evaluation.page import data_uri, not_installed, template
+from LandmarkDetectorLib.measure.reports.content import content_of
+from LandmarkDetectorLib.measure.subject import Measured
+
+
+def render_measurements(measured: Measured, *, title: str | None = None, today: datetime.date | None = None) -> str:
+    """Write the report as one HTML page, without script and without any address that a browser would follow.
+
+    Args:
+        measured: the subject; with its image, the page has pictures.
+        title: of the page.
+        today: the day on which it is written; that of the computer by default.
+
+    Returns:
+        The page. The caller writes it, whole or not at all.
+
+    Raises:
+        LandmarkDetectorError: a package for reports is not installed.
+    """
+    try:
+        from LandmarkDetectorLib.measure.reports.drawing import close_ups, overviews
+
+        page = template("measurements.html", Path(__file__).with_name("templates"))
+        whole = [(picture, data_uri(picture.data)) for picture in overviews(measured)]
+        close = [(result, picture, data_uri(picture.data)) for result, picture in close_ups(measured)]
+    except ImportError as error:
+        raise not_installed(error) from error
+    content = content_of(measured, title=title, today=today)
+    return page.render(
+        content=content,
+        dimension=measured.landmarks.dimension or 2,
+        axes=("L", "P", "S") if measured.landmarks.dimension == 3 else ("x", "y"),
+        unit=measured.landmarks.unit,
+        whole=whole,
+        close=close,
+    )

@@ -1,0 +1,60 @@
+"""landmark-detector agreement prints tables and writes JSON, a page and pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from LandmarkDetectorLib.io import save_landmarks
+from Testing.measure.test_agreement import READERS, SUBJECTS
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> list[Path]:
+    made = []
+    for name, row in READERS.items():
+        made.append(tmp_path / name)
+        made[-1].mkdir()
+        for subject, marks in zip(SUBJECTS, row, strict=True):
+            save_landmarks(marks, made[-1] / f"{subject}.mrk.json")
+    return made
+
+
+def test_two_folders_of_files_become_tables(run, folders: list[Path]) -> None:
+    result = run("agreement", *folders, "--set", "steiner")
+    assert result.exit_code == 0, result.output
+    lines = {line.split()[0]: line.split() for line in result.stdout.splitlines() if line.strip()}
+    assert lines["images"] == ["images", "8"]
+    assert lines["ANB"][1:4] == ["degrees", "0.500", "0.500"] and lines["ANB"][-1] == "8"
+    assert "steiner, 2D: Ben minus Ada" in result.stdout and "distance between Ada and Ben" in result.stdout
+
+
+def test_figures_page_and_pictures_are_written(run, folders: list[Path], tmp_path: Path) -> None:
+    figures, page, pictures = tmp_path / "new" / "a.json", tmp_path / "new" / "a.html", tmp_path / "pictures"
+    words = ("--set", "steiner", "--json", figures, "--html", page, "--figures", pictures)
+    result = run("agreement", *folders, *words)
+    assert result.exit_code == 0, result.output
+    content = json.loads(figures.read_text("utf-8"))
+    assert content["measurements"]["steiner, 2D: ANB"]["classes"]["Ada and Ben"]["kappa"] == 1
+    assert "Agreement of Ada and Ben" in page.read_text("utf-8")
+    names = {path.name for path in pictures.iterdir()}
+    assert "correlations.png" in names and "bland-altman-steiner--2D-ANB-Ada-Ben.png" in names
+    assert f"{len(names)} pictures" in result.stderr
+
+
+def test_json_goes_to_stdout_where_a_dash_asks_for_it(run, folders: list[Path]) -> None:
+    content = json.loads(run("agreement", *folders, "--json", "-").stdout)
+    assert content["readers"] == ["Ada", "Ben"] and content["measurements"] == {}
+
+
+def test_notes_go_beside_the_result(run, folders: list[Path]) -> None:
+    (folders[0] / "s7.mrk.json").unlink()
+    result = run("agreement", *folders)
+    assert "Note: 7 images were read by all; 1 others are left out." in result.stderr
+
+
+def test_one_reader_and_a_choice_of_no_set_are_refused(run, refused, folders: list[Path]) -> None:
+    assert "two readers or more" in refused(run("agreement", folders[0]))
+    assert "--choice is of one set" in refused(run("agreement", *folders, "--choice", "a=b"))
