@@ -14,6 +14,7 @@ from LandmarkDetectorLib.cli.detect import detect
 from LandmarkDetectorLib.cli.endings import Endings
 from LandmarkDetectorLib.cli.evaluate import evaluate
 from LandmarkDetectorLib.cli.import_data import import_data
+from LandmarkDetectorLib.cli.retrain import promote, retrain
 from LandmarkDetectorLib.cli.review import review
 from LandmarkDetectorLib.cli.train import train
 
@@ -51,6 +52,8 @@ app.command()(detect)
 app.command()(train)
 app.command()(evaluate)
 app.command()(compare)
+app.command()(retrain)
+app.command()(promote)
 app.command("import")(import_data)
 app.command()(demo)
 app.add_typer(bundles, name="bundles")
