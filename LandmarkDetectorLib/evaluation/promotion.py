@@ -26,7 +26,7 @@ from LandmarkDetectorLib.evaluation.plain import plain
 from LandmarkDetectorLib.evaluation.resampling import owners, sums_by_case
 
 NOT_WORSE, WORSE, UNDECIDED = VERDICTS = ("not worse", "worse", "undecided")
-LEAST_SUBJECTS = 5
+LEAST_SUBJECTS = 3
 """Below so many, nothing is shown."""
 _BORROWED = 4
 """Degrees of freedom that each landmark's variance borrows from the others': its own are few."""

@@ -19,7 +19,7 @@ from LandmarkDetectorLib.evaluation.regions import positions_of
 from LandmarkDetectorLib.inference.detector import Detector
 from LandmarkDetectorLib.review.case import CONSENSUS
 from LandmarkDetectorLib.review.locked import LOCKED, TRAINING
-from LandmarkDetectorLib.review.material import Material, gather
+from LandmarkDetectorLib.review.material import Material, ReviewedCase, gather
 from LandmarkDetectorLib.review.retrain import SPLIT, readable
 from LandmarkDetectorLib.review.store import ReviewStore
 
@@ -38,6 +38,8 @@ class Beside:
         units: (N,) world units of a view unit.
         earlier: (N,) bool, cases that were there to judge by before.
         labels: the landmarks.
+        slack: (N, K) of what nobody said that it is wrong: 0 for a landmark that a person placed; for one that was only
+            confirmed, where a detector had put it, what people let pass. See :meth:`errors`.
     """
 
     cases: tuple[Case, ...]
@@ -49,12 +51,21 @@ class Beside:
     units: np.ndarray
     earlier: np.ndarray
     labels: tuple[str, ...]
+    slack: np.ndarray
 
     def __len__(self) -> int:
         return len(self.cases)
 
     def errors(self, found: Sequence[LandmarkSet]) -> np.ndarray:
-        """(N, K): NaN where nobody vouches for a place, +inf where it was not found."""
+        """(N, K): NaN where nobody vouches for a place, +inf where it was not found.
+
+        A landmark that was confirmed lies exactly where the model had put it whose proposal it was, which would have no
+        error there and every other one some. What people let pass is therefore taken off, of both models alike.
+        """
+        return np.maximum(self.distances(found) - self.slack, 0.0)
+
+    def distances(self, found: Sequence[LandmarkSet]) -> np.ndarray:
+        """The same with nothing taken off."""
         rows = [radial_errors(f, t) for f, t in zip(found, self.truths, strict=True)]
         return np.array(rows, dtype=float).reshape(len(self), len(self.labels))
 
@@ -65,11 +76,15 @@ class Beside:
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """``unseen``: cases that trained neither bundle; ``trained``: those newly reviewed that trained the new one."""
+    """``unseen``: cases that trained neither bundle; ``trained``: those newly reviewed that trained the new one.
+
+    ``let_pass``: what is taken off the errors of confirmed landmarks, in the image's unit.
+    """
 
     unseen: Beside
     trained: Beside
     material: Material
+    let_pass: float
     notices: tuple[str, ...]
 
 
@@ -130,7 +145,11 @@ def judge_beside(
         if progress is not None:
             progress(f"comparing on {name}", number / total)
 
-    first = _beside(cases, names, groups, earlier, detectors, pipeline, lambda n, name: told(n, name))
+    passed = material.let_pass()
+    if passed is None:
+        stated = old.card.errors
+        passed = stated.median if stated is not None else 0.0
+    first = _beside(cases, names, groups, earlier, detectors, pipeline, passed, told)
     second = _beside(
         trained,
         [case.subject for case in trained],
@@ -138,9 +157,10 @@ def judge_beside(
         [False] * len(trained),
         detectors,
         pipeline,
+        passed,
         lambda n, name: told(len(cases) + n, name),
     )
-    return Judged(first, second, material, tuple(notices))
+    return Judged(first, second, material, passed, tuple(notices))
 
 
 def _held_out(data: Path, before: dict[str, Any], after: dict[str, Any]) -> list[Case]:
@@ -158,6 +178,7 @@ def _beside(
     earlier: Sequence[bool],
     detectors: tuple[Detector, Detector],
     pipeline: Pipeline,
+    passed: float,
     told: Callable[[int, str], None],
 ) -> Beside:
     found: tuple[list[LandmarkSet], list[LandmarkSet]] = ([], [])
@@ -179,4 +200,9 @@ def _beside(
         np.array(units),
         np.array(earlier, dtype=bool),
         tuple(pipeline.labels),
+        np.array([[passed * (label in _confirmed(case)) for label in pipeline.labels] for case in cases]),
     )
+
+
+def _confirmed(case: Case) -> frozenset[str]:
+    return case.confirmed if isinstance(case, ReviewedCase) else frozenset()

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from LandmarkDetectorLib.review.store import ReviewStore
 
 
+ENOUGH = 10
+"""Corrections that tell what people let pass."""
+
+
 @dataclass(frozen=True)
 class Lesson:
     """What one case teaches.
@@ -74,6 +78,19 @@ class Material:
     def count(self, side: str = TRAINING) -> int:
         """Landmarks that somebody vouches for, absent ones included."""
         return sum(len(lesson.marks) for lesson in self.on(side))
+
+    def let_pass(self) -> float | None:
+        """About how far off a landmark is that people still confirm: three of four corrections were of more.
+
+        ``None`` where fewer than :data:`ENOUGH` were corrected.
+        """
+        moved = [
+            float(np.linalg.norm(np.subtract(mark[1], mark[2])))
+            for lesson in self.lessons
+            for mark in lesson.marks.values()
+            if mark[0] == CORRECTED and mark[2] is not None
+        ]
+        return float(np.percentile(moved, 25)) if len(moved) >= ENOUGH else None
 
     @property
     def observers(self) -> list[str]:
@@ -138,10 +155,14 @@ class Material:
 
 @dataclass(frozen=True)
 class ReviewedCase(Case):
-    """A case of a store; its image is checked against the store's checksum whenever it is read."""
+    """A case of a store; its image is checked against the store's checksum whenever it is read.
+
+    ``confirmed`` are labels of landmarks that stand where a detector had put them.
+    """
 
     store: ReviewStore | None = None
     pipeline: Pipeline | None = None
+    confirmed: frozenset[str] = frozenset()
 
     def image(self) -> Image:
         """The image, as the bundle wants it.
@@ -240,6 +261,7 @@ def reviewed_case(store: ReviewStore, lesson: Lesson, pipeline: Pipeline) -> Rev
         guide=LandmarkSet(tuple(guide), lesson.unit, lesson.case),
         store=store,
         pipeline=pipeline,
+        confirmed=frozenset(label for label, mark in lesson.marks.items() if mark[0] == CONFIRMED),
     )
 
 

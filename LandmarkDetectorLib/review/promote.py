@@ -167,6 +167,7 @@ def promotion_page(promotion: Promotion) -> str:
         "Corrections": f"{lineage.corrections} landmarks on {lineage.cases} cases, {lineage.corrections_sha256[:12]}",
         "Rehearsed": f"{lineage.rehearsed} cases of the original data",
         "Retrained by": lineage.by,
+        "Taken off confirmed landmarks": f"{judged.let_pass:.3g} {unit}, what people let pass",
         "Kept back": f"{len(judged.unseen)} cases that trained neither",
     }
     return render_promotion(
@@ -227,6 +228,7 @@ def _doubts(judged: Judged, old: Bundle, unit: str) -> list[str]:
         np.zeros(0),
         np.zeros(0, bool),
         trained.labels,
+        np.zeros(0),
     )
     return doubts_about(part.positions(part.truths), part.positions(part.old), part.labels, unit, usual)
 
@@ -234,7 +236,7 @@ def _doubts(judged: Judged, old: Bundle, unit: str) -> list[str]:
 def _usual(judged: Judged, old: Bundle, unit: str) -> float | None:
     """The 95th percentile of the old bundle's errors: on cases judged before, else by its card."""
     unseen = judged.unseen
-    errors = unseen.errors(unseen.old)[unseen.earlier]
+    errors = unseen.distances(unseen.old)[unseen.earlier]
     errors = errors[np.isfinite(errors)]
     if errors.size >= 20:
         return float(np.percentile(errors, 95))
@@ -251,9 +253,12 @@ def _calibrated(unseen: Beside, new: Bundle) -> Calibration | None:
 
 
 def _protocol(unseen: Beside) -> str:
+    known = int(np.isfinite(unseen.positions(unseen.truths)).all(-1).sum())
+    confirmed = int((unseen.slack > 0).sum())
     return (
         f"{len(unseen)} images of {len(set(unseen.groups))} subjects or families that never trained: the locked test "
-        "set of a review store, judged by what its observers vouch for."
+        f"set of a review store, judged by what its observers vouch for; {confirmed} of {known} landmarks were not placed "
+        "by a person but confirmed where a model had put them."
     )
 
 
@@ -271,7 +276,7 @@ def _finished(
     report = {"doubts": list(doubts), "because": because.strip(), "by": by, **decision.to_json()}
     files[REPORT] = (json.dumps(report, indent=1, allow_nan=False) + "\n").encode()
     change: dict[str, Any] = {}
-    errors = judged.unseen.errors(judged.unseen.new)
+    errors = judged.unseen.distances(judged.unseen.new)
     if np.isfinite(errors).any():
         summary = summarise(errors, judged.unseen.labels, decision.unit, cases=list(judged.unseen.groups)).to_json()
         each = {
