@@ -3,9 +3,9 @@
     python benchmarks/corrections_loop.py hippocampus --data hippocampus_mr --output runs/loop --results FILE.json
 
 A first bundle learns from a few cases. Then, again and again: it proposes on the cases of a review store, a batch of
-them is reviewed, in the order that the store proposes or in a random one, the bundle is retrained, compared and promoted
-or not. What lies within a tolerance of the annotation is confirmed, what does not is corrected to it. All bundles are
-judged on cases that are in no store, and so is one that was trained from scratch on everything.
+them is reviewed, in the order that the store proposes or in a random one, the bundle is retrained, compared, and
+promoted or not. What lies within a tolerance of the annotation is confirmed, what does not is corrected to it. All
+bundles are judged on cases that are in no store, and so is one that was trained from scratch on everything.
 
 Where the comparison says "undecided", for there are few locked cases in the beginning, the simulated person promotes
 and says so; where it says "worse", nobody does. What is done already is not done again: start it anew to go on.
@@ -151,11 +151,10 @@ def loop(
         candidate = retrain(
             current, store, run, data=rehearsal, minutes=minutes, by=WHO, resume=run.exists(), device="cpu"
         ).bundle
-        verdict = promote(candidate, store, install=False, device="cpu")
+        verdict = promote(candidate, store, by=WHO, device="cpu")
         because = ""
-        if verdict.decision.verdict == "undecided" or verdict.doubts and verdict.decision.verdict == "not worse":
+        if verdict.promoted is None and verdict.decision.verdict != "worse":
             because = "simulated: the annotations are known to be right"
-        if verdict.decision.verdict != "worse":
             promote(candidate, store, because=because, by=WHO, device="cpu")
         row = {
             "round": number,

@@ -257,8 +257,8 @@ def _protocol(unseen: Beside) -> str:
     confirmed = int((unseen.slack > 0).sum())
     return (
         f"{len(unseen)} images of {len(set(unseen.groups))} subjects or families that never trained: the locked test "
-        f"set of a review store, judged by what its observers vouch for; {confirmed} of {known} landmarks were not placed "
-        "by a person but confirmed where a model had put them."
+        f"set of a review store, judged by what its observers vouch for; {confirmed} of {known} landmarks were not "
+        "placed by a person but confirmed where a model had put them."
     )
 
 
