@@ -178,8 +178,11 @@ def card_bytes(card: Card) -> bytes:
     return to_bytes(card.model_dump(mode="json"), "the card")
 
 
-def card_markdown(card: Card) -> str:
-    """The card in words, as Markdown. Everything that the card says is escaped: no markup and no link comes from it."""
+def card_markdown(card: Card, diagram: bool = False) -> str:
+    """The card in words, as Markdown. Everything that the card says is escaped: no markup and no link comes from it.
+
+    ``diagram``: whether the bundle has a reliability diagram beside the text.
+    """
     data, unit = card.training_data, card.unit
     lines = [
         f"# {_plain(card.title)}",
@@ -235,6 +238,8 @@ def card_markdown(card: Card) -> str:
     if card.figures:
         lines += ["", "## Figures", "", "| What | Value |", "|---|---|"]
         lines += [f"| {_plain(key)} | {_value(value)} |" for key, value in card.figures.items()]
+    if diagram:
+        lines += ["", "![Stated confidence against the share of landmarks that kept it](reliability.png)"]
     return "\n".join(lines) + "\n"
 
 

@@ -14,6 +14,7 @@ from LandmarkDetectorLib.cli.detect import detect
 from LandmarkDetectorLib.cli.endings import Endings
 from LandmarkDetectorLib.cli.evaluate import evaluate
 from LandmarkDetectorLib.cli.import_data import import_data
+from LandmarkDetectorLib.cli.new import new
 from LandmarkDetectorLib.cli.retrain import promote, retrain
 from LandmarkDetectorLib.cli.review import review
 from LandmarkDetectorLib.cli.train import train
@@ -58,3 +59,4 @@ app.command("import")(import_data)
 app.command()(demo)
 app.add_typer(bundles, name="bundles")
 app.add_typer(review, name="review")
+app.add_typer(new, name="new")

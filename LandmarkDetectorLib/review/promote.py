@@ -11,22 +11,16 @@ from typing import Any
 import numpy as np
 
 from LandmarkDetectorLib.bundles import Bundle, load_bundle
-from LandmarkDetectorLib.bundles.bundle import CARD, METADATA, README
-from LandmarkDetectorLib.bundles.calibration import FILE as CALIBRATION
-from LandmarkDetectorLib.bundles.calibration import calibration_bytes
-from LandmarkDetectorLib.bundles.card import Card, card_bytes, card_markdown
-from LandmarkDetectorLib.bundles.metadata import make_metadata
 from LandmarkDetectorLib.bundles.pipeline import read_pipeline
 from LandmarkDetectorLib.bundles.store import SHIPPED, find_bundle
-from LandmarkDetectorLib.bundles.strict_json import to_bytes
 from LandmarkDetectorLib.bundles.versions import in_use, promote_bundle
-from LandmarkDetectorLib.bundles.write import extend_bundle
 from LandmarkDetectorLib.core import BundleError
 from LandmarkDetectorLib.evaluation import summarise
 from LandmarkDetectorLib.evaluation.comparison import Comparison, compare_models
 from LandmarkDetectorLib.evaluation.doubts import doubts as doubts_about
 from LandmarkDetectorLib.evaluation.promotion import NOT_WORSE, Decision, Margins, decide
 from LandmarkDetectorLib.inference.calibrate import Calibration, Detected, calibrate
+from LandmarkDetectorLib.inference.calibrated_bundle import with_calibration
 from LandmarkDetectorLib.review.case import CONSENSUS
 from LandmarkDetectorLib.review.errors import ReviewError
 from LandmarkDetectorLib.review.judging import Beside, Judged, judge_beside
@@ -289,33 +283,8 @@ def _finished(
             "unit": decision.unit,
             "extra": {"missed": float(summary["missed"]), "cases": float(len(errors))},
         }
-    if calibration is not None:
-        files[CALIBRATION] = calibration_bytes(calibration.sheet)
-        change["figures"] = {key: value for key, value in calibration.sheet.measured.items() if value is not None}
-        picture = reliability_picture(calibration)
-        if picture is not None:
-            files["docs/reliability.png"] = picture
-    card = Card.model_validate({**new.card.model_dump(), **change})
-    files |= {
-        CARD: card_bytes(card),
-        README: card_markdown(card).encode(),
-        METADATA: to_bytes(make_metadata(card), METADATA),
-    }
-    return extend_bundle(new, new.folder.parent / "promoted" / new.name, files, replace=True)
-
-
-def reliability_picture(calibration: Calibration, tolerance: str = "the tolerance") -> bytes | None:
-    """The reliability diagram as PNG; ``None`` where nothing was measured, or matplotlib is not installed."""
-    if calibration.before is None or calibration.after is None:
-        return None
-    try:
-        from LandmarkDetectorLib.evaluation.canvas import figure_png
-        from LandmarkDetectorLib.evaluation.confidence import reliability_figure
-
-        parts = {"as the networks believe": calibration.before, "calibrated": calibration.after}
-        return figure_png(reliability_figure(parts, tolerance), 100)
-    except ImportError:
-        return None
+    folder = new.folder.parent / "promoted" / new.name
+    return with_calibration(new, folder, calibration, change=change, files=files)
 
 
 def _outcome(

@@ -136,10 +136,10 @@ def fine_tune(
         pipeline = _pipeline(known, recipe, reviewed, rehearsed, parent.card.training_data.subjects)
         plan = before
         if plan is None:
-            seconds = _seconds_a_step(recipe, pipeline, cases, weights, team, cancelled)
+            seconds = seconds_a_step(recipe, pipeline, cases, weights, team, cancelled)
             left = max(1.0, 60 * minutes - (time.monotonic() - started))
             repeats = int(np.clip(round(len(rehearsed) / max(1, len(reviewed))), 1, REPEATED))
-            steps = _steps(recipe, pipeline, seconds, left)
+            steps = steps_within(recipe, seconds, left)
             plan = Plan(
                 parent.fingerprint, material, steps, seconds, len(reviewed), len(rehearsed), repeats, float(minutes)
             )
@@ -216,11 +216,11 @@ def _pipeline(
     return known.model_copy(update=changes)
 
 
-def _seconds_a_step(
+def seconds_a_step(
     recipe: Recipe,
     pipeline: Pipeline,
     cases: Sequence[Case],
-    weights: Mapping[str, Tensor],
+    weights: Mapping[str, Tensor] | None,
     team: Team,
     cancelled: Callable[[], bool] | None,
 ) -> dict[str, float]:
@@ -234,7 +234,8 @@ def _seconds_a_step(
         if cancelled is not None and cancelled():
             raise Cancelled("Training was cancelled before its first step; nothing was learnt.")
         network = build_network(pipeline, settings.network, weights_follow=True).to(team.device)
-        network.load_state_dict(part_of(weights, name))
+        if weights is not None:
+            network.load_state_dict(part_of(weights, name))
         sampler = make_sampler(name, specimens, pipeline, training, network)
         objective = Objective(training, getattr(pipeline, name), len(pipeline.design), pipeline.dimension)
         lesson = Lesson(network, objective.to(team.device), team.device, sampler.dimension).train()
@@ -255,7 +256,7 @@ def _seconds_a_step(
     return found
 
 
-def _steps(recipe: Recipe, pipeline: Pipeline, seconds: Mapping[str, float], left: float) -> dict[str, int]:
+def steps_within(recipe: Recipe, seconds: Mapping[str, float], left: float) -> dict[str, int]:
     """As many steps of each stage as the time allows, in the recipe's proportions; no more than the recipe's."""
     wanted = {name: getattr(recipe, f"{name}_training").steps for name in seconds}
     part = min(1.0, left / sum(wanted[name] * seconds[name] for name in seconds))
