@@ -75,11 +75,8 @@ def largest_changes(
         image = image_of(row)
         window = image_window(image)
         for column in taken[row]:
-            places = tuple(
-                None if not np.isfinite(found_at).all() else found_at
-                for found_at in (truths[row, column], old[row, column], new[row, column])
-            )
             true = truths[row, column]
+            places = (true, _placed(old[row, column]), _placed(new[row, column]))
             away = max((p for p in places[1:] if p is not None), key=lambda p: float(np.linalg.norm(p - true)))
             before, after = (
                 "missed" if not np.isfinite(part[row, column]) else f"{part[row, column]:.2f}" for part in errors
@@ -89,6 +86,10 @@ def largest_changes(
             found[row, column] = Change(square_around(image, away, true), window, places, caption, unit)
         del image  # before the next one is read
     return [found[place] for place in order if place in found]
+
+
+def _placed(position: np.ndarray) -> np.ndarray | None:
+    return position if np.isfinite(position).all() else None
 
 
 def changes_figure(changes: Sequence[Change], *, across: int = 4, inches: float = 2.6) -> Figure:

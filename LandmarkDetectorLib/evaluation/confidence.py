@@ -96,7 +96,8 @@ def fit_confidence(
     bounds = [free, (0.0, None), (0.0, None), *[free] * len(labels)]
     found = minimize(cost, np.zeros(3 + len(labels)), jac=True, method="L-BFGS-B", bounds=bounds).x
     offsets = {label: round(float(value), 6) for label, value in zip(labels, found[3:], strict=True)}
-    return ConfidenceModel(*(round(float(value), 6) for value in found[:3]), offsets)
+    intercept, spread, belief = (round(float(value), 6) for value in found[:3])
+    return ConfidenceModel(intercept, spread, belief, offsets)
 
 
 @dataclass(frozen=True)

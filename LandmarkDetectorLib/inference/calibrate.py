@@ -100,8 +100,16 @@ class Detected:
     def cases(self, which: np.ndarray) -> Detected:
         """The cases of this mask (N,)."""
         subjects = tuple(one for one, yes in zip(self.subjects, which, strict=True) if yes)
-        parts = (self.positions, self.covariances, self.confidence, self.truths, self.units)
-        return Detected(self.labels, *(part[which] for part in parts), subjects, self.unit)
+        return Detected(
+            self.labels,
+            self.positions[which],
+            self.covariances[which],
+            self.confidence[which],
+            self.truths[which],
+            self.units[which],
+            subjects,
+            self.unit,
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -115,8 +115,10 @@ def judge_beside(
     pipeline = read_pipeline(new.settings, new.name)
     splits = [json.loads(one.read(SPLIT)) if SPLIT in one.manifest.files else {} for one in (old, new)]
     before, after = splits
-    known = [store.pseudonym(kind, word) for word in after.get("trained", ()) for kind in ("subject", "family")]
-    material = gather(store, pipeline.labels, observer=observer, trained=known)
+    trained_before = [
+        store.pseudonym(kind, word) for word in after.get("trained", ()) for kind in ("subject", "family")
+    ]
+    material = gather(store, pipeline.labels, observer=observer, trained=trained_before)
     seen_before, seen_after = set(before.get("reviewed", ())), set(after.get("reviewed", ()))
     judged = [case for case in material.cases(store, pipeline, LOCKED)]
     fresh, newly = [], []
@@ -133,10 +135,10 @@ def judge_beside(
     names = [case.subject for case in unseen]
     groups = [case.family for case in unseen]
     if data is not None:
-        for case in _held_out(Path(data), before, after):
-            cases.append(case)
-            names.append(store.pseudonym("subject", case.subject))
-            groups.append(store.pseudonym("family", case.family))
+        for known in _held_out(Path(data), before, after):
+            cases.append(known)
+            names.append(store.pseudonym("subject", known.subject))
+            groups.append(store.pseudonym("family", known.family))
             earlier.append(True)
     detectors = Detector(old, device).uncalibrated(), Detector(new, device).uncalibrated()
     total = max(1, len(cases) + len(trained))

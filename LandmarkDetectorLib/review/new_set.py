@@ -302,7 +302,8 @@ def train_set(
     run = runs[-1] if unfinished else root / RUNS / f"run-{len(runs) + 1:03d}"
     with disk_errors(f"The run {run.name} cannot be begun"):
         run.mkdir(parents=True, exist_ok=True)
-    file, measured, left_out = run / "recipe.yaml", None, []
+    file, measured = run / "recipe.yaml", None
+    left_out: list[str] = []
     if not unfinished:
         dataset, left_out = collect(root, run / "data")
         if recipe is not None:

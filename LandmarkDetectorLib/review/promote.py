@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from LandmarkDetectorLib.bundles import Bundle, load_bundle
 from LandmarkDetectorLib.bundles.pipeline import read_pipeline
 from LandmarkDetectorLib.bundles.store import SHIPPED, find_bundle
 from LandmarkDetectorLib.bundles.versions import in_use, promote_bundle
-from LandmarkDetectorLib.core import BundleError
+from LandmarkDetectorLib.core import BundleError, Image
+from LandmarkDetectorLib.datasets.cases import Case
 from LandmarkDetectorLib.evaluation import summarise
 from LandmarkDetectorLib.evaluation.comparison import Comparison, compare_models
 from LandmarkDetectorLib.evaluation.doubts import doubts as doubts_about
@@ -144,16 +145,7 @@ def promotion_page(promotion: Promotion) -> str:
     changes = []
     for part in parts:
         truths, old, new = (part.positions(found) for found in (part.truths, part.old, part.new))
-        cases = part.cases
-        changes += largest_changes(
-            truths,
-            old,
-            new,
-            part.labels,
-            part.names,
-            lambda row, cases=cases: cases[row].image(),
-            8,  # type: ignore[misc]
-        )
+        changes += largest_changes(truths, old, new, part.labels, part.names, _reader(part.cases), 8)
     lineage = promotion.candidate.card.lineage[0]
     about = {
         "In use until now": _words(promotion.old),
@@ -322,6 +314,10 @@ def _compared(part: Beside, promotion: Promotion, unit: str) -> Comparison | Non
     return compare_models(
         part.errors(part.old), part.errors(part.new), part.labels, unit, names=names, cases=list(part.groups)
     )
+
+
+def _reader(cases: Sequence[Case]) -> Callable[[int], Image]:
+    return lambda row: cases[row].image()
 
 
 def _words(bundle: Bundle) -> str:

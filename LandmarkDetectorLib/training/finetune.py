@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -210,7 +211,7 @@ def _pipeline(
     whole = [case for case in [*reviewed, *rehearsed] if np.isfinite(case.landmarks.positions).all(1).sum() >= half]
     cases = whole if len({case.subject for case in whole}) >= KNOWN * subjects else list(reviewed)
     learnt = learn_pipeline(recipe, Dataset("corrections", tuple(known.labels), tuple(cases)), cases, like=known)
-    changes = {"appearance": widened(known.appearance, learnt.appearance)}
+    changes: dict[str, Any] = {"appearance": widened(known.appearance, learnt.appearance)}
     if cases is whole:
         changes |= {"prior": learnt.prior}
     return known.model_copy(update=changes)
