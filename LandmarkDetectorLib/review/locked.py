@@ -70,7 +70,7 @@ def decide_sides(store: ReviewStore, cases: Sequence[str], trained: Iterable[str
                 added.append((words - known.keys(), side))
         counted = [side for side, _ in _groups_recorded(records)] + [side for _, side in added]
         total = len(counted) + len(fresh)
-        wanted = max(int(total >= LEAST), round(total / SHARE)) - counted.count(LOCKED)
+        wanted = (max(1, round(total / SHARE)) if total >= LEAST else 0) - counted.count(LOCKED)
         order = sorted(fresh, key=lambda words: store.pseudonym("locked", min(words)))
         added += [(words, LOCKED if place < wanted else TRAINING) for place, words in enumerate(order)]
         return [{"format": FORMAT, "at": now(), "group": sorted(words), "side": side} for words, side in added]

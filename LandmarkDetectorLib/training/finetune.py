@@ -23,17 +23,18 @@ from torch import Tensor
 from LandmarkDetectorLib.bundles import Bundle
 from LandmarkDetectorLib.bundles.appearance import widened
 from LandmarkDetectorLib.bundles.networks import build_network
-from LandmarkDetectorLib.bundles.pipeline import Pipeline, read_pipeline
+from LandmarkDetectorLib.bundles.pipeline import Pipeline, PriorSettings, read_pipeline
 from LandmarkDetectorLib.core import Cancelled, RecipeError
-from LandmarkDetectorLib.datasets.cases import Case, Dataset
+from LandmarkDetectorLib.datasets.cases import Case
 from LandmarkDetectorLib.io.atomic import atomic_write
+from LandmarkDetectorLib.models import learn_shape_prior
 from LandmarkDetectorLib.training.distributed import Team, assembled
 from LandmarkDetectorLib.training.lesson import Lesson
 from LandmarkDetectorLib.training.objective import Objective
 from LandmarkDetectorLib.training.recipe import STAGES, Recipe
 from LandmarkDetectorLib.training.specimens import load_specimens
 from LandmarkDetectorLib.training.split import Split
-from LandmarkDetectorLib.training.train import learn_pipeline, make_sampler, part_of, train_networks
+from LandmarkDetectorLib.training.train import make_sampler, part_of, shapes_and_looks, train_networks
 
 RATE = 0.3
 """Of the recipe's learning rate: the networks are nearly right."""
@@ -45,6 +46,8 @@ PROBED = 2
 """Steps whose time is taken."""
 KNOWN = 0.8
 """The shape is learnt anew where so many cases are at hand, of those that it was learnt from."""
+LEAST_SHAPES = 4
+"""In so many of them every landmark must be placed."""
 PLAN = "plan.json"
 
 
@@ -209,11 +212,14 @@ def _pipeline(
     """The bundle's settings; the shape anew where most of what it was learnt from is at hand, or more than that."""
     half = len(known.labels) / 2
     whole = [case for case in [*reviewed, *rehearsed] if np.isfinite(case.landmarks.positions).all(1).sum() >= half]
-    cases = whole if len({case.subject for case in whole}) >= KNOWN * subjects else list(reviewed)
-    learnt = learn_pipeline(recipe, Dataset("corrections", tuple(known.labels), tuple(cases)), cases, like=known)
-    changes: dict[str, Any] = {"appearance": widened(known.appearance, learnt.appearance)}
-    if cases is whole:
-        changes |= {"prior": learnt.prior}
+    enough = len({case.subject for case in whole}) >= KNOWN * subjects
+    shapes, looks = shapes_and_looks(recipe, known, whole if enough else reviewed)
+    changes: dict[str, Any] = {"appearance": widened(known.appearance, looks)}
+    if enough and (np.isfinite(shapes).all(-1).sum(0) >= LEAST_SHAPES).all():
+        prior = learn_shape_prior(shapes, modes=recipe.prior_modes, like=np.asarray(known.prior.mean))
+        changes["prior"] = PriorSettings(
+            mean=prior.mean.tolist(), factors=prior.factors.tolist(), noise=prior.noise.tolist(), scales=prior.scales
+        )
     return known.model_copy(update=changes)
 
 

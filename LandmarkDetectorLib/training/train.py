@@ -111,22 +111,23 @@ def train(
     return bundle or load_bundle(output / content.name)
 
 
-def learn_pipeline(recipe: Recipe, dataset: Dataset, cases: Sequence[Case], like: Pipeline | None = None) -> Pipeline:
-    """The settings of a detector, with a prior learnt from the landmarks of these cases, and how their images look.
-
-    ``like``: of the detector that networks come from; its canonical frame is kept.
-    """
+def learn_pipeline(recipe: Recipe, dataset: Dataset, cases: Sequence[Case]) -> Pipeline:
+    """The settings of a detector, with a prior learnt from the landmarks of these cases, and how their images look."""
     draft = _pipeline(recipe, dataset, None)
+    shapes, appearance = shapes_and_looks(recipe, draft, cases)
+    return _pipeline(recipe, dataset, learn_shape_prior(shapes, modes=recipe.prior_modes), appearance)
+
+
+def shapes_and_looks(recipe: Recipe, pipeline: Pipeline, cases: Sequence[Case]) -> tuple[np.ndarray, Appearance | None]:
+    """The shapes of cases (N, K, d) in view units, NaN where not annotated, and how their images look."""
     shapes, looks = [], []
     relative = recipe.intensity.quantiles
     for case in cases:
         image = case.image()
-        shapes.append(draft.ordered(case.landmarks.positions) / draft.unit(image.grid))
+        shapes.append(pipeline.ordered(case.landmarks.positions) / pipeline.unit(image.grid))
         looks.append(look_of(image, relative, flat=recipe.dimension == 2))
     appearance = learn_appearance(looks, scaled=recipe.view_unit == "world", relative=relative)
-    mean = None if like is None else np.asarray(like.prior.mean)
-    prior = learn_shape_prior(np.array(shapes), modes=recipe.prior_modes, like=mean)
-    return _pipeline(recipe, dataset, prior, appearance)
+    return np.array(shapes), appearance
 
 
 def _pipeline(
