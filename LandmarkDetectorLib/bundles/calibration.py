@@ -35,6 +35,7 @@ class ConfidenceSettings(_Part):
     intercept: Number
     spread: Annotated[float, Field(ge=0, le=1e3)]
     belief: Annotated[float, Field(ge=0, le=1e3)]
+    image: Annotated[float, Field(ge=0, le=1e3)] = 0.0
     offsets: dict[Line, Number] = Field(default_factory=dict)
 
 

@@ -3,7 +3,7 @@
 What a detector says of its certainty, the spread of its maps and its own confidence, is turned into the probability
 that the landmark lies within a tolerance, by logistic regression on cases that did not train (Platt 1999), with an
 offset for each landmark that is drawn towards none. The targets are Platt's, so that a landmark which never failed on
-few cases is not called certain. Both slopes are at least zero: what the detector calls surer never becomes less sure.
+few cases is not called certain. All slopes are at least zero: what the detector calls surer never becomes less sure.
 """
 
 from __future__ import annotations
@@ -36,15 +36,20 @@ class ConfidenceModel:
         intercept: of the logit.
         spread: slope on the logarithm of tolerance / standard deviation.
         belief: slope on the logit of the detector's own confidence.
+        image: slope on the logarithm of tolerance / mean standard deviation of all maps of the image. Where an image is
+            read badly as a whole, its landmarks hold each other at wrong places and each looks sure.
         offsets: of each landmark.
     """
 
     intercept: float
     spread: float
     belief: float
+    image: float = 0.0
     offsets: Mapping[str, float] = field(default_factory=dict)
 
-    def __call__(self, labels: Sequence[str], confidence: Any, deviation: Any, tolerance: Any) -> np.ndarray:
+    def __call__(
+        self, labels: Sequence[str], confidence: Any, deviation: Any, tolerance: Any, shown: Any = np.nan
+    ) -> np.ndarray:
         """Probabilities (..., K) that landmarks lie within the tolerance.
 
         Args:
@@ -52,14 +57,22 @@ class ConfidenceModel:
             confidence: (..., K) the detector's own.
             deviation: (..., K) root of the mean variance over the axes, in the unit of the tolerance.
             tolerance: a length that broadcasts to (..., K).
+            shown: the mean deviation of all maps of the image, which broadcasts likewise; NaN where it is not known,
+                where the landmark's own stands for it.
         """
-        certainty, belief = _features(confidence, deviation, tolerance)
+        certainty, belief, image = _features(confidence, deviation, tolerance, shown)
         offsets = np.array([self.offsets.get(label, 0.0) for label in labels])
-        return expit(self.intercept + self.spread * certainty + self.belief * belief + offsets)
+        score = self.intercept + self.spread * certainty + self.belief * belief + self.image * image
+        return expit(score + offsets)
 
 
 def fit_confidence(
-    labels: Sequence[str], confidence: np.ndarray, deviation: np.ndarray, errors: np.ndarray, tolerance: Any
+    labels: Sequence[str],
+    confidence: np.ndarray,
+    deviation: np.ndarray,
+    errors: np.ndarray,
+    tolerance: Any,
+    shown: Any = np.nan,
 ) -> ConfidenceModel:
     """Fit the model.
 
@@ -69,6 +82,7 @@ def fit_confidence(
         deviation: (N, K), as for :class:`ConfidenceModel`.
         errors: (N, K) distances from the truth: NaN where nobody annotated.
         tolerance: a length that broadcasts to (N, K).
+        shown: as for :class:`ConfidenceModel`.
 
     Raises:
         LandmarkError: there is nothing to learn from.
@@ -77,27 +91,28 @@ def fit_confidence(
     known = np.isfinite(errors) & np.isfinite(confidence) & np.isfinite(deviation)
     if not known.any():
         raise LandmarkError("No landmark was both found and annotated, so no confidence can be calibrated.")
-    certainty, belief = (part[known] for part in _features(confidence, deviation, tolerance))
+    features = [part[known] for part in _features(confidence, deviation, tolerance, shown)]
     right = (errors <= tolerance)[known]
     which = np.broadcast_to(np.arange(len(labels)), errors.shape)[known]
     positive, negative = right.sum(), (~right).sum()
     target = np.where(right, (positive + 1) / (positive + 2), 1 / (negative + 2))
-    design = np.stack([np.ones(len(right)), certainty, belief], axis=1)
+    design = np.stack([np.ones(len(right)), *features], axis=1)
+    count = design.shape[1]
 
     def cost(theta: np.ndarray) -> tuple[float, np.ndarray]:
-        score = design @ theta[:3] + theta[3:][which]
+        score = design @ theta[:count] + theta[count:][which]
         value = -(target * log_expit(score) + (1 - target) * log_expit(-score)).sum()
-        value += _RIDGE / 2 * (theta[3:] ** 2).sum() + 1e-3 * (theta[:3] ** 2).sum()
+        value += _RIDGE / 2 * (theta[count:] ** 2).sum() + 1e-3 * (theta[:count] ** 2).sum()
         slope = expit(score) - target
-        pulls = np.bincount(which, slope, len(labels)) + _RIDGE * theta[3:]
-        return float(value), np.concatenate([slope @ design + 2e-3 * theta[:3], pulls])
+        pulls = np.bincount(which, slope, len(labels)) + _RIDGE * theta[count:]
+        return float(value), np.concatenate([slope @ design + 2e-3 * theta[:count], pulls])
 
     free = (None, None)
-    bounds = [free, (0.0, None), (0.0, None), *[free] * len(labels)]
-    found = minimize(cost, np.zeros(3 + len(labels)), jac=True, method="L-BFGS-B", bounds=bounds).x
-    offsets = {label: round(float(value), 6) for label, value in zip(labels, found[3:], strict=True)}
-    intercept, spread, belief = (round(float(value), 6) for value in found[:3])
-    return ConfidenceModel(intercept, spread, belief, offsets)
+    bounds = [free, *[(0.0, None)] * (count - 1), *[free] * len(labels)]
+    found = minimize(cost, np.zeros(count + len(labels)), jac=True, method="L-BFGS-B", bounds=bounds).x
+    offsets = {label: round(float(value), 6) for label, value in zip(labels, found[count:], strict=True)}
+    intercept, spread, belief, image = (round(float(value), 6) for value in found[:count])
+    return ConfidenceModel(intercept, spread, belief, image, offsets)
 
 
 @dataclass(frozen=True)
@@ -197,7 +212,9 @@ def reliability_figure(parts: Mapping[str, Reliability], tolerance: str) -> Figu
     return figure
 
 
-def _features(confidence: Any, deviation: Any, tolerance: Any) -> tuple[np.ndarray, np.ndarray]:
-    confidence = np.asarray(confidence, dtype=float)
-    certainty = np.log(np.asarray(tolerance, dtype=float) / np.maximum(np.asarray(deviation, dtype=float), 1e-9))
-    return np.clip(certainty, -6, 6), logit(np.clip(confidence, _CLIP, 1 - _CLIP))
+def _features(confidence: Any, deviation: Any, tolerance: Any, shown: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    confidence, deviation = np.asarray(confidence, dtype=float), np.asarray(deviation, dtype=float)
+    length = np.log(np.asarray(tolerance, dtype=float))
+    shown = np.where(np.isfinite(shown), shown, deviation)
+    own, all_of = (np.clip(length - np.log(np.maximum(part, 1e-9)), -6, 6) for part in (deviation, shown))
+    return own, logit(np.clip(confidence, _CLIP, 1 - _CLIP)), all_of

@@ -17,12 +17,17 @@ from LandmarkDetectorLib.evaluation.confidence import (
     fit_confidence,
     found_first,
     reliability,
+    roc_auc,
 )
 from LandmarkDetectorLib.evaluation.regions import Predictions, build_region_method, positions_of, subjects_needed
 
 LEVEL = 0.9
 EACH_BY_ITSELF = 30
 """From so many subjects on every landmark has a radius of its own; below, one for all."""
+MAP_SPREAD = "map_spread"
+"""Where the mean deviation of an image's maps stands in a detection's ``info``: in its unit, the shape of mean size."""
+GROSS = 3.0
+"""Times the median error: what nobody would let pass."""
 LEAST = 4
 """Subjects below which no confidence is calibrated."""
 
@@ -36,6 +41,7 @@ class Detected:
         positions: (N, K, D), NaN where not found.
         covariances: (N, K, D, D).
         confidence: (N, K) the detector's own belief, NaN where not found.
+        shown: (N,) mean deviation of each image's maps, NaN where not known.
         truths: (N, K, D), NaN where nobody annotated.
         units: (N,) world units of a view unit.
         subjects: to whom each case belongs; families where there are any.
@@ -46,6 +52,7 @@ class Detected:
     positions: np.ndarray
     covariances: np.ndarray
     confidence: np.ndarray
+    shown: np.ndarray
     truths: np.ndarray
     units: np.ndarray
     subjects: tuple[str, ...]
@@ -76,6 +83,7 @@ class Detected:
             np.array([[np.full(d, np.nan) if m.position is None else m.position for m in row] for row in rows]),
             np.array([[nothing if m.covariance is None else m.covariance for m in row] for row in rows]),
             np.array([[np.nan if m.confidence is None else m.confidence for m in row] for row in rows]),
+            np.array([float(one.info.get(MAP_SPREAD, np.nan)) for one in found]),
             true,
             np.asarray(units, dtype=float),
             tuple(subjects),
@@ -105,6 +113,7 @@ class Detected:
             self.positions[which],
             self.covariances[which],
             self.confidence[which],
+            self.shown[which],
             self.truths[which],
             self.units[which],
             subjects,
@@ -167,17 +176,20 @@ def calibrate(
 
 def model_of(settings: ConfidenceSettings) -> ConfidenceModel:
     """The model that a sheet describes."""
-    return ConfidenceModel(settings.intercept, settings.spread, settings.belief, settings.offsets)
+    return ConfidenceModel(settings.intercept, settings.spread, settings.belief, settings.image, settings.offsets)
 
 
 def _confidence(detected: Detected, tolerance: float) -> ConfidenceSettings:
     lengths = (tolerance * detected.units)[:, None]
-    model = fit_confidence(detected.labels, detected.confidence, detected.deviation, detected.errors, lengths)
+    model = fit_confidence(
+        detected.labels, detected.confidence, detected.deviation, detected.errors, lengths, detected.shown[:, None]
+    )
     return ConfidenceSettings(
         tolerance=tolerance,
         intercept=model.intercept,
         spread=model.spread,
         belief=model.belief,
+        image=model.image,
         offsets=dict(model.offsets),
     )
 
@@ -208,7 +220,8 @@ def _measured(
         if not judged.any() or len(set(fitting.subjects)) < LEAST or not np.isfinite(fitting.errors).any():
             continue
         model = model_of(_confidence(fitting, tolerance))
-        stated[judged] = model(detected.labels, judging.confidence, judging.deviation, lengths[judged])
+        told = (judging.confidence, judging.deviation, lengths[judged], judging.shown[:, None])
+        stated[judged] = model(detected.labels, *told)
         regions, _ = _regions(fitting, level)
         scores = build_region_method("ellipsoidal").scores(judging.predictions, judging.truths)[..., 0]
         radii = np.array([regions.radii[label] or np.inf for label in detected.labels])
@@ -225,11 +238,19 @@ def _measured(
         "confidence, Brier score, before": before.brier,
         "confidence, Brier score": after.brier,
         "confidence, area under the ROC curve": after.auc,
+        f"the same for errors beyond {GROSS:g} times the median": _auc_of_gross(
+            stated, errors / detected.units[:, None]
+        ),
         "largest errors found in the first 20 % of rows": found_first(1 - stated, errors),
         "landmarks judged": float(np.isfinite(stated + errors).sum()),
         "landmarks beyond the tolerance": float(after.wrong),
     }
     return before, after, {key: _plain(value) for key, value in figures.items()}
+
+
+def _auc_of_gross(stated: np.ndarray, errors: np.ndarray) -> float:
+    known = np.isfinite(stated) & np.isfinite(errors)
+    return roc_auc(-stated[known], errors[known] > GROSS * np.median(errors[known]))
 
 
 def _half(subjects: Sequence[str]) -> np.ndarray:

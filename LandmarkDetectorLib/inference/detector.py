@@ -20,7 +20,7 @@ from LandmarkDetectorLib.core import Cancelled, DeviceError, Grid, Image, ImageE
 from LandmarkDetectorLib.core.similarity import apply
 from LandmarkDetectorLib.datasets.intensity import Intensity
 from LandmarkDetectorLib.datasets.sampling import Pyramid
-from LandmarkDetectorLib.inference.calibrate import model_of
+from LandmarkDetectorLib.inference.calibrate import MAP_SPREAD, model_of
 from LandmarkDetectorLib.inference.coarse import coarse_pose
 from LandmarkDetectorLib.inference.detection import Detection
 from LandmarkDetectorLib.inference.image_look import Look, look_at_image
@@ -109,7 +109,7 @@ class Detector:
                 progress(stage, fraction)
 
         with watch("other"), one_blas_thread():
-            found, plan = run_within_memory(
+            (found, shown), plan = run_within_memory(
                 self.plan, lambda plan: self._find(flat, plan, watch, step, notices), notices.append
             )
             self.plan = plan
@@ -122,12 +122,14 @@ class Detector:
             "fingerprint": self.bundle.fingerprint,
             **regions_info(self.sheet),
         }
+        if shown is not None:
+            info[MAP_SPREAD] = shown
         step("done", 1.0)
         return Detection(LandmarkSet(tuple(landmarks), flat.grid.unit, image.name, info), watch.seconds, notices)
 
     def _find(
         self, image: Image, plan: MemoryPlan, watch: Stopwatch, step: Progress, notices: list[str]
-    ) -> list[Landmark]:
+    ) -> tuple[list[Landmark], float | None]:
         pipeline = self.pipeline
         self.networks.to(plan.device)
         unit = pipeline.unit(image.grid)
@@ -142,7 +144,7 @@ class Detector:
             found = look_at_image(pyramid, pipeline, prior, self.networks, plan, watch, image.name)
         if found is None:
             notices.append(f"{image.name}: nothing was found that looks like what the bundle was trained on.")
-            return [Landmark(label, status="missing") for label in pipeline.labels]
+            return [Landmark(label, status="missing") for label in pipeline.labels], None
         with watch("sampling"):
             pyramid = pyramid.around(_region(pipeline, prior, found.pose, unit))
         refiner = Refiner(pyramid, pipeline, prior, self.networks, watch, unit)
@@ -173,7 +175,10 @@ class Detector:
         with watch("shape"):
             return self._landmarks(refiner, _mean(measured), pose, image.grid)
 
-    def _landmarks(self, refiner: Refiner, measured: Measurement, pose: np.ndarray, grid: Grid) -> list[Landmark]:
+    def _landmarks(
+        self, refiner: Refiner, measured: Measurement, pose: np.ndarray, grid: Grid
+    ) -> tuple[list[Landmark], float]:
+        """The landmarks, and the mean deviation of all maps, as if the shape were of its mean size."""
         pipeline, rule = self.pipeline, self.pipeline.calibration
         good = refiner.believe(measured)
         positions, covariances = refiner.join(measured, good)
@@ -184,6 +189,8 @@ class Detector:
         support, presence = self._support(good)[places], measured.presence[places]
         inside = grid.contains(world)
         d, tolerance = pipeline.dimension, rule.tolerance * refiner.unit
+        deviations = np.sqrt(np.trace(measured.covariances, axis1=1, axis2=2) / d)
+        shown = float(deviations.mean())
         marks = []
         for k, label in enumerate(pipeline.labels):
             if not (support[k] and inside[k]):
@@ -193,9 +200,10 @@ class Detector:
             confidence = float(presence[k] * chdtr(d, tolerance**2 / max(variance, 1e-12)))
             if self.sheet is not None and self.sheet.confidence is not None:
                 length = self.sheet.confidence.tolerance * refiner.unit
-                confidence = float(model_of(self.sheet.confidence)([label], [confidence], [variance**0.5], length)[0])
+                model = model_of(self.sheet.confidence)
+                confidence = float(model([label], [confidence], [variance**0.5], length, shown)[0])
             marks.append(Landmark(label, world[k], "defined", confidence, spread[k]))
-        return marks
+        return marks, shown
 
     def _support(self, good: np.ndarray) -> np.ndarray:
         """Whether enough of what an annotated landmark (K,) is measured by is believed.

@@ -45,7 +45,7 @@ def test_what_the_detector_calls_surer_never_becomes_less_sure() -> None:
     belief, deviation, _ = drawn(rng, 60)
     nonsense = rng.gamma(2, 1, deviation.shape) / deviation  # errors that fall with the spread
     model = fit_confidence(LABELS, belief, deviation, nonsense, TOLERANCE)
-    assert model.spread >= 0 and model.belief >= 0
+    assert min(model.spread, model.belief, model.image) >= 0
     steps = model(["a"] * 5, np.full(5, 0.5), np.array([4.0, 2.0, 1.0, 0.5, 0.25]), TOLERANCE)
     assert (np.diff(steps) >= 0).all()
 
