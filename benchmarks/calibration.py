@@ -1,7 +1,7 @@
 """What a bundle's confidences and regions are worth on images that did not train; with --write, into the bundle.
 
     python benchmarks/calibration.py fetal-head-us --data DIR --results FILE.json [--write]
-    python benchmarks/calibration.py mouse-skull-ct --folds mouse-skull-ct.json --results FILE.json [--write]
+    python benchmarks/calibration.py mouse-skull-ct --folds PREDICTIONS.json --results FILE.json [--write]
 
 The bundle detects on the subjects that it held out. One half of them, by subject, calibrates; the other half is judged,
 and its figures go into the card beside the calibration. A bundle that was trained on everything is calibrated by the
@@ -33,7 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle")
     parser.add_argument("--data", type=Path)
-    parser.add_argument("--folds", type=Path, help="what cross_validate.py wrote, with predictions")
+    parser.add_argument("--folds", type=Path, help="what cross_validate.py --predictions wrote")
     parser.add_argument("--results", type=Path)
     parser.add_argument("--splits", type=int, default=200)
     parser.add_argument("--write", action="store_true", help="write the calibration into the bundle")
@@ -86,9 +86,9 @@ def of_held_out(data: Path, detector: Detector) -> Detected:
 def of_folds(file: Path, detector: Detector) -> Detected:
     """The out-of-fold predictions in the results of a cross-validation."""
     content = json.loads(file.read_text(encoding="utf-8"))
-    rows = [row for fold in content["folds"] for row in fold.get("predictions", [])]
+    rows = content.get("predictions", [])
     if not rows:
-        raise DatasetError(f"{file.name} holds no predictions; run cross_validate.py of this version once more.")
+        raise DatasetError(f"{file.name} holds no predictions; run cross_validate.py with --predictions.")
     found = [landmarks_from_record(row["found"]) for row in rows]
     truths = [landmarks_from_record(row["truth"]) for row in rows]
     families = [row["family"] for row in rows]

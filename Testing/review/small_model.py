@@ -17,7 +17,7 @@ RECIPE = recipe_text(
     2,
     coarse="image: {spacing: 2.0, size: [32, 32], window: 8.0, tolerance: 8.0, support: 0.1, "
     "network: {name: unet, arguments: {widths: [8, 16, 24]}}}\n",
-    coarse_training="image_training: {sigma: 1.2, steps: 60, batch: 4, rate: 0.01, average: 0.9, distance: 0.2, "
+    coarse_training="image_training: {sigma: 1.2, steps: 40, batch: 4, rate: 0.01, average: 0.9, distance: 0.2, "
     "presence: 0.2, validate_every: 20, augmentation: {rotation: 8, scale: 0.05, shift: 2.0, mirror: 0}}\n",
     frame="",
     frame_training="",

@@ -205,7 +205,7 @@ def test_the_steps_follow_from_the_time_and_never_exceed_the_recipes(made, monke
     monkeypatch.undo()
     recipe = recipe_of(made[0])
     assert finetune.steps_within(recipe, {"image": 0.1}, 3.0) == {"image": 30}
-    assert finetune.steps_within(recipe, {"image": 0.1}, 1e6) == {"image": 60}
+    assert finetune.steps_within(recipe, {"image": 0.1}, 1e6) == {"image": 40}
     assert finetune.steps_within(recipe, {"image": 10.0}, 1.0) == {"image": 10}
 
 
