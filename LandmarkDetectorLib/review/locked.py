@@ -79,6 +79,11 @@ def decide_sides(store: ReviewStore, cases: Sequence[str], trained: Iterable[str
     return sides_of(store, cases)
 
 
+def problems(store: ReviewStore) -> list[str]:
+    """What is damaged in the record of the choice, one sentence each."""
+    return _journal(store).check().problems if (store.folder / FILE).exists() else []
+
+
 def _journal(store: ReviewStore) -> Journal:
     return Journal(store.folder / FILE, anchor("store", FILE), "the locked test set")
 

@@ -112,3 +112,11 @@ def test_only_what_somebody_vouches_for_is_material(store: ReviewStore, image_fi
     (tmp_path / "corrections.json").write_text(text.replace("3.5", "3.6"), encoding="utf-8")
     with pytest.raises(Exception, match="begin anew"):
         Material.read(tmp_path / "corrections.json")
+
+
+def test_an_altered_choice_is_reported(store: ReviewStore, filled) -> None:
+    decide_sides(store, filled([f"s{n}" for n in range(10)]))
+    assert store.verify() == []
+    file = store.folder / "locked.jsonl"
+    file.write_text(file.read_text(encoding="utf-8").replace('"locked"', '"training"', 1), encoding="utf-8")
+    assert [finding.kind for finding in store.verify()] == ["damage"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -238,3 +239,25 @@ def test_what_cannot_be_retrained_is_refused_with_a_sentence(made, tmp_path: Pat
     )
     with pytest.raises(BundleError, match="holds no recipe"):
         retrain(bare, store, tmp_path / "other", minutes=1, device="cpu")
+
+
+def test_a_full_disk_stops_a_run_with_a_sentence_and_it_goes_on_to_the_same_weights(
+    made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle, _, store = made
+    whole = retrain(bundle, store, tmp_path / "whole", minutes=1, device="cpu").bundle.state_dict()
+    save, calls = torch.save, [0]
+
+    def full(state: object, path: object, *more: object, **named: object) -> None:
+        calls[0] += 1
+        if calls[0] == 2:
+            Path(str(path)).write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(state, path, *more, **named)
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(RecipeError, match="No space left on device"):
+        retrain(bundle, store, tmp_path / "parts", minutes=1, device="cpu")
+    assert not list((tmp_path / "parts").glob("*.new")) and list((tmp_path / "parts").glob("*.checkpoint.pt"))
+    parts = retrain(bundle, store, tmp_path / "parts", minutes=1, resume=True, device="cpu").bundle.state_dict()
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
