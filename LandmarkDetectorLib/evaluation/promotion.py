@@ -1,8 +1,8 @@
 """Whether a retrained model may take the place of the one before it, judged on cases that trained neither.
 
-Overall it must be *shown* not to be worse: the upper end of the one-sided 95 % interval of the mean difference over
-subjects must stay below a margin, a share of the old mean error (a non-inferiority test). Too few subjects show
-nothing.
+Overall it must be *shown* not to be worse: the upper end of the one-sided 95 % interval (t, over subjects) of the ratio
+of new to old error must stay below 1 and a margin (a non-inferiority test). Ratios and not differences, lest one
+subject with large errors drown the others; their mean is that of the logarithms. Too few subjects show nothing.
 
 No landmark may be worse by more than a margin of its own. With many landmarks and few subjects some look much worse by
 chance. So each difference is first drawn towards the mean of all by as much as chance explains (empirical Bayes, Efron
@@ -28,6 +28,8 @@ from LandmarkDetectorLib.evaluation.resampling import owners, sums_by_case
 NOT_WORSE, WORSE, UNDECIDED = VERDICTS = ("not worse", "worse", "undecided")
 LEAST_SUBJECTS = 3
 """Below so many, nothing is shown."""
+_FLOOR = 0.1
+"""Of the old mean error."""
 _BORROWED = 4
 """Degrees of freedom that each landmark's variance borrows from the others': its own are few."""
 
@@ -55,6 +57,7 @@ class LandmarkChange:
         subjects: that were judged.
         missed: by the old and by the new model.
         worse: whether it counts as worse.
+        ratio: mean over subjects of new over old error, and the upper end of its one-sided 95 % interval.
     """
 
     old: float
@@ -67,6 +70,7 @@ class LandmarkChange:
     subjects: int
     missed: tuple[int, int]
     worse: bool
+    ratio: tuple[float, float] = (float("nan"), float("nan"))
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,7 @@ def decide(
     overall = _change(old, new, owner, margins.overall)
     columns = [_change(old[:, [k]], new[:, [k]], owner, margins.landmark) for k in range(len(labels))]
     each = dict(zip(labels, _weighed(columns, overall, margins), strict=True))
-    worse, open_questions = _overall(overall, unit)
+    worse, open_questions = _overall(overall, unit, margins.overall)
     if earlier is not None and np.any(earlier) and not np.all(earlier):
         before = _change(old[earlier], new[earlier], owner[earlier], margins.overall)
         if before.difference > before.margin:
@@ -156,7 +160,7 @@ def decide(
     return Decision(verdict, reasons, unit, overall.subjects, overall, each)
 
 
-def _overall(item: LandmarkChange, unit: str) -> tuple[list[str], list[str]]:
+def _overall(item: LandmarkChange, unit: str, margin: float) -> tuple[list[str], list[str]]:
     """Why it is worse, and why it cannot be told."""
     worse, unknown = [], []
     annotated_more = item.missed[1] - item.missed[0]
@@ -170,21 +174,12 @@ def _overall(item: LandmarkChange, unit: str) -> tuple[list[str], list[str]]:
         return worse, unknown
     if item.difference > item.margin:
         worse.append(f"Overall it is worse by {item.difference:.3g} {unit}, more than the margin {item.margin:.3g}.")
-    elif item.subjects >= LEAST_SUBJECTS and not _upper(item) < item.margin:
+    elif item.subjects >= LEAST_SUBJECTS and not item.ratio[1] < 1 + margin:
         unknown.append(
-            f"It cannot be excluded that it is worse by {_upper(item):.3g} {unit}, more than the margin "
-            f"{item.margin:.3g}; more cases to judge by would tell."
+            f"It cannot be excluded that its errors are {100 * (item.ratio[1] - 1):.0f} % larger, more than the margin "
+            f"of {100 * margin:.0f} %; more cases to judge by would tell."
         )
     return worse, unknown
-
-
-def _upper(item: LandmarkChange) -> float:
-    """The upper end of the one-sided 95 % interval: from the two-sided one at the same spread."""
-    n = item.subjects
-    if n < 2:
-        return float("inf")
-    half = item.interval[1] - item.difference
-    return item.difference + half * float(student.ppf(0.95, n - 1) / student.ppf(0.975, n - 1))
 
 
 def _change(old: np.ndarray, new: np.ndarray, owner: np.ndarray, share: float) -> LandmarkChange:
@@ -197,15 +192,42 @@ def _change(old: np.ndarray, new: np.ndarray, owner: np.ndarray, share: float) -
         return LandmarkChange(
             nothing, nothing, nothing, (nothing, nothing), nothing, nothing, nothing, subjects, missed, False
         )
-    gaps, counts = np.where(both, np.where(both, new, 0) - np.where(both, old, 0), 0).sum(1), both.sum(1)
-    means = sums_by_case(gaps, owner) / np.maximum(sums_by_case(counts, owner), 1)
-    means = means[sums_by_case(counts, owner) > 0]
+    counts = sums_by_case(both.sum(1), owner)
+    there = counts > 0
+    olds, news = (sums_by_case(np.where(both, part, 0).sum(1), owner)[there] / counts[there] for part in (old, new))
+    means = news - olds
     n, mean = len(means), float(means.mean())
     error = float(means.std(ddof=1) / np.sqrt(n)) if n > 1 else nothing
     half = error * float(student.ppf(0.975, n - 1)) if n > 1 else nothing
     before, after = float(old[both].mean()), float(new[both].mean())
     p = float(student.sf(mean / error, n - 1)) if n > 1 and error > 0 else nothing
-    return LandmarkChange(before, after, mean, (mean - half, mean + half), mean, share * before, p, n, missed, False)
+    return LandmarkChange(
+        before,
+        after,
+        mean,
+        (mean - half, mean + half),
+        mean,
+        share * before,
+        p,
+        n,
+        missed,
+        False,
+        _ratio(olds, news, _FLOOR * before),
+    )
+
+
+def _ratio(olds: np.ndarray, news: np.ndarray, floor: float) -> tuple[float, float]:
+    """The geometric mean of the ratios of subjects' errors, and the upper end of its one-sided 95 % interval.
+
+    ``floor`` is added to both: an error of nearly nothing that has doubled is still nearly nothing.
+    """
+    logs = np.log((news + floor + 1e-12) / (olds + floor + 1e-12))
+    n = len(logs)
+    middle = float(np.exp(logs.mean()))
+    if n < 2:
+        return middle, float("inf")
+    tail = float(student.ppf(0.95, n - 1)) * float(logs.std(ddof=1)) / np.sqrt(n)
+    return middle, float(np.exp(logs.mean() + tail))
 
 
 def _weighed(items: Sequence[LandmarkChange], overall: LandmarkChange, margins: Margins) -> list[LandmarkChange]:
@@ -242,6 +264,7 @@ def _weighed(items: Sequence[LandmarkChange], overall: LandmarkChange, margins: 
                 item.subjects,
                 item.missed,
                 worse,
+                item.ratio,
             )
         )
     return found

@@ -18,6 +18,7 @@ from LandmarkDetectorLib.datasets.cases import Case, read_dataset
 from LandmarkDetectorLib.io import load_landmarks, save_image, save_landmarks
 from LandmarkDetectorLib.review import ReviewError, new_set
 from LandmarkDetectorLib.review.new_set import LandmarkList, add_images, collect, create_set, train_set
+from LandmarkDetectorLib.training import derive
 from LandmarkDetectorLib.training.derive import derive_recipe, measure
 from Testing.phantoms import LABELS, phantom, write_dataset
 
@@ -43,7 +44,8 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Thirty steps, whatever the machine."""
+    """A few steps of small networks, whatever the machine."""
+    monkeypatch.setattr(derive, "ACROSS", {2: 40, 3: 26})
     monkeypatch.setattr(new_set, "steps_within", lambda recipe, seconds, left: dict.fromkeys(seconds, 40))
 
 
