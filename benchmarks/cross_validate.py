@@ -4,6 +4,8 @@
 
 A fold that is trained already is only published anew, by the recipe as it stands; an interrupted one goes on from its
 checkpoint. ``landmark-detector train --results FILE.json`` quotes the figures in the card of the bundle to ship.
+With ``--predictions FILE`` what each fold's bundle found on the cases that it held out is kept too, with covariances
+and confidences as the networks believe them: ``calibration.py --folds FILE`` calibrates the bundle to ship by them.
 """
 
 from __future__ import annotations
@@ -13,14 +15,19 @@ import csv
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from machine import provenance
 
+from LandmarkDetectorLib.bundles.pipeline import read_pipeline
+from LandmarkDetectorLib.core import LandmarkSet
 from LandmarkDetectorLib.datasets import read_dataset
+from LandmarkDetectorLib.datasets.cases import Case
 from LandmarkDetectorLib.evaluation import summarise
 from LandmarkDetectorLib.inference.evaluate import evaluate_bundle
+from LandmarkDetectorLib.inference.protocol import landmarks_to_record
 from LandmarkDetectorLib.training import read_recipe, train
 from LandmarkDetectorLib.training.publish import recipe_fingerprint
 from LandmarkDetectorLib.training.recipe import find_recipe
@@ -34,25 +41,40 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--results", type=Path, required=True)
+    parser.add_argument("--predictions", type=Path, help="keep what was found on the cases that were held out")
     parser.add_argument("--folds", type=int, nargs="*")
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
     recipe = read_recipe(find_recipe(options.recipe))
     count = len(fold_families(recipe, read_dataset(options.data)))
-    folds = [run_fold(options, fold) for fold in (options.folds or range(count))]
+    predictions: list[dict] = []
+    folds = [run_fold(options, fold, predictions) for fold in (options.folds or range(count))]
     results = {"recipe": recipe.name, "recipe_sha256": recipe_fingerprint(find_recipe(options.recipe))}
     results |= gather(folds, count)
     options.results.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    if options.predictions:
+        kept = {"recipe": recipe.name, "recipe_sha256": results["recipe_sha256"], "predictions": predictions}
+        options.predictions.write_text(json.dumps(kept, separators=(",", ":")) + "\n", encoding="utf-8")
     print(json.dumps(results["card"], indent=1))
 
 
-def run_fold(options: argparse.Namespace, fold: int) -> dict:
-    """Figures of one fold, trained as far as it is not."""
+def run_fold(options: argparse.Namespace, fold: int, predictions: list[dict]) -> dict:
+    """Figures of one fold, trained as far as it is not; what it found is added to ``predictions``."""
     folder = options.output / f"fold-{fold}"
     bundle = train(
         options.recipe, options.data, folder, fold=fold, resume=True, device=options.device, progress=_print(fold)
     )
-    figures = evaluate_bundle(bundle, options.data, device=options.device)
+    pipeline = read_pipeline(bundle.settings, bundle.name)
+
+    def keep(case: Case, found: LandmarkSet) -> None:
+        # Codes instead of names would do, but a data set's subjects are not secret, and folds are checked by them.
+        unit = 1.0 if pipeline.view_unit == "world" else pipeline.unit(case.image().grid)
+        row = {"subject": case.subject, "family": case.family, "fold": fold, "unit": unit}
+        truth = case.landmarks.reordered(pipeline.labels)
+        records = {"found": landmarks_to_record(found), "truth": landmarks_to_record(replace(truth, info={}))}
+        predictions.append(row | records)
+
+    figures = evaluate_bundle(bundle, options.data, device=options.device, keep=keep if options.predictions else None)
     print(f"fold {fold}: mean {figures['summary']['mean']:.4f}, p95 {figures['summary']['p95']:.4f}", flush=True)
     seconds = {}
     for curve in sorted(folder.glob("*.csv")):

@@ -132,6 +132,24 @@ def learn_appearance(looks: Sequence[Look], *, scaled: bool, relative: tuple[flo
     return Appearance.model_validate(content)
 
 
+def widened(known: Appearance | None, other: Appearance | None) -> Appearance | None:
+    """What holds for images of both; ``None`` where one is not known or they cannot be put together."""
+    if known is None or other is None:
+        return None
+    same = ("dimension", "channels", "scaled", "unit", "relative", "levels")
+    if any(getattr(known, name) != getattr(other, name) for name in same):
+        return None
+    return known.model_copy(
+        update={
+            "images": known.images + other.images,
+            "spacing": (min(known.spacing[0], other.spacing[0]), max(known.spacing[1], other.spacing[1])),
+            "extent": (min(known.extent[0], other.extent[0]), max(known.extent[1], other.extent[1])),
+            "low": tuple(map(min, known.low, other.low)),
+            "high": tuple(map(max, known.high, other.high)),
+        }
+    )
+
+
 def appearance_of(settings: Any, name: str) -> Appearance | None:
     """The appearance in a bundle's settings, ``None`` in a bundle that was made before there was any.
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from LandmarkDetectorLib.bundles.calibration import FILE as CALIBRATION
+from LandmarkDetectorLib.bundles.calibration import CalibrationSheet, parse_calibration
 from LandmarkDetectorLib.bundles.card import Card, parse_card
 from LandmarkDetectorLib.bundles.config import read_settings
 from LandmarkDetectorLib.bundles.manifest import Manifest, read_listed, verify_manifest
@@ -81,6 +83,16 @@ class Bundle:
         relative = weights_file(self.manifest, self.folder.name)
         return load_weights(self.read(relative), relative)
 
+    def calibration(self) -> CalibrationSheet | None:
+        """What its confidences and regions are worth; ``None`` where nobody measured it.
+
+        Raises:
+            BundleError: the file has changed since the bundle was loaded, or is not valid.
+        """
+        if CALIBRATION not in self.manifest.files:
+            return None
+        return parse_calibration(self.read(CALIBRATION), self.labels, f"{self.folder.name}/{CALIBRATION}")
+
     def samples(self) -> list[Path]:
         """The sample images, none of which trained; their landmarks lie beside them."""
         names = [name for name in self.manifest.files if name.startswith(SAMPLES)]
@@ -109,6 +121,9 @@ def read_bundle(folder: Path, *, hard_links: bool = False) -> Bundle:
         check_metadata(metadata, card, f"{where}/{METADATA}")
         config = parse_object(read_listed(folder, manifest, CONFIG), f"{where}/{CONFIG}")
         settings = read_settings(config, f"{where}/{CONFIG}")
+        if CALIBRATION in manifest.files:
+            content = read_listed(folder, manifest, CALIBRATION)
+            parse_calibration(content, card.labels, f"{where}/{CALIBRATION}")
         weights = weights_file(manifest, where)
         inspect_weights(read_listed(folder, manifest, weights), weights)
     return Bundle(folder, card, settings, metadata, manifest.fingerprint, manifest)

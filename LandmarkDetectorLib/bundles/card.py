@@ -76,6 +76,29 @@ class Errors(_Part):
     extra: dict[Line, float] = Field(default_factory=dict)
 
 
+class Descent(_Part):
+    """One retraining: from which bundle, by which corrections."""
+
+    parent: Name
+    version: Version
+    fingerprint: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    """Of the parent."""
+    corrections: Annotated[int, Field(ge=0)]
+    """Landmarks that people vouched for and that trained, those called absent included."""
+    cases: Annotated[int, Field(ge=0)]
+    """On which these lie."""
+    corrections_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    """Of all of them, the locked ones included, as they stood when the training began."""
+    locked: Annotated[int, Field(ge=0)]
+    """Cases that were kept back to judge by."""
+    rehearsed: Annotated[int, Field(ge=0)]
+    """Cases of the original data that trained beside them."""
+    observers: list[Line] = Field(default_factory=list)
+    """Codes of those who reviewed."""
+    by: OptionalText = ""
+    """Who retrained, where somebody said so."""
+
+
 class Card(_Part):
     """Everything that a person should know before using the bundle.
 
@@ -101,6 +124,8 @@ class Card(_Part):
     not_tested_on: list[Text] = Field(default_factory=list)
     intended_use: Text
     created: datetime.date
+    lineage: list[Descent] = Field(default_factory=list)
+    """Of a retrained bundle, the last retraining first."""
     figures: dict[Line, float | Text] = Field(default_factory=dict)
     """Free figures: sigma of the heatmaps, grid spacings, time a volume."""
 
@@ -153,8 +178,11 @@ def card_bytes(card: Card) -> bytes:
     return to_bytes(card.model_dump(mode="json"), "the card")
 
 
-def card_markdown(card: Card) -> str:
-    """The card in words, as Markdown. Everything that the card says is escaped: no markup and no link comes from it."""
+def card_markdown(card: Card, diagram: bool = False) -> str:
+    """The card in words, as Markdown. Everything that the card says is escaped: no markup and no link comes from it.
+
+    ``diagram``: whether the bundle has a reliability diagram beside the text.
+    """
     data, unit = card.training_data, card.unit
     lines = [
         f"# {_plain(card.title)}",
@@ -205,9 +233,13 @@ def card_markdown(card: Card) -> str:
             for m in card.landmarks
         ),
     ]
+    if card.lineage:
+        lines += ["", "## Lineage", "", *(_descent(one) for one in card.lineage)]
     if card.figures:
         lines += ["", "## Figures", "", "| What | Value |", "|---|---|"]
         lines += [f"| {_plain(key)} | {_value(value)} |" for key, value in card.figures.items()]
+    if diagram:
+        lines += ["", "![Stated confidence against the share of landmarks that kept it](reliability.png)"]
     return "\n".join(lines) + "\n"
 
 
@@ -226,6 +258,16 @@ def _errors(errors: Errors | None) -> list[str]:
         lines += ["", f"| Label | Mean, {unit} | 95th percentile, {unit} | Images |", "|---|---|---|---|"]
         lines += [f"| {_plain(k)} | {e.mean:.3g} | {e.p95:.3g} | {e.n} |" for k, e in errors.per_landmark.items()]
     return lines
+
+
+def _descent(one: Descent) -> str:
+    words = (
+        f"- From `{one.parent}` {one.version} (`{one.fingerprint[:12]}`) by {one.corrections} landmarks that "
+        f"{len(one.observers) or 'an unknown number of'} observer{'s' * (len(one.observers) != 1)} reviewed on "
+        f"{one.cases} cases, checksum `{one.corrections_sha256[:12]}`; {one.locked} cases were kept back to judge by, "
+        f"{one.rehearsed} of the original data trained beside."
+    )
+    return words + (f" By {_plain(one.by)}." if one.by else "")
 
 
 def _bullets(items: list[str], none: str) -> list[str]:

@@ -16,6 +16,8 @@ from LandmarkDetectorLib.cli.endings import Endings
 from LandmarkDetectorLib.cli.evaluate import evaluate
 from LandmarkDetectorLib.cli.import_data import import_data
 from LandmarkDetectorLib.cli.measure import measure
+from LandmarkDetectorLib.cli.new import new
+from LandmarkDetectorLib.cli.retrain import promote, retrain
 from LandmarkDetectorLib.cli.review import review
 from LandmarkDetectorLib.cli.train import train
 
@@ -55,7 +57,10 @@ app.command()(evaluate)
 app.command()(compare)
 app.command()(measure)
 app.command()(agreement)
+app.command()(retrain)
+app.command()(promote)
 app.command("import")(import_data)
 app.command()(demo)
 app.add_typer(bundles, name="bundles")
 app.add_typer(review, name="review")
+app.add_typer(new, name="new")

@@ -19,7 +19,7 @@ from LandmarkDetectorLib.core.errors import BundleError, Cancelled
 if TYPE_CHECKING:
     from LandmarkDetectorLib.bundles import Bundle
 
-bundles = typer.Typer(help="List, show, verify, import, export and remove bundles.", no_args_is_help=True)
+bundles = typer.Typer(help="List, show, verify, import, export, return and remove bundles.", no_args_is_help=True)
 
 WEB = ("https://", "http://")
 
@@ -129,6 +129,54 @@ def export(
         print_json({**_summary(exported), "graphs": graphs})
     else:
         say(f"Written: {', '.join(graphs)} in {exported.folder}; detect with --bundle {output} --engine onnx.")
+
+
+@bundles.command()
+def history(
+    name: Annotated[str, typer.Argument(help="Name of a bundle that was retrained.", metavar="NAME")],
+    as_json: JsonOption = False,
+) -> None:
+    """Which versions of a bundle were in use, who put them there, and why."""
+    from LandmarkDetectorLib.bundles.versions import history as entries_of
+    from LandmarkDetectorLib.bundles.versions import in_use, kept_versions
+
+    entries, current = entries_of(name), in_use(name)
+    kept = [bundle.version for bundle in kept_versions(name)]
+    now = None if current is None else {"version": current.version, "fingerprint": current.fingerprint}
+    if as_json:
+        print_json({"name": name, "in_use": now, "kept": kept, "history": entries})
+        return
+    if not entries:
+        say(f"Nothing was ever promoted or returned under the name {name}.")
+        return
+    table = Table(box=box.SIMPLE)
+    for title in ("at (UTC)", "", "version", "by", "because"):
+        table.add_column(title, overflow="fold")
+    for entry in entries:
+        mark = " (in use)" if current and entry is entries[-1] and entry["to"] == now else ""
+        cells = (entry["at"][:16].replace("T", " "), entry["action"], entry["to"]["version"] + mark)
+        table.add_row(*(Text(cell) for cell in (*cells, str(entry.get("by", "")), str(entry.get("because", "")))))
+    results.print(table)
+
+
+@bundles.command("return")
+def return_(
+    name: Annotated[str, typer.Argument(help="Name of a bundle that was retrained.", metavar="NAME")],
+    version: Annotated[
+        str | None, typer.Option("--to", help="This version; by default the one before.", metavar="VERSION")
+    ] = None,
+    because: Annotated[str, typer.Option(help="Why; it is recorded.", metavar="REASON")] = "",
+    by: Annotated[str, typer.Option(help="Who does so; it is recorded.", metavar="NAME")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Put the version of a bundle that was in use before back into use; nothing is lost."""
+    from LandmarkDetectorLib.bundles.versions import return_bundle
+
+    back = return_bundle(name, version, {"by": by, "because": because})
+    if as_json:
+        print_json(_summary(back))
+    else:
+        say(f"{back.name} {back.version} is in use again.")
 
 
 @bundles.command()

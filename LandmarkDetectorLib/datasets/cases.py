@@ -10,7 +10,8 @@
 several times: a class of several instances. ``family`` groups subjects that must stand on one side of a split; without
 it the subject does. ``origin`` says how the annotation came about. Where several observers annotated, ``raters`` names
 a file for each, or the file of landmarks holds them all (``io/raters.py``); what counts as true is then their mean,
-unless ``landmarks`` is a file of its own.
+unless ``landmarks`` is a file of its own. ``absent`` lists the landmarks that somebody looked for and that are not in
+the image; of others without a place nothing is known.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ class Case:
     """One annotated image on disk; it is read when asked for.
 
     ``landmarks`` is what counts as true, ``raters`` what each observer said, by name, where somebody kept it.
+    ``absent`` are labels of landmarks that somebody looked for in vain, from which presence is learnt. ``guide`` tells
+    about where landmarks lie that nobody reviewed: for the pose, never to learn from.
     """
 
     subject: str
@@ -44,6 +47,8 @@ class Case:
     spacing: tuple[float, ...] | None = None
     raters: Mapping[str, LandmarkSet] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
+    absent: frozenset[str] = frozenset()
+    guide: LandmarkSet | None = None
 
     def image(self) -> Image:
         """Read the image.
@@ -128,7 +133,7 @@ def _case(folder: Path, labels: tuple[str, ...], entry: dict[str, Any]) -> Case:
         points = np.array([[np.nan, np.nan] if p is None else p for p in entry["points"]], dtype=np.float64)
         positions = points * np.asarray(spacing if spacing else (1.0, 1.0))
         marks = LandmarkSet.from_positions(labels, positions, "mm" if spacing else "px", subject)
-    known = {"image", "landmarks", "points", "spacing_mm", "subject", "family", "origin", "raters"}
+    known = {"image", "landmarks", "points", "spacing_mm", "subject", "family", "origin", "raters", "absent"}
     return Case(
         subject=subject,
         image_path=path,
@@ -138,4 +143,14 @@ def _case(folder: Path, labels: tuple[str, ...], entry: dict[str, Any]) -> Case:
         spacing=spacing,
         raters=raters,
         extra={k: v for k, v in entry.items() if k not in known},
+        absent=_absent(entry.get("absent", []), marks),
     )
+
+
+def _absent(said: list[Any], marks: LandmarkSet) -> frozenset[str]:
+    """The labels that an entry calls absent."""
+    absent = frozenset(str(label) for label in said)
+    wrong = absent - {mark.label for mark in marks if mark.position is None}
+    if wrong:
+        raise ValueError(f"{sorted(wrong)[0]!r} is called absent and has a place, or is no label")
+    return absent

@@ -129,7 +129,7 @@ def error_tiles(
                 away = "missed" if np.isinf(item.error) else f"{item.error:.2f} {image.grid.unit}"
                 caption = f"{subjects[row]} · {true.label} · {away}"
                 place = None if np.isinf(item.error) else found[item.column].position
-                view = _square(image, place, true.position)
+                view = square_around(image, place, true.position)
                 tiles[item] = ErrorTile(view, window, place, true.position, caption, image.grid.unit)
         del image  # before the next one is read
     return [tiles[item] for item in wanted]
@@ -165,7 +165,7 @@ def worst_figure(tiles: Sequence[ErrorTile], title: str = "", *, across: int = 6
     return figure
 
 
-def _square(image: Image, found: np.ndarray | None, true: np.ndarray) -> View:
+def square_around(image: Image, found: np.ndarray | None, true: np.ndarray) -> View:
     """Wide enough for both, and in 3D in the plane along which they are farthest apart."""
     gap = 0.0 if found is None else float(np.linalg.norm(found - true))
     width = max(0.6 * tile_width(image), 2.6 * gap)

@@ -17,7 +17,7 @@ from LandmarkDetectorLib.bundles.pipeline import Pipeline
 from LandmarkDetectorLib.core import Grid, Image, Landmark, LandmarkSet
 from LandmarkDetectorLib.inference.combine import combine
 from LandmarkDetectorLib.inference.detection import Detection
-from LandmarkDetectorLib.inference.detector import Progress, as_dimension
+from LandmarkDetectorLib.inference.detector import Detector, Progress, as_dimension
 from LandmarkDetectorLib.inference.ensemble import Finds, in_order, notices, share, timing, tolerance
 
 
@@ -84,7 +84,9 @@ class Augmented:
                 f"{looks} looks, rotation {rotation}, scale {scale}, shift {shift}: give one look or more, and spreads "
                 "that are not negative, the shift at most 0.1"
             )
-        self.detector, self.looks = detector, looks
+        # A calibration holds for one look at an image; several are joined by what the networks themselves believe.
+        self.detector = detector.uncalibrated() if looks > 1 and isinstance(detector, Detector) else detector
+        self.looks = looks
         self.rotation, self.scale, self.shift = rotation, scale, shift
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,11 +14,13 @@ from scipy.special import chdtr
 
 from LandmarkDetectorLib.bundles import Bundle, load_bundle
 from LandmarkDetectorLib.bundles.appearance import differences
+from LandmarkDetectorLib.bundles.calibration import regions_info
 from LandmarkDetectorLib.bundles.pipeline import Pipeline, read_pipeline
 from LandmarkDetectorLib.core import Cancelled, DeviceError, Grid, Image, ImageError, Landmark, LandmarkSet
 from LandmarkDetectorLib.core.similarity import apply
 from LandmarkDetectorLib.datasets.intensity import Intensity
 from LandmarkDetectorLib.datasets.sampling import Pyramid
+from LandmarkDetectorLib.inference.calibrate import MAP_SPREAD, model_of
 from LandmarkDetectorLib.inference.coarse import coarse_pose
 from LandmarkDetectorLib.inference.detection import Detection
 from LandmarkDetectorLib.inference.image_look import Look, look_at_image
@@ -42,18 +45,23 @@ class Detector:
         device: ``auto`` (CUDA where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
         engine: what runs the networks: ``torch``, or ``onnx`` for onnxruntime, by the graphs that the bundle was
             exported with; of a bundle without any they are made now, which takes some seconds a network.
+        calibrated: say confidences and regions as the bundle's calibration has them, where it has one; else they are
+            what the networks believe.
 
     Raises:
         BundleError: the bundle is not there, was altered, or does not fit this version.
         DeviceError: the device is not there, or no such engine, or a package that the engine needs.
     """
 
-    def __init__(self, bundle: Bundle | str | Path, device: str = "auto", engine: str = "torch") -> None:
+    def __init__(
+        self, bundle: Bundle | str | Path, device: str = "auto", engine: str = "torch", calibrated: bool = True
+    ) -> None:
         if engine not in ENGINES:
             raise DeviceError(f"There is no engine {engine!r}; choose one of {', '.join(ENGINES)}.")
         keep_freed_memory()
         self.bundle = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
         self.pipeline = read_pipeline(self.bundle.settings, self.bundle.name)
+        self.sheet = self.bundle.calibration() if calibrated else None
         if engine == "onnx":
             from LandmarkDetectorLib.inference.onnx_engine import onnx_device, onnx_networks
 
@@ -62,6 +70,12 @@ class Detector:
         else:
             self.plan = first_plan(device, self.pipeline.dimension)
             self.networks = Networks(torch_networks(self.pipeline, self.bundle.state_dict()))
+
+    def uncalibrated(self) -> Detector:
+        """The same detector, whose confidences are what the networks believe; it shares the networks."""
+        other = copy(self)
+        other.sheet = None
+        return other
 
     def detect(
         self, image: Image, progress: Progress | None = None, cancelled: Callable[[], bool] | None = None
@@ -95,7 +109,7 @@ class Detector:
                 progress(stage, fraction)
 
         with watch("other"), one_blas_thread():
-            found, plan = run_within_memory(
+            (found, shown), plan = run_within_memory(
                 self.plan, lambda plan: self._find(flat, plan, watch, step, notices), notices.append
             )
             self.plan = plan
@@ -106,13 +120,16 @@ class Detector:
             "bundle": self.bundle.name,
             "version": self.bundle.version,
             "fingerprint": self.bundle.fingerprint,
+            **regions_info(self.sheet),
         }
+        if shown is not None:
+            info[MAP_SPREAD] = shown
         step("done", 1.0)
         return Detection(LandmarkSet(tuple(landmarks), flat.grid.unit, image.name, info), watch.seconds, notices)
 
     def _find(
         self, image: Image, plan: MemoryPlan, watch: Stopwatch, step: Progress, notices: list[str]
-    ) -> list[Landmark]:
+    ) -> tuple[list[Landmark], float | None]:
         pipeline = self.pipeline
         self.networks.to(plan.device)
         unit = pipeline.unit(image.grid)
@@ -127,7 +144,7 @@ class Detector:
             found = look_at_image(pyramid, pipeline, prior, self.networks, plan, watch, image.name)
         if found is None:
             notices.append(f"{image.name}: nothing was found that looks like what the bundle was trained on.")
-            return [Landmark(label, status="missing") for label in pipeline.labels]
+            return [Landmark(label, status="missing") for label in pipeline.labels], None
         with watch("sampling"):
             pyramid = pyramid.around(_region(pipeline, prior, found.pose, unit))
         refiner = Refiner(pyramid, pipeline, prior, self.networks, watch, unit)
@@ -158,7 +175,10 @@ class Detector:
         with watch("shape"):
             return self._landmarks(refiner, _mean(measured), pose, image.grid)
 
-    def _landmarks(self, refiner: Refiner, measured: Measurement, pose: np.ndarray, grid: Grid) -> list[Landmark]:
+    def _landmarks(
+        self, refiner: Refiner, measured: Measurement, pose: np.ndarray, grid: Grid
+    ) -> tuple[list[Landmark], float]:
+        """The landmarks, and the mean deviation of all maps, as if the shape were of its mean size."""
         pipeline, rule = self.pipeline, self.pipeline.calibration
         good = refiner.believe(measured)
         positions, covariances = refiner.join(measured, good)
@@ -169,6 +189,8 @@ class Detector:
         support, presence = self._support(good)[places], measured.presence[places]
         inside = grid.contains(world)
         d, tolerance = pipeline.dimension, rule.tolerance * refiner.unit
+        deviations = np.sqrt(np.trace(measured.covariances, axis1=1, axis2=2) / d)
+        shown = float(deviations.mean())
         marks = []
         for k, label in enumerate(pipeline.labels):
             if not (support[k] and inside[k]):
@@ -176,8 +198,12 @@ class Detector:
                 continue
             variance = np.trace(spread[k]) / d
             confidence = float(presence[k] * chdtr(d, tolerance**2 / max(variance, 1e-12)))
+            if self.sheet is not None and self.sheet.confidence is not None:
+                length = self.sheet.confidence.tolerance * refiner.unit
+                model = model_of(self.sheet.confidence)
+                confidence = float(model([label], [confidence], [variance**0.5], length, shown)[0])
             marks.append(Landmark(label, world[k], "defined", confidence, spread[k]))
-        return marks
+        return marks, shown
 
     def _support(self, good: np.ndarray) -> np.ndarray:
         """Whether enough of what an annotated landmark (K,) is measured by is believed.

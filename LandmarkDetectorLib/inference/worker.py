@@ -108,7 +108,7 @@ class Desk:
 
 def main() -> None:
     """Serve until standard input ends."""
-    send = _claim_stdout()
+    send = claim_stdout()
     if os.name == "posix":
         with suppress(OSError):  # whoever started us has made us the head of a session already
             os.setsid()
@@ -155,7 +155,7 @@ def _read(desk: Desk) -> None:
                 os._exit(0)
 
 
-def _claim_stdout() -> Callable[[bytes], None]:
+def claim_stdout() -> Callable[[bytes], None]:
     """Keep standard output for the protocol, and lead everything that is printed from now on to standard error."""
     sys.stdout.flush()
     channel = os.dup(1)  # not inherited by processes that libraries start

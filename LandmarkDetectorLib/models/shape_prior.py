@@ -133,17 +133,20 @@ def _block_diagonal(blocks: np.ndarray) -> np.ndarray:
     return matrix.reshape(count * d, count * d)
 
 
-def learn_shape_prior(shapes, *, scales: tuple[float, float] | None = None, modes: int = 12) -> ShapePrior:
+def learn_shape_prior(
+    shapes, *, scales: tuple[float, float] | None = None, modes: int = 12, like: np.ndarray | None = None
+) -> ShapePrior:
     """Learn a prior from shapes (N, K, d) in world units, NaN where a landmark is not annotated.
 
     Args:
         shapes: one row a specimen.
         scales: allowed sizes relative to the mean; by default what was seen, and a quarter more on either side.
         modes: how many modes of variation to keep at most.
+        like: (K, d) a mean shape that was learnt before, whose canonical frame is kept: networks know it.
     """
     shapes = np.asarray(shapes, dtype=np.float64)
     count, marks, d = shapes.shape
-    mean = _canonical(shapes[np.argmax(np.isfinite(shapes).all(-1).sum(-1))])
+    mean = _canonical(shapes[np.argmax(np.isfinite(shapes).all(-1).sum(-1))]) if like is None else np.asarray(like)
     for _ in range(10):
         poses = fit_similarity(shapes, mean)
         aligned = apply(poses, shapes)

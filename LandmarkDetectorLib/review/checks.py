@@ -12,6 +12,7 @@ from LandmarkDetectorLib.core import LandmarkDetectorError
 from LandmarkDetectorLib.review.case import CASE, LOG, PLACES, Case, file_word, is_correction
 from LandmarkDetectorLib.review.errors import ReviewError
 from LandmarkDetectorLib.review.journal import SUFFIX, Journal
+from LandmarkDetectorLib.review.locked import problems
 
 if TYPE_CHECKING:
     from LandmarkDetectorLib.review.store import ReviewStore
@@ -53,6 +54,7 @@ def verify(
         if progress is not None:
             progress(case_id, number / len(ids))
         found += _case(store, case_id, images)
+    found += [Finding(DAMAGE, "", f"The locked test set: {problem}") for problem in problems(store)]
     if progress is not None:
         progress("done", 1.0)
     return found

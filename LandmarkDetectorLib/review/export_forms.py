@@ -94,6 +94,9 @@ class DatasetForm(Form):
             "subject": case.case,
             "family": case.family,
         }
+        absent = [mark.label for mark in only(case.landmarks, self.labels) if mark.status == "missing"]
+        if absent:
+            entry["absent"] = absent
         if place is not None and place[1].get("spacing"):
             entry["spacing_mm"] = place[1]["spacing"]
         for name, marks in case.raters.items():

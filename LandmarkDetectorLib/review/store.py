@@ -143,7 +143,7 @@ class ReviewStore:
             path = image
             image = load_image(image, spacing=spacing, series=series)
         reference = images.description(image)
-        case_id = f"case-{self._keyed(reference['sha256'])}"
+        case_id = self.id_of(reference["sha256"])
         folder = self.folder / CASES / case_id
         place: dict[str, Any] = {"path": None if path is None else str(Path(path).absolute())}
         place |= {"spacing": None if spacing is None else [float(step) for step in spacing], "series": series}
@@ -326,6 +326,10 @@ class ReviewStore:
         from LandmarkDetectorLib.review.queue import next_cases
 
         return next_cases(self.index.summaries(), None if observer is None else check_observer(observer), limit)
+
+    def id_of(self, sha256: str) -> str:
+        """What the case of an image of this checksum is called, whether it is here or not."""
+        return f"case-{self._keyed(sha256)}"
 
     def pseudonym(self, kind: str, name: str) -> str:
         """What a name is replaced by in exports: the same in each of this store, and another one in another store."""

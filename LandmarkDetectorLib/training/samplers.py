@@ -39,7 +39,8 @@ ALL = range(sys.maxsize)
 class Batch:
     """Images (B, C, [Z, ]Y, X), landmarks (B, M, d) in x, y[, z] sample index, and what is known of them, (B, M) bool.
 
-    ``known``: annotated, so that the presence counts; ``present``: its place is within what was scanned.
+    ``known``: annotated, or looked for in vain, so that the presence counts; ``present``: its place is within what was
+    scanned.
     ``which`` (B,): the landmark of each patch.
     """
 
@@ -123,30 +124,40 @@ class Sampler:
         """Each landmark's partner in its place, NaN where it has none."""
         return np.array([np.full(self.dimension, np.nan) if p is None else positions[p] for p in self.partners])
 
-    def _mirrored_seen(self, seen: np.ndarray) -> np.ndarray:
+    def _mirrored_flags(self, seen: np.ndarray) -> np.ndarray:
         return np.array([p is not None and bool(seen[p]) for p in self.partners])
 
-    def posed(self, specimen: Specimen, rng: np.random.Generator, vary: bool) -> tuple[np.ndarray, np.ndarray]:
-        """A pose (canonical frame to world) near the true one, and the landmarks (K, d) as they are called in it."""
-        positions, pose = specimen.positions, specimen.pose
+    def posed(
+        self, specimen: Specimen, rng: np.random.Generator, vary: bool
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """A pose (canonical frame to world) near the true one; the landmarks (K, d), and which are absent, by it."""
+        positions, pose, absent = specimen.positions, specimen.pose, specimen.absent
         if not vary:
-            return pose, positions
+            return pose, positions, absent
         permutation = self.symmetries[int(rng.integers(len(self.symmetries)))]
         if permutation is not self.symmetries[0]:
-            positions = positions[permutation]
-            pose = fit_similarity(self.pipeline.shape_prior(specimen.unit).mean, positions)
+            positions, absent = positions[permutation], absent[permutation]
+            outline = specimen.outline[permutation]
+            pose = fit_similarity(self.pipeline.shape_prior(specimen.unit).mean, outline)
         if self.reflection is not None and rng.random() < self.how.mirror:
             reflection = self.reflection.copy()
             reflection[:-1, -1] *= specimen.unit
-            pose, positions = pose @ reflection, self.mirrored(positions)
-        return pose @ random_affine(rng, self.dimension, self.how, specimen.unit), positions
+            pose, positions, absent = pose @ reflection, self.mirrored(positions), self._mirrored_flags(absent)
+        return pose @ random_affine(rng, self.dimension, self.how, specimen.unit), positions, absent
 
     def located(self, positions: np.ndarray, frame: np.ndarray) -> np.ndarray:
         """Landmarks, the auxiliary ones added, in the index of a frame: (M, d)."""
         return apply(np.linalg.inv(frame), weighted_sums(self.design, positions))
 
     def finish(
-        self, images: Tensor, landmarks: np.ndarray, seen: np.ndarray, rng: np.random.Generator, vary: bool, which=None
+        self,
+        images: Tensor,
+        landmarks: np.ndarray,
+        seen: np.ndarray,
+        absent: np.ndarray,
+        rng: np.random.Generator,
+        vary: bool,
+        which=None,
     ) -> Batch:
         """Vary the values, cut some images, and say which landmarks are known and present."""
         shape = tuple(images.shape[2:])
@@ -162,10 +173,11 @@ class Sampler:
                 side = landmarks[number] @ normal - offset
                 present[number] &= side < 0
                 known[number] &= (side < 0) | (side > 2)
+        # One that was looked for in vain is not there, whatever was cut.
         return Batch(
             images,
             torch.from_numpy(landmarks).float(),
-            torch.from_numpy(known),
+            torch.from_numpy(known | absent),
             torch.from_numpy(present),
             which,
         )
@@ -185,12 +197,12 @@ class WholeSampler(Sampler):
         assert self.pipeline.coarse is not None
         size = self.training.size or 32
         shape = (size,) * self.dimension
-        images, landmarks, seen = [], [], []
+        images, landmarks, seen, missing = [], [], [], []
         chosen = specimens or self.pick(rng, self.count)
         wanted = ALL if rows is None else rows(len(chosen))
         for row, specimen in enumerate(chosen):
             spacing = self.pipeline.coarse.spacing * specimen.unit
-            positions, scanned = specimen.positions, specimen.seen
+            positions, scanned, absent = specimen.positions, specimen.seen, specimen.absent
             turn = np.eye(self.dimension + 1)
             turn[:-1, :-1] = random_rotation(rng, self.dimension)
             frame = turn @ random_affine(
@@ -198,16 +210,18 @@ class WholeSampler(Sampler):
             )
             if vary and self.can_mirror and rng.random() < self.how.mirror:
                 frame[:-1, 0] *= -1
-                positions, scanned = self.mirrored(positions), self._mirrored_seen(scanned)
+                positions = self.mirrored(positions)
+                scanned, absent = self._mirrored_flags(scanned), self._mirrored_flags(absent)
             frame[:-1, :-1] *= spacing
-            middle = np.nanmean(specimen.positions, axis=0) + rng.normal(0, 3 * spacing, self.dimension)
+            middle = np.nanmean(specimen.outline, axis=0) + rng.normal(0, 3 * spacing, self.dimension)
             frame[:-1, -1] += middle - frame[:-1, :-1] @ np.full(self.dimension, (size - 1) / 2)
             inside = apply(np.linalg.inv(frame), positions)
             inside = self.pipeline.ordered(inside)
             images.append(self.look(specimen, frame[None], shape, row, wanted))
             landmarks.append(weighted_sums(self.design, inside))
             seen.append(_extended(scanned, self.design))
-        return self.finish(torch.cat(images), np.array(landmarks), np.array(seen), rng, vary)
+            missing.append(_touched(absent, self.design))
+        return self.finish(torch.cat(images), np.array(landmarks), np.array(seen), np.array(missing), rng, vary)
 
 
 class ImageSampler(Sampler):
@@ -223,12 +237,12 @@ class ImageSampler(Sampler):
         """One batch, of given specimens if so asked."""
         stage = self.pipeline.image
         assert stage is not None
-        images, landmarks, seen = [], [], []
+        images, landmarks, seen, missing = [], [], [], []
         chosen = specimens or self.pick(rng, self.count)
         wanted = ALL if rows is None else rows(len(chosen))
         for row, specimen in enumerate(chosen):
             grid = specimen.pyramid.grid
-            positions, scanned = specimen.positions, specimen.seen
+            positions, scanned, absent = specimen.positions, specimen.seen, specimen.absent
             # An image that is larger than the frame is cut; its middle, moved about, is what trains.
             box, _ = image_frame(grid, stage.spacing * specimen.unit, stage.size)
             shape = tuple(stage.size[::-1])
@@ -239,7 +253,8 @@ class ImageSampler(Sampler):
                 frame = random_affine(rng, self.dimension, self.how, specimen.unit) @ frame
                 if self.can_mirror and rng.random() < self.how.mirror:
                     frame[0] *= -1
-                    positions, scanned = self.mirrored(positions), self._mirrored_seen(scanned)
+                    positions = self.mirrored(positions)
+                    scanned, absent = self._mirrored_flags(scanned), self._mirrored_flags(absent)
             # Drawn only where it is asked for: recipes without it keep their samples.
             nothing = vary and self.how.absent > 0 and rng.random() < self.how.absent
             cloudy = nothing and rng.random() < 0.5
@@ -253,7 +268,8 @@ class ImageSampler(Sampler):
             images.append(image)
             landmarks.append(weighted_sums(self.design, inside))
             seen.append(_extended(scanned, self.design) & (not nothing))
-        return self.finish(torch.cat(images), np.array(landmarks), np.array(seen), rng, vary)
+            missing.append(_touched(absent, self.design))
+        return self.finish(torch.cat(images), np.array(landmarks), np.array(seen), np.array(missing), rng, vary)
 
 
 class FrameSampler(Sampler):
@@ -276,11 +292,11 @@ class FrameSampler(Sampler):
         rows: Callable[[int], range] | None = None,
     ) -> Batch:
         """One batch, of given specimens if so asked."""
-        images, landmarks, seen = [], [], []
+        images, landmarks, seen, missing = [], [], [], []
         chosen = specimens or self.pick(rng, self.count)
         wanted = ALL if rows is None else rows(len(chosen))
         for row, specimen in enumerate(chosen):
-            pose, positions = self.posed(specimen, rng, vary)
+            pose, positions, absent = self.posed(specimen, rng, vary)
             box = self.box.matrix.copy()
             box[:-1] *= specimen.unit
             nothing = vary and rng.random() < self.how.absent
@@ -294,7 +310,8 @@ class FrameSampler(Sampler):
             images.append(image)
             landmarks.append(self.located(positions, frame))
             seen.append(specimen.pyramid.grid.contains(weighted_sums(self.design, positions)) & (not nothing))
-        return self.finish(torch.cat(images), np.array(landmarks), np.array(seen), rng, vary)
+            missing.append(_touched(absent, self.design))
+        return self.finish(torch.cat(images), np.array(landmarks), np.array(seen), np.array(missing), rng, vary)
 
 
 class PatchSampler(Sampler):
@@ -322,13 +339,16 @@ class PatchSampler(Sampler):
         size, spacing = self.pipeline.patch.size, self.pipeline.patch.spacing
         shape = (size,) * self.dimension
         chosen = specimens or self.pick(rng, self.count)
-        images, landmarks, seen, which = [], [], [], []
+        images, landmarks, seen, missing, which = [], [], [], [], []
         row = 0
         wanted = ALL if rows is None else rows(len(chosen) * self.each)
         for specimen in chosen:
-            pose, positions = self.posed(specimen, rng, vary)
+            pose, positions, absent = self.posed(specimen, rng, vary)
             world = weighted_sums(self.design, positions)
             inside = apply(np.linalg.inv(pose), world)
+            gone = _touched(absent, self.design)
+            if gone.any():
+                inside = np.where(gone[:, None], self._expected(inside, specimen.unit), inside)
             usable = np.flatnonzero(np.isfinite(inside).all(1))
             marks = usable if specimens else rng.choice(usable, self.each, replace=len(usable) < self.each)
             spread = np.full((len(marks), 1), self.how.centre * specimen.unit)
@@ -340,15 +360,28 @@ class PatchSampler(Sampler):
             row += len(frames)
             landmarks.append(apply(np.linalg.inv(frames), world[marks][:, None]))
             seen.append(specimen.pyramid.grid.contains(world[marks])[:, None])
+            missing.append(gone[marks][:, None])
             which.append(marks)
         return self.finish(
             torch.cat(images),
             np.concatenate(landmarks),
             np.concatenate(seen),
+            np.concatenate(missing),
             rng,
             vary,
             torch.from_numpy(np.concatenate(which)),
         )
+
+    def _expected(self, inside: np.ndarray, unit: float) -> np.ndarray:
+        """Where the shape puts every landmark (M, d), in the canonical frame, when some lie inside (M, d) as they do.
+
+        A landmark that is not there is looked for in vain at this place.
+        """
+        prior = self.pipeline.shape_prior(unit)
+        if not np.isfinite(inside).all(1).any():
+            return self.design @ prior.mean
+        spread = np.tile(np.eye(self.dimension) * float((prior.noise**2).mean()), (len(inside), 1, 1))
+        return self.design @ prior.fuse(inside, spread, self.design)[0]
 
 
 def _covered(grid: Grid, frame: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -364,3 +397,8 @@ def _overlap(one: range, other: range) -> bool:
 def _extended(seen: np.ndarray, design: np.ndarray) -> np.ndarray:
     """An auxiliary landmark counts as seen where all that it is made of are."""
     return ((design != 0) & ~seen).sum(1) == 0
+
+
+def _touched(absent: np.ndarray, design: np.ndarray) -> np.ndarray:
+    """An auxiliary landmark counts as absent where one of those that it is made of is."""
+    return ((design != 0) & absent).any(1)

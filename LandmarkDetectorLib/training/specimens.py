@@ -26,6 +26,8 @@ class Specimen:
         seen: (K,) whether the landmark lies within the image.
         pose: (d+1, d+1) from the canonical frame (world units) to the world.
         unit: world units of one view unit.
+        absent: (K,) whether somebody looked for the landmark and it is not there; by default nobody has.
+        outline: (K, d) the positions, and about where the others lie as far as anybody knows; for the pose only.
     """
 
     subject: str
@@ -34,6 +36,8 @@ class Specimen:
     seen: np.ndarray
     pose: np.ndarray
     unit: float
+    absent: np.ndarray
+    outline: np.ndarray
 
 
 def load_specimens(cases: Sequence[Case], pipeline: Pipeline) -> list[Specimen]:
@@ -63,7 +67,7 @@ def read_pyramid(case: Case, pipeline: Pipeline) -> Pyramid:
     image = case.image()
     pyramid = Pyramid(image, Intensity(pipeline.intensity.window, pipeline.intensity.quantiles))
     unit = pipeline.unit(image.grid)
-    pose = _pose(pipeline.ordered(case.landmarks.positions), unit, pipeline)
+    pose = _pose(_outline(case, pipeline), unit, pipeline)
     for spacing in stage_spacings(pipeline, unit, scale_of(pose)):
         pyramid.level(spacing)
     return pyramid
@@ -71,9 +75,18 @@ def read_pyramid(case: Case, pipeline: Pipeline) -> Pyramid:
 
 def _specimen(case: Case, pyramid: Pyramid | StreamedPyramid, pipeline: Pipeline) -> Specimen:
     unit = pipeline.unit(pyramid.grid)
-    positions = pipeline.ordered(case.landmarks.positions)
+    positions, outline = pipeline.ordered(case.landmarks.positions), _outline(case, pipeline)
     seen = pyramid.grid.contains(positions)
-    return Specimen(case.subject, pyramid, positions, seen, _pose(positions, unit, pipeline), unit)
+    absent = np.array([label in case.absent for label in pipeline.labels])
+    return Specimen(case.subject, pyramid, positions, seen, _pose(outline, unit, pipeline), unit, absent, outline)
+
+
+def _outline(case: Case, pipeline: Pipeline) -> np.ndarray:
+    """The landmarks, and where nobody placed one what guides, NaN elsewhere: (K, d)."""
+    positions = case.landmarks.positions
+    if case.guide is not None and case.guide.dimension == case.landmarks.dimension:
+        positions = np.where(np.isfinite(positions), positions, case.guide.reordered(pipeline.labels).positions)
+    return pipeline.ordered(positions)
 
 
 def _pose(positions: np.ndarray, unit: float, pipeline: Pipeline) -> np.ndarray:

@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -261,8 +262,17 @@ class _Stage:
             "losses": self.losses,
         }
         temporary = self.checkpoint.with_suffix(".new")
-        torch.save(state, temporary)
-        os.replace(temporary, self.checkpoint)
+        try:
+            torch.save(state, temporary)
+            os.replace(temporary, self.checkpoint)
+        except (OSError, RuntimeError) as error:  # torch calls a full disk a RuntimeError
+            with suppress(OSError):
+                temporary.unlink()
+            reason = error.strerror if isinstance(error, OSError) else "the disk does not take it"
+            raise RecipeError(
+                f"The checkpoint of stage {self.run.name} cannot be written ({reason}); free some space and --resume: "
+                "the run goes on from the one before."
+            ) from error
         if self.history:
             with self.curve.open("w", newline="", encoding="utf-8") as file:
                 writer = csv.DictWriter(file, list(self.history[0]), lineterminator="\n")

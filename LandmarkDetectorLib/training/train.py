@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -114,14 +114,20 @@ def train(
 def learn_pipeline(recipe: Recipe, dataset: Dataset, cases: Sequence[Case]) -> Pipeline:
     """The settings of a detector, with a prior learnt from the landmarks of these cases, and how their images look."""
     draft = _pipeline(recipe, dataset, None)
+    shapes, appearance = shapes_and_looks(recipe, draft, cases)
+    return _pipeline(recipe, dataset, learn_shape_prior(shapes, modes=recipe.prior_modes), appearance)
+
+
+def shapes_and_looks(recipe: Recipe, pipeline: Pipeline, cases: Sequence[Case]) -> tuple[np.ndarray, Appearance | None]:
+    """The shapes of cases (N, K, d) in view units, NaN where not annotated, and how their images look."""
     shapes, looks = [], []
     relative = recipe.intensity.quantiles
     for case in cases:
         image = case.image()
-        shapes.append(draft.ordered(case.landmarks.positions) / draft.unit(image.grid))
+        shapes.append(pipeline.ordered(case.landmarks.positions) / pipeline.unit(image.grid))
         looks.append(look_of(image, relative, flat=recipe.dimension == 2))
     appearance = learn_appearance(looks, scaled=recipe.view_unit == "world", relative=relative)
-    return _pipeline(recipe, dataset, learn_shape_prior(np.array(shapes), modes=recipe.prior_modes), appearance)
+    return np.array(shapes), appearance
 
 
 def _pipeline(
@@ -174,10 +180,24 @@ def train_networks(
     resume: bool = False,
     images: Images = "cached",
     stages: Sequence[str] = STAGES,
+    initial: Mapping[str, Tensor] | None = None,
     progress: Callable[[str, float], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> tuple[dict[str, Tensor], Pipeline]:
     """Train every stage.
+
+    Args:
+        recipe: how.
+        pipeline: the stages' numbers.
+        split: what trains, and what the curves judge.
+        folder: for checkpoints and curves.
+        team: of processes.
+        resume: go on from the checkpoints in ``folder``.
+        images: cached or streamed.
+        stages: these only.
+        initial: weights to begin from, keys prefixed by the stage's name; by default they are drawn.
+        progress: called with a stage's name and the fraction of it that is done.
+        cancelled: asked after every step.
 
     Returns:
         One state dict, keys prefixed by the stage's name; and the pipeline, with the widths that targets which adapt
@@ -194,9 +214,11 @@ def train_networks(
             if settings is None:
                 continue
             torch.manual_seed(recipe.seed)
-            network = build_network(pipeline, settings.network)
+            network = build_network(pipeline, settings.network, weights_follow=initial is not None)
+            if initial is not None:
+                network.load_state_dict(part_of(initial, name))
             _say_what_batches_norms_see(name, network, team, training)
-            sampler = _sampler(name, specimens, pipeline, training, network)
+            sampler = make_sampler(name, specimens, pipeline, training, network)
             run = StageRun(name, recipe.seed, team, folder, resume, progress, cancelled, ahead)
             objective = Objective(training, getattr(pipeline, name), len(pipeline.design), pipeline.dimension)
             batches = _validation(name, held_out, pipeline, training, network, team)
@@ -207,6 +229,13 @@ def train_networks(
                 stage = getattr(pipeline, name).model_copy(update={"sigma": objective.sigma})
                 pipeline = pipeline.model_copy(update={name: stage})
     return state, pipeline
+
+
+def part_of(state: Mapping[str, Tensor], stage: str) -> dict[str, Tensor]:
+    """The weights of one stage out of a bundle's, in single precision."""
+    head = f"{stage}."
+    part = {name.removeprefix(head): value for name, value in state.items() if name.startswith(head)}
+    return {name: value.float() if value.is_floating_point() else value for name, value in part.items()}
 
 
 @contextmanager
@@ -242,9 +271,10 @@ def _say_what_batches_norms_see(name: str, network: HeatmapNetwork, team: Team, 
         )
 
 
-def _sampler(
+def make_sampler(
     name: str, specimens: list[Specimen], pipeline: Pipeline, training: StageTraining, network: HeatmapNetwork
 ) -> Sampler:
+    """What a stage is shown in training."""
     if name == "coarse":
         return WholeSampler(specimens, pipeline, training)
     if name == "image":
@@ -268,7 +298,7 @@ def _validation(
     batches = []
     for number, case in enumerate(cases):
         specimen = load_specimens([case], pipeline)[0]
-        sampler = _sampler(name, [specimen], pipeline, training, network)
+        sampler = make_sampler(name, [specimen], pipeline, training, network)
         rng = np.random.default_rng([7, number * team.size + team.rank])
         batches.append(sampler.batch(rng, specimens=[specimen]))
     return batches

@@ -69,7 +69,7 @@ def test_hello_does_not_wait_for_torch() -> None:
 
 def test_what_is_printed_does_not_come_between_the_lines() -> None:
     code = (
-        "import os, sys\nfrom LandmarkDetectorLib.inference import worker\nsend = worker._claim_stdout()\n"
+        "import os, sys\nfrom LandmarkDetectorLib.inference import worker\nsend = worker.claim_stdout()\n"
         "print('by Python')\nos.write(1, b'by C')\nos.system('echo by a child')\nsend(b'{}\\n')\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=worker_environment(), check=True)

@@ -29,7 +29,7 @@ from LandmarkDetectorLib.training.objective import Objective
 from LandmarkDetectorLib.training.recipe import StageTraining
 from LandmarkDetectorLib.training.specimens import load_specimens
 from LandmarkDetectorLib.training.stage import StageRun, train_stage
-from LandmarkDetectorLib.training.train import _sampler, _say_what_batches_norms_see, learn_pipeline
+from LandmarkDetectorLib.training.train import _say_what_batches_norms_see, learn_pipeline, make_sampler
 from Testing.phantoms import recipe_text, write_dataset
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,7 +68,7 @@ def test_the_mean_of_all_processes_gradients_is_that_of_one(tmp_path: Path, stag
     objective = Objective(training, getattr(pipeline, stage))
     lesson = Lesson(network, objective, cpu, 2)
     lesson.mixed = torch.autocast("cpu", enabled=False)  # rounding would hide what is looked for
-    sampler = _sampler(stage, load_specimens(dataset.cases, pipeline), pipeline, training, network)
+    sampler = make_sampler(stage, load_specimens(dataset.cases, pipeline), pipeline, training, network)
 
     def learn(size: int) -> tuple[dict[str, torch.Tensor], list[float]]:
         network.zero_grad()
@@ -169,7 +169,7 @@ def test_a_batch_that_cannot_be_divided_is_refused(tmp_path: Path) -> None:
     pipeline = learn_pipeline(recipe, dataset, dataset.cases)
     assert recipe.frame is not None and recipe.frame_training is not None
     network = build_network(pipeline, recipe.frame.network)
-    sampler = _sampler("frame", load_specimens(dataset.cases, pipeline), pipeline, recipe.frame_training, network)
+    sampler = make_sampler("frame", load_specimens(dataset.cases, pipeline), pipeline, recipe.frame_training, network)
     run = StageRun("frame", 0, Team(rank=3, size=8), tmp_path)
     with pytest.raises(RecipeError, match="a batch of 4 cannot be divided among 8 processes"):
         train_stage(network, sampler, [], recipe.frame_training, Objective(recipe.frame_training, recipe.frame), run)

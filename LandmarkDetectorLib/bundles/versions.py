@@ -1,0 +1,155 @@
+"""Versions of a bundle: which one is in use, which were before it, who put it there and why; and the way back.
+
+The bundle in use lies in the user's folder under its name, as every other. All that ever was in use lies beside, in
+``.versions/NAME/VERSION-FINGERPRINT``, whole and verified, with a history that is only ever added to.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from LandmarkDetectorLib.bundles.bundle import Bundle, read_bundle
+from LandmarkDetectorLib.bundles.manifest import MANIFEST, read_listed, verify_manifest
+from LandmarkDetectorLib.bundles.names import check_bundle_name
+from LandmarkDetectorLib.bundles.staging import disk_errors, put_in_place, staging_folder, write_file
+from LandmarkDetectorLib.bundles.store import SHIPPED, import_bundle, user_folder
+from LandmarkDetectorLib.core.errors import BundleError
+from LandmarkDetectorLib.io.atomic import atomic_write
+
+FOLDER, HISTORY = ".versions", "history.json"
+
+
+def promote_bundle(source: Path, about: Mapping[str, Any]) -> Bundle:
+    """Put a bundle into use under its name; the one before it is kept.
+
+    Args:
+        source: the bundle's folder.
+        about: for the history: ``by``, ``because``, ``verdict`` and whatever else a person may want to know, JSON
+            values.
+
+    Raises:
+        BundleError: it is not sound, its name came with the software, or the disk refuses; the one before stays in use.
+    """
+    bundle = read_bundle(source)
+    if (SHIPPED / bundle.name).exists():
+        raise BundleError(f"A bundle called {bundle.name!r} came with the software; retrain under another name.")
+    before = in_use(bundle.name)
+    for one in (before, bundle):
+        if one is not None:
+            _keep(one)
+    placed = import_bundle(source, replace=True)
+    _note(bundle.name, "promoted", before, placed, about)
+    return placed
+
+
+def return_bundle(name: str, version: str | None = None, about: Mapping[str, Any] | None = None) -> Bundle:
+    """Put the version that was in use before, or a named one, back into use.
+
+    Args:
+        name: of the bundle.
+        version: such as ``1.1.0``, or the beginning of a fingerprint; by default the one before.
+        about: for the history.
+
+    Raises:
+        BundleError: there is none, or the disk refuses.
+    """
+    current = in_use(check_bundle_name(name))
+    if current is None:
+        raise BundleError(f"No bundle {name!r} of yours is in use, so there is no way back from it.")
+    target = _before(name, current) if version is None else _named(name, version)
+    back = import_bundle(target, replace=True)
+    _note(name, "returned", current, back, about or {})
+    return back
+
+
+def history(name: str) -> list[dict[str, Any]]:
+    """What was put into use under a name, the first first; empty where nothing was.
+
+    Raises:
+        BundleError: the history is damaged.
+    """
+    file = user_folder() / FOLDER / check_bundle_name(name) / HISTORY
+    if not file.is_file():
+        return []
+    try:
+        entries = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) and "to" in entry for entry in entries):
+            raise ValueError("no list of entries")
+    except (OSError, ValueError) as error:
+        raise BundleError(f"The history of {name} cannot be read ({error}); its versions are still there.") from error
+    return entries
+
+
+def kept_versions(name: str) -> list[Bundle]:
+    """All versions of a bundle that are kept, the oldest first; damaged ones are left out."""
+    parent, found = user_folder() / FOLDER / check_bundle_name(name), []
+    for folder in sorted(parent.iterdir()) if parent.is_dir() else []:
+        if folder.is_dir() and not folder.name.startswith("."):
+            try:
+                found.append(read_bundle(folder))
+            except BundleError:
+                continue  # history says that it was there; verify says what is wrong with it
+    return sorted(found, key=lambda bundle: tuple(int(part) for part in bundle.version.split(".")))
+
+
+def in_use(name: str) -> Bundle | None:
+    """The user's bundle of this name, or ``None``."""
+    folder = user_folder() / name
+    return read_bundle(folder) if (folder / MANIFEST).is_file() else None
+
+
+def _keep(bundle: Bundle) -> Path:
+    """Keep a copy among the versions, byte for byte."""
+    parent = user_folder() / FOLDER / bundle.name
+    target = parent / f"{bundle.version}-{bundle.fingerprint[:12]}"
+    with disk_errors(f"Keeping the bundle {bundle.name} {bundle.version}"):
+        if target.is_dir():
+            return target
+        parent.mkdir(parents=True, exist_ok=True)
+        manifest = verify_manifest(bundle.folder)
+        with staging_folder(parent) as stage:
+            for relative in manifest.files:
+                write_file(stage / relative, read_listed(bundle.folder, manifest, relative))
+            write_file(stage / MANIFEST, (bundle.folder / MANIFEST).read_bytes())
+            put_in_place(stage, target, replace=False)
+    return target
+
+
+def _before(name: str, current: Bundle) -> Path:
+    entries = [entry for entry in history(name) if entry["to"]["fingerprint"] == current.fingerprint]
+    last = entries[-1] if entries else None
+    if last is None or last.get("from") is None:
+        parent = current.card.lineage[0].parent if current.card.lineage else ""
+        more = f"; {parent!r}, from which it comes, is still there" if parent and parent != name else ""
+        raise BundleError(f"Nothing was in use under the name {name!r} before{more}.")
+    return _named(name, last["from"]["fingerprint"])
+
+
+def _named(name: str, version: str) -> Path:
+    found = [
+        bundle
+        for bundle in kept_versions(name)
+        if bundle.version == version or (len(version) >= 8 and bundle.fingerprint.startswith(version))
+    ]
+    if not found:
+        known = ", ".join(bundle.version for bundle in kept_versions(name)) or "none"
+        raise BundleError(f"No version {version!r} of {name} is kept (known: {known}).")
+    return found[-1].folder
+
+
+def _note(name: str, action: str, before: Bundle | None, now: Bundle, about: Mapping[str, Any]) -> None:
+    entry = {
+        "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "action": action,
+        "from": None if before is None else {"version": before.version, "fingerprint": before.fingerprint},
+        "to": {"version": now.version, "fingerprint": now.fingerprint},
+        **about,
+    }
+    folder = user_folder() / FOLDER / name
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_write(folder / HISTORY, "w", encoding="utf-8") as stream:
+        json.dump([*history(name), entry], stream, indent=1, allow_nan=False)

@@ -1,0 +1,210 @@
+"""Two bundles on the cases of a store: what each finds, beside what people vouch for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from LandmarkDetectorLib.bundles import Bundle
+from LandmarkDetectorLib.bundles.pipeline import Pipeline, read_pipeline
+from LandmarkDetectorLib.core import LandmarkSet
+from LandmarkDetectorLib.datasets.cases import Case, read_dataset
+from LandmarkDetectorLib.evaluation import radial_errors
+from LandmarkDetectorLib.evaluation.regions import positions_of
+from LandmarkDetectorLib.inference.detector import Detector
+from LandmarkDetectorLib.review.case import CONSENSUS
+from LandmarkDetectorLib.review.locked import LOCKED, TRAINING
+from LandmarkDetectorLib.review.material import Material, ReviewedCase, gather
+from LandmarkDetectorLib.review.retrain import SPLIT, readable
+from LandmarkDetectorLib.review.store import ReviewStore
+
+
+@dataclass(frozen=True, eq=False)
+class Beside:
+    """Both bundles on N cases.
+
+    Args:
+        cases: the cases.
+        names: of the cases, that tell nothing of a patient.
+        groups: what stands together on one side of a split, for each case.
+        truths: what people vouch for.
+        old: what the old bundle found, by its own belief.
+        new: what the new one found, by its own belief.
+        units: (N,) world units of a view unit.
+        earlier: (N,) bool, cases that were there to judge by before.
+        labels: the landmarks.
+        slack: (N, K) of what nobody said that it is wrong: 0 for a landmark that a person placed; for one that was only
+            confirmed, where a detector had put it, what people let pass. See :meth:`errors`.
+    """
+
+    cases: tuple[Case, ...]
+    names: tuple[str, ...]
+    groups: tuple[str, ...]
+    truths: tuple[LandmarkSet, ...]
+    old: tuple[LandmarkSet, ...]
+    new: tuple[LandmarkSet, ...]
+    units: np.ndarray
+    earlier: np.ndarray
+    labels: tuple[str, ...]
+    slack: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    def errors(self, found: Sequence[LandmarkSet]) -> np.ndarray:
+        """(N, K): NaN where nobody vouches for a place, +inf where it was not found.
+
+        A landmark that was confirmed lies exactly where the model had put it whose proposal it was, which would have no
+        error there and every other one some. What people let pass is therefore taken off, of both models alike.
+        """
+        return np.maximum(self.distances(found) - self.slack, 0.0)
+
+    def distances(self, found: Sequence[LandmarkSet]) -> np.ndarray:
+        """The same with nothing taken off."""
+        rows = [radial_errors(f, t) for f, t in zip(found, self.truths, strict=True)]
+        return np.array(rows, dtype=float).reshape(len(self), len(self.labels))
+
+    def positions(self, found: Sequence[LandmarkSet]) -> np.ndarray:
+        """(N, K, D), NaN where there is none."""
+        return positions_of([*found, *self.truths], self.labels)[: len(self)]
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """``unseen``: cases that trained neither bundle; ``trained``: those newly reviewed that trained the new one.
+
+    ``let_pass``: what is taken off the errors of confirmed landmarks, in the image's unit.
+    """
+
+    unseen: Beside
+    trained: Beside
+    material: Material
+    let_pass: float
+    notices: tuple[str, ...]
+
+
+def judge_beside(
+    old: Bundle,
+    new: Bundle,
+    store: ReviewStore,
+    *,
+    data: Path | str | None = None,
+    observer: str = CONSENSUS,
+    device: str = "auto",
+    progress: Callable[[str, float], None] | None = None,
+) -> Judged:
+    """Run both bundles on the locked set, on what neither has seen, and on what trained the new one only.
+
+    Args:
+        old: the bundle in use.
+        new: the candidate, of the same landmarks.
+        store: the store.
+        data: the original data set, where it is at hand; what the old bundle held out is judged too.
+        observer: whose word counts.
+        device: as for :class:`Detector`.
+        progress: told the case and the fraction done.
+
+    Raises:
+        LandmarkDetectorError: store, data or device are not usable.
+    """
+    pipeline = read_pipeline(new.settings, new.name)
+    splits = [json.loads(one.read(SPLIT)) if SPLIT in one.manifest.files else {} for one in (old, new)]
+    before, after = splits
+    trained_before = [
+        store.pseudonym(kind, word) for word in after.get("trained", ()) for kind in ("subject", "family")
+    ]
+    material = gather(store, pipeline.labels, observer=observer, trained=trained_before)
+    seen_before, seen_after = set(before.get("reviewed", ())), set(after.get("reviewed", ()))
+    judged = [case for case in material.cases(store, pipeline, LOCKED)]
+    fresh, newly = [], []
+    for case in material.cases(store, pipeline, TRAINING):
+        if case.subject in seen_after - seen_before:
+            newly.append(case)
+        elif case.subject not in seen_after | seen_before:
+            fresh.append(case)
+    unseen, notices = readable([*judged, *fresh])
+    trained, said = readable(newly)
+    notices += said
+    earlier = [case.subject in set(before.get("locked", ())) for case in unseen]
+    cases: list[Case] = list(unseen)
+    names = [case.subject for case in unseen]
+    groups = [case.family for case in unseen]
+    if data is not None:
+        for known in _held_out(Path(data), before, after):
+            cases.append(known)
+            names.append(store.pseudonym("subject", known.subject))
+            groups.append(store.pseudonym("family", known.family))
+            earlier.append(True)
+    detectors = Detector(old, device).uncalibrated(), Detector(new, device).uncalibrated()
+    total = max(1, len(cases) + len(trained))
+
+    def told(number: int, name: str) -> None:
+        if progress is not None:
+            progress(f"comparing on {name}", number / total)
+
+    passed = material.let_pass()
+    if passed is None:
+        stated = old.card.errors
+        passed = stated.median if stated is not None else 0.0
+    first = _beside(cases, names, groups, earlier, detectors, pipeline, passed, told)
+    second = _beside(
+        trained,
+        [case.subject for case in trained],
+        [case.family for case in trained],
+        [False] * len(trained),
+        detectors,
+        pipeline,
+        passed,
+        lambda n, name: told(len(cases) + n, name),
+    )
+    return Judged(first, second, material, passed, tuple(notices))
+
+
+def _held_out(data: Path, before: dict[str, Any], after: dict[str, Any]) -> list[Case]:
+    """The cases of the original data that trained neither bundle and that may be judged."""
+    dataset = read_dataset(data)
+    held = set(before.get("held_out", ())) & set(after.get("held_out", ()))
+    origins = before.get("origins")
+    return [case for case in dataset.cases if case.subject in held and (origins is None or case.origin in origins)]
+
+
+def _beside(
+    cases: Sequence[Case],
+    names: Sequence[str],
+    groups: Sequence[str],
+    earlier: Sequence[bool],
+    detectors: tuple[Detector, Detector],
+    pipeline: Pipeline,
+    passed: float,
+    told: Callable[[int, str], None],
+) -> Beside:
+    found: tuple[list[LandmarkSet], list[LandmarkSet]] = ([], [])
+    units = []
+    for number, case in enumerate(cases):
+        told(number, names[number])
+        image = case.image()
+        units.append(pipeline.unit(image.grid))
+        for detector, rows in zip(detectors, found, strict=True):
+            rows.append(detector.detect(image).landmarks.reordered(pipeline.labels))
+    truths = [case.landmarks.reordered(pipeline.labels) for case in cases]
+    return Beside(
+        tuple(cases),
+        tuple(names),
+        tuple(groups),
+        tuple(truths),
+        tuple(found[0]),
+        tuple(found[1]),
+        np.array(units),
+        np.array(earlier, dtype=bool),
+        tuple(pipeline.labels),
+        np.array([[passed * (label in _confirmed(case)) for label in pipeline.labels] for case in cases]),
+    )
+
+
+def _confirmed(case: Case) -> frozenset[str]:
+    return case.confirmed if isinstance(case, ReviewedCase) else frozenset()

@@ -1,0 +1,116 @@
+"""The locked test set: cases of a store that never train, so that there is always something to judge a new model by.
+
+Chosen once and by nobody: subjects and families are numbered by a keyed hash, and of those that are new, the lowest are
+locked until one in :data:`SHARE` of all is. The choice is recorded in the store's ``locked.jsonl``, to which is only
+ever added: what has trained is never locked later, and what is locked never trains. The set grows with the store.
+
+A subject and a family stand on one side with all their cases. Where two groups on different sides turn out to be of one
+family, its cases train nothing and judge nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from LandmarkDetectorLib.review.case import anchor
+from LandmarkDetectorLib.review.documents import FORMAT
+from LandmarkDetectorLib.review.errors import ReviewError
+from LandmarkDetectorLib.review.journal import Journal
+from LandmarkDetectorLib.review.proposals import now
+
+if TYPE_CHECKING:
+    from LandmarkDetectorLib.review.store import ReviewStore
+
+SHARE = 5
+"""One group in so many is locked."""
+LEAST = 4
+"""From so many groups on there is a locked one."""
+TRAINING, LOCKED, NEITHER = SIDES = ("training", "locked", "neither")
+FILE = "locked.jsonl"
+
+
+def group_of(store: ReviewStore, case_id: str) -> tuple[str, ...]:
+    """What stands on one side with a case: codes of its subject and family, or the case itself."""
+    about = store.case(case_id).about
+    named = [("subject", about["subject"]), ("family", about["family"])]
+    return tuple(store.pseudonym(kind, name) for kind, name in named if name) or (case_id,)
+
+
+def sides_of(store: ReviewStore, cases: Sequence[str]) -> dict[str, str]:
+    """On which side each case stands, of those on which it was decided; nothing is decided here."""
+    known = _recorded(_journal(store).records())
+    found = {case: {known[word] for word in group_of(store, case) if word in known} for case in cases}
+    return {case: next(iter(sides)) if len(sides) == 1 else NEITHER for case, sides in found.items() if sides}
+
+
+def decide_sides(store: ReviewStore, cases: Sequence[str], trained: Iterable[str] = ()) -> dict[str, str]:
+    """Decide on the groups that are new, record it, and say on which side each case stands.
+
+    Args:
+        store: the store.
+        cases: that are reviewed.
+        trained: codes of subjects and families that trained the model before; these cannot be locked any more.
+
+    Raises:
+        ReviewError: the disk refuses.
+    """
+    groups = _joined({case: group_of(store, case) for case in cases})
+    before = set(trained)
+
+    def news(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        known = _recorded(records)
+        fresh, added = [], []
+        for words in groups:
+            sides = {known[word] for word in words if word in known}
+            if not sides and not words & before:
+                fresh.append(words)
+            elif not words <= known.keys():  # one more name of a group that stands on a side already
+                side = next(iter(sides)) if len(sides) == 1 else NEITHER if sides else TRAINING
+                added.append((words - known.keys(), side))
+        counted = [side for side, _ in _groups_recorded(records)] + [side for _, side in added]
+        total = len(counted) + len(fresh)
+        wanted = (max(1, round(total / SHARE)) if total >= LEAST else 0) - counted.count(LOCKED)
+        order = sorted(fresh, key=lambda words: store.pseudonym("locked", min(words)))
+        added += [(words, LOCKED if place < wanted else TRAINING) for place, words in enumerate(order)]
+        return [{"format": FORMAT, "at": now(), "group": sorted(words), "side": side} for words, side in added]
+
+    _journal(store).append(news)
+    return sides_of(store, cases)
+
+
+def problems(store: ReviewStore) -> list[str]:
+    """What is damaged in the record of the choice, one sentence each."""
+    return _journal(store).check().problems if (store.folder / FILE).exists() else []
+
+
+def _journal(store: ReviewStore) -> Journal:
+    return Journal(store.folder / FILE, anchor("store", FILE), "the locked test set")
+
+
+def _recorded(records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The side of each name; one that was recorded on two sides is on neither."""
+    known: dict[str, str] = {}
+    for side, words in _groups_recorded(records):
+        for word in words:
+            known[word] = side if known.get(word, side) == side else NEITHER
+    return known
+
+
+def _groups_recorded(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
+    for record in records:
+        if record.get("side") not in SIDES or not isinstance(record.get("group"), list):
+            raise ReviewError("The locked test set has a line that is none of ours; take locked.jsonl from a copy.")
+    return [(record["side"], record["group"]) for record in records]
+
+
+def _joined(groups: Mapping[str, Sequence[str]]) -> list[set[str]]:
+    """The groups of cases, those that share a name put together, in the order of the cases."""
+    found: list[set[str]] = []
+    for words in groups.values():
+        whole = set(words)
+        for other in [group for group in found if group & whole]:
+            whole |= other
+            found.remove(other)
+        found.append(whole)
+    return found

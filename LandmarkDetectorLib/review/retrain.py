@@ -1,0 +1,282 @@
+"""From a bundle and the corrections of a store to the next bundle, which is a candidate until it was compared.
+
+What trains is what somebody vouches for: confirmed and corrected landmarks by their place, absent ones by their
+absence; everything else is masked. What was gathered, the plan and the checkpoints stand in the folder of the run.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from LandmarkDetectorLib.bundles import Bundle, load_bundle, write_bundle
+from LandmarkDetectorLib.bundles.bundle import LICENCE, SAMPLES
+from LandmarkDetectorLib.bundles.card import Card, Descent
+from LandmarkDetectorLib.bundles.pipeline import read_pipeline
+from LandmarkDetectorLib.bundles.store import SHIPPED
+from LandmarkDetectorLib.core import BundleError, ImageError
+from LandmarkDetectorLib.datasets.cases import Case, read_dataset
+from LandmarkDetectorLib.review.case import CONSENSUS, check_observer
+from LandmarkDetectorLib.review.errors import ReviewError, disk_errors
+from LandmarkDetectorLib.review.images import digest
+from LandmarkDetectorLib.review.locked import LOCKED, NEITHER, TRAINING
+from LandmarkDetectorLib.review.material import Material, ReviewedCase, gather
+from LandmarkDetectorLib.review.store import ReviewStore
+from LandmarkDetectorLib.training.finetune import FineTuned, fine_tune
+from LandmarkDetectorLib.training.recipe import Recipe
+
+RECIPE, SPLIT = "docs/recipe.yaml", "docs/split.json"
+MATERIAL = "corrections.json"
+MINUTES = 20.0
+SUFFIX = "-retrained"
+
+
+@dataclass(frozen=True, eq=False)
+class Retrained:
+    """What came of a retraining.
+
+    Args:
+        bundle: the candidate, in the folder of the run.
+        parent: what it comes from.
+        material: what it learnt from, and what was kept back.
+        tuned: the plan that it was trained by, and the weights.
+        notices: what a person should be told.
+    """
+
+    bundle: Bundle
+    parent: Bundle
+    material: Material
+    tuned: FineTuned
+    notices: tuple[str, ...]
+
+
+def retrain(
+    bundle: Bundle | str | Path,
+    store: ReviewStore | str | Path,
+    output: Path | str,
+    *,
+    data: Path | str | None = None,
+    minutes: float = MINUTES,
+    name: str | None = None,
+    observer: str = CONSENSUS,
+    by: str = "",
+    resume: bool = False,
+    device: str = "auto",
+    progress: Callable[[str, float], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Retrained:
+    """Fine-tune a bundle on what a store's observers vouch for.
+
+    Args:
+        bundle: a bundle, its name or its folder.
+        store: a review store, or its folder.
+        output: the folder of the run; the candidate is written to ``output/NAME``.
+        data: the data set that the bundle was trained on, where it is at hand; what trained is rehearsed.
+        minutes: that the training may take.
+        name: of the candidate; by default the bundle's, and for one that came with the software the same with
+            ``-retrained``, since those are not replaced.
+        observer: whose word counts; by default what all say together.
+        by: who retrains, for the card.
+        resume: go on with the run in ``output``, by the corrections that it began with.
+        device: as for training.
+        progress: called with a stage and the fraction of the whole that is done.
+        cancelled: asked after every step; when it says yes, a checkpoint is written and :class:`Cancelled` raised.
+
+    Raises:
+        ReviewError: nothing is reviewed, or only what is locked.
+        BundleError: the bundle holds no recipe to go on by, or cannot be written.
+        LandmarkDetectorError: data, images or device are not usable.
+    """
+    if not minutes > 0:
+        raise ReviewError(f"A training of {minutes:g} minutes teaches nothing; give some.")
+    parent = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
+    store = store if isinstance(store, ReviewStore) else ReviewStore.open(store)
+    observer = observer if observer == CONSENSUS else check_observer(observer)
+    folder = Path(output)
+    recipe, pipeline = recipe_of(parent), read_pipeline(parent.settings, parent.name)
+    split = json.loads(parent.read(SPLIT)) if SPLIT in parent.manifest.files else {}
+    with disk_errors(f"The run in {folder.name} cannot be begun"):
+        folder.mkdir(parents=True, exist_ok=True)
+    if resume and (folder / MATERIAL).is_file():
+        material = Material.read(folder / MATERIAL)
+    else:
+        if (folder / MATERIAL).exists():
+            raise ReviewError(f"{folder.name} holds a run already; go on with it by --resume, or give another folder.")
+        trained = [store.pseudonym(kind, word) for word in split.get("trained", []) for kind in ("subject", "family")]
+        material = gather(store, pipeline.labels, observer=observer, trained=trained)
+        material.save(folder / MATERIAL)
+    notices = [f"{case} is left out: {reason.rstrip('.')}." for case, reason in material.left_out]
+    if material.on(NEITHER):
+        notices.append(
+            f"{len(material.on(NEITHER))} cases turned out to be of subjects on both sides; they are left out."
+        )
+    reviewed, said = readable(material.cases(store, pipeline, TRAINING))
+    notices += said
+    if not reviewed:
+        raise ReviewError("Every reviewed case is locked for judging, or cannot be read; review some more.")
+    rehearsed: list[Case] = []
+    if data is not None:
+        rehearsed, said = _rehearsed(Path(data), parent, store, material, split)
+        notices += said
+    tuned = fine_tune(
+        parent,
+        recipe,
+        reviewed,
+        rehearsed,
+        folder,
+        material=material.sha256,
+        minutes=minutes,
+        resume=resume,
+        device=device,
+        progress=progress,
+        cancelled=cancelled,
+    )
+    candidate = _publish(parent, recipe, tuned, material, len(reviewed), folder, name, by, split)
+    return Retrained(candidate, parent, material, tuned, tuple(notices))
+
+
+def recipe_of(bundle: Bundle) -> Recipe:
+    """The recipe that a bundle was trained by, which it holds.
+
+    Raises:
+        BundleError: it holds none, or one that this version cannot read.
+    """
+    if RECIPE not in bundle.manifest.files:
+        raise BundleError(f"The bundle {bundle.name} holds no recipe, so it cannot be trained on; train it anew.")
+    try:
+        return Recipe.model_validate(yaml.safe_load(bundle.read(RECIPE).decode("utf-8")))
+    except (yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
+        raise BundleError(f"The recipe in the bundle {bundle.name} cannot be read; train the bundle anew.") from error
+
+
+def candidate_name(parent: Bundle) -> str:
+    """What a retrained bundle is called: a bundle that came with the software keeps its name for itself."""
+    return f"{parent.name}{SUFFIX}" if (SHIPPED / parent.name).exists() else parent.name
+
+
+def next_version(version: str) -> str:
+    """The version of a bundle that was retrained: ``1.3.0`` of ``1.2.5``."""
+    major, minor, _ = version.split(".")
+    return f"{major}.{int(minor) + 1}.0"
+
+
+def readable(cases: Sequence[ReviewedCase]) -> tuple[list[ReviewedCase], list[str]]:
+    """The cases whose images are there and unchanged, and what is to be said of the others."""
+    found, notices = [], []
+    for case in cases:
+        try:
+            case.image()
+        except ImageError as error:
+            notices.append(f"Left out: {error}")
+        else:
+            found.append(case)
+    return found, notices
+
+
+def _rehearsed(
+    data: Path, parent: Bundle, store: ReviewStore, material: Material, split: dict[str, Any]
+) -> tuple[list[Case], list[str]]:
+    """The cases of the original data that trained the bundle, and no image of a locked subject among them."""
+    dataset = read_dataset(data)
+    if set(dataset.labels) != set(parent.labels):
+        raise ReviewError(f"{dataset.name}: its landmarks are not those of the bundle {parent.name}; leave out --data.")
+    trained = set(split.get("trained", ()))
+    locked = {word for lesson in material.on(LOCKED) for word in _words(store, lesson.case)}
+    here = {lesson.case for lesson in material.lessons}
+    kept: list[Case] = []
+    dropped = 0
+    for case in dataset.cases:
+        if case.subject not in trained:
+            continue
+        codes = {store.pseudonym(kind, word) for word in (case.subject, case.family) for kind in ("subject", "family")}
+        # By its voxels, an image is known under whatever name it comes.
+        if codes & locked or store.id_of(digest(case.image())) in here:
+            dropped += 1
+            continue
+        marks = case.landmarks.reordered(parent.labels)
+        kept.append(Case(case.subject, case.image_path, marks, case.family, case.origin, case.spacing))
+    notices = [] if kept else [f"{dataset.name}: none of its cases trained the bundle, so nothing is rehearsed."]
+    if dropped:
+        notices.append(f"{dropped} cases of {dataset.name} are not rehearsed: the store has them, or has locked them.")
+    return kept, notices
+
+
+def _words(store: ReviewStore, case: str) -> Iterable[str]:
+    about = store.case(case).about
+    return [
+        store.pseudonym(kind, about[key])
+        for key in ("subject", "family")
+        for kind in ("subject", "family")
+        if about[key]
+    ]
+
+
+def _publish(
+    parent: Bundle,
+    recipe: Recipe,
+    tuned: FineTuned,
+    material: Material,
+    cases: int,
+    folder: Path,
+    name: str | None,
+    by: str,
+    split: dict[str, Any],
+) -> Bundle:
+    files: dict[str, Path | bytes] = {RECIPE: parent.read(RECIPE)}
+    for curve in sorted(folder.glob("*.csv")):
+        files[f"docs/curve-{curve.name}"] = curve
+    trained = [*split.get("reviewed", []), *(lesson.case for lesson in material.on(TRAINING))]
+    new_split = {
+        **split,
+        "trained": split.get("trained", []),
+        "held_out": split.get("held_out", []),
+        "reviewed": list(dict.fromkeys(trained)),
+        "locked": [lesson.case for lesson in material.on(LOCKED)],
+    }
+    files[SPLIT] = (json.dumps(new_split, indent=1) + "\n").encode()
+    samples: dict[str, Path | bytes] = {
+        path.removeprefix(SAMPLES): parent.read(path) for path in parent.manifest.files if path.startswith(SAMPLES)
+    }
+    card = _card(parent, tuned, material, cases, name or candidate_name(parent), by)
+    return write_bundle(
+        folder / card.name,
+        card=card,
+        settings=tuned.pipeline.model_dump(mode="json"),
+        state_dict={key: value.half() if value.is_floating_point() else value for key, value in tuned.state.items()},
+        licence_text=parent.read(LICENCE).decode("utf-8"),
+        files=files,
+        samples=samples,
+        replace=True,
+    )
+
+
+def _card(parent: Bundle, tuned: FineTuned, material: Material, cases: int, name: str, by: str) -> Card:
+    before = parent.card
+    descent = Descent(
+        parent=parent.name,
+        version=parent.version,
+        fingerprint=parent.fingerprint,
+        corrections=material.count(TRAINING),
+        cases=cases,
+        corrections_sha256=material.sha256,
+        locked=len(material.on(LOCKED)),
+        rehearsed=tuned.plan.rehearsed,
+        observers=material.observers,
+        by=by,
+    )
+    # What was measured of the parent says nothing of these weights.
+    change: dict[str, Any] = {"name": name, "version": next_version(before.version), "errors": None, "figures": {}}
+    change |= {"created": datetime.date.today(), "lineage": [descent, *before.lineage]}
+    try:
+        return Card.model_validate({**before.model_dump(), **change})
+    except ValidationError as error:
+        raise BundleError(
+            f"The new bundle's card is not valid ({error.errors()[0]['msg']}); give another name."
+        ) from error

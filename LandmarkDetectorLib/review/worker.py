@@ -1,0 +1,247 @@
+"""The training worker: a process of its own that retrains, compares and promotes while an application goes on.
+
+``python -m LandmarkDetectorLib.review.worker``; JSON lines over its standard streams, as the detection worker speaks
+them, with ``pause`` and ``continue`` beside ``cancel``. ``docs/retraining.md`` has the conversation. When standard
+input ends, the application is gone, and the worker ends at once; the checkpoints stay, and the same request with
+``resume`` goes on from them to the same weights.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from LandmarkDetectorLib import __version__
+from LandmarkDetectorLib.core import Cancelled, LandmarkDetectorError
+from LandmarkDetectorLib.inference.protocol import PROTOCOL, Lines, ProtocolError, decode
+from LandmarkDetectorLib.inference.worker import Desk, Request, claim_stdout
+
+WORK = ("retrain", "promote", "train_set")
+_PAUSE = 0.1
+_EVERY = 0.25
+"""Seconds between two words of progress: an application draws no faster."""
+
+
+class TrainingDesk(Desk):
+    """Takes the lines that come in; a running request can be paused.
+
+    Args:
+        send: writes bytes to the application.
+    """
+
+    def __init__(self, send: Callable[[bytes], None]) -> None:
+        super().__init__(send)
+        self._going = threading.Event()
+        self._going.set()
+
+    def take(self, line: bytes) -> None:
+        """Do at once what can be done at once, and put the rest in the queue."""
+        try:
+            message = decode(line)
+        except ProtocolError as error:
+            self.refuse(None, str(error))
+            return
+        command = message.get("command")
+        if command in WORK:
+            self._enter(Request(message))
+        elif command == "pause":
+            self._going.clear()
+            self.say("paused")
+        elif command in ("continue", "cancel"):
+            if command == "cancel":
+                with self._lock:
+                    for request in self._open:
+                        request.cancel()
+            self._going.set()
+            if command == "continue":
+                self.say("going on")
+        elif command == "exit":
+            os._exit(0)
+        else:
+            self.refuse(message.get("id"), f"The worker knows no command {str(command)[:40]!r}; send one it knows.")
+
+    def wait_while_paused(self, request: Request) -> float:
+        """Return when the request may go on, or was cancelled; the seconds that were waited."""
+        begun = time.monotonic()
+        while not self._going.is_set() and not request.cancelled():
+            self._going.wait(_PAUSE)
+        return time.monotonic() - begun
+
+
+class TrainingServant:
+    """Does one request after the other."""
+
+    def do(self, request: Request, desk: TrainingDesk) -> None:
+        """Do a request and say how it ended. Only a pipe that is closed on the other side raises."""
+        try:
+            answer = getattr(self, f"_{request.command}")(request, desk)
+        except Cancelled as error:
+            end: dict[str, Any] = {"event": "error", "kind": "Cancelled", "message": str(error)}
+        except LandmarkDetectorError as error:
+            end = {"event": "error", "kind": type(error).__name__, "message": str(error)}
+        except BrokenPipeError:
+            raise
+        except MemoryError:
+            sentence = "The memory does not suffice for this training; close other programs."
+            end = {"event": "error", "kind": "DeviceError", "message": sentence}
+        except Exception as error:
+            kind, _, trace = sys.exc_info()
+            # Without what the error itself says: that may name a file, and so a patient.
+            lines = "".join(traceback.format_tb(trace))
+            print(f"Defect in {request.command}:\n{lines}{kind.__name__ if kind else ''}", file=sys.stderr, flush=True)
+            sentence = f"This is a defect of the worker ({type(error).__name__}); its log says where it happened."
+            end = {"event": "error", "kind": "Defect", "message": sentence}
+        else:
+            end = {"event": "result", **answer}
+        desk.close(request)
+        desk.say(number=request.number, **end)
+
+    def _retrain(self, request: Request, desk: TrainingDesk) -> dict[str, Any]:
+        from LandmarkDetectorLib.review.retrain import retrain
+
+        asked = _Options(request)
+        progress, cancelled = _listening(request, desk)
+        done = retrain(
+            asked.text("bundle"),
+            asked.text("store"),
+            asked.text("output"),
+            progress=progress,
+            cancelled=cancelled,
+            **asked.given("data", "minutes", "name", "observer", "by", "resume", "device"),
+        )
+        for notice in done.notices:
+            desk.say("notice", request.number, text=notice)
+        return {
+            "folder": str(done.bundle.folder),
+            "name": done.bundle.name,
+            "version": done.bundle.version,
+            "fingerprint": done.bundle.fingerprint,
+            "lineage": done.bundle.card.lineage[0].model_dump(mode="json"),
+            "steps": dict(done.tuned.plan.steps),
+        }
+
+    def _promote(self, request: Request, desk: TrainingDesk) -> dict[str, Any]:
+        from LandmarkDetectorLib.io.atomic import atomic_write
+        from LandmarkDetectorLib.review.promote import promote, promotion_page
+
+        asked = _Options(request)
+        progress, cancelled = _listening(request, desk)
+
+        def step(stage: str, fraction: float) -> None:
+            if cancelled():
+                raise Cancelled("The comparison was cancelled; nothing was put in use.")
+            progress(stage, fraction)
+
+        candidate = Path(asked.text("candidate"))
+        done = promote(
+            candidate,
+            asked.text("store"),
+            progress=step,
+            **asked.given("data", "against", "because", "by", "install", "observer", "device"),
+        )
+        page = Path(request.message.get("html") or candidate.parent / "comparison.html")
+        with atomic_write(page, "w", encoding="utf-8") as stream:
+            stream.write(promotion_page(done))
+        return {**done.to_json(), "html": str(page)}
+
+    def _train_set(self, request: Request, desk: TrainingDesk) -> dict[str, Any]:
+        from LandmarkDetectorLib.review.new_set import train_set
+
+        asked = _Options(request)
+        progress, cancelled = _listening(request, desk)
+        done = train_set(
+            asked.text("folder"),
+            progress=progress,
+            cancelled=cancelled,
+            **asked.given("minutes", "recipe", "resume", "device"),
+        )
+        for sentence in done.left_out:
+            desk.say("notice", request.number, text=f"Left out: {sentence}")
+        about = {"name": done.bundle.name, "version": done.bundle.version, "fingerprint": done.bundle.fingerprint}
+        return {"folder": str(done.bundle.folder), **about, "images": done.cases, "recipe": str(done.recipe)}
+
+
+class _Options:
+    """What a request says."""
+
+    def __init__(self, request: Request) -> None:
+        self._said, self._command = request.message, request.command
+
+    def text(self, name: str) -> str:
+        value = self._said.get(name)
+        if not isinstance(value, str):
+            raise ProtocolError(f"The request {self._command} needs {name!r} as a text; see docs/retraining.md.")
+        return value
+
+    def given(self, *names: str) -> dict[str, Any]:
+        """Those of these that are said."""
+        return {name: self._said[name] for name in names if self._said.get(name) is not None}
+
+
+def _listening(request: Request, desk: TrainingDesk) -> tuple[Callable[[str, float], None], Callable[[], bool]]:
+    """How progress is told, with the seconds left, and what is asked after every step; a pause waits there."""
+    begun, waited, spoken, first = time.monotonic(), 0.0, 0.0, 0.0
+
+    def progress(stage: str, fraction: float) -> None:
+        nonlocal spoken, first
+        now = time.monotonic()
+        if now - spoken < _EVERY and fraction < 1:
+            return
+        first = first or fraction  # a run that is resumed does not begin at nothing
+        done, spoken = fraction - first, now
+        left = (now - begun - waited) * (1 - fraction) / done if done > 0 else None
+        seconds = None if left is None else round(left, 1)
+        desk.say("progress", request.number, stage=stage, fraction=round(fraction, 4), seconds_left=seconds)
+
+    def cancelled() -> bool:
+        nonlocal waited
+        waited += desk.wait_while_paused(request)
+        return request.cancelled()
+
+    return progress, cancelled
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    send = claim_stdout()
+    if os.name == "posix":
+        with suppress(OSError):  # whoever started us has made us the head of a session already
+            os.setsid()
+    desk = TrainingDesk(send)
+    desk.say("hello", protocol=PROTOCOL, version=__version__, pid=os.getpid())
+    threading.Thread(target=_read, args=(desk,), daemon=True).start()
+    servant = TrainingServant()
+    try:
+        desk.say("ready")
+        while True:
+            servant.do(desk.next(), desk)
+    except BrokenPipeError:  # nobody listens any more
+        os._exit(0)
+
+
+def _read(desk: TrainingDesk) -> None:
+    """Read requests; the end of the input is the end of everything."""
+    lines = Lines()
+    while True:
+        with suppress(InterruptedError):
+            piece = os.read(0, 1 << 16)
+            if not piece:
+                os._exit(0)
+            try:
+                for line in lines.feed(piece):
+                    desk.take(line)
+            except ProtocolError as error:
+                desk.refuse(None, str(error))
+            except BrokenPipeError:
+                os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

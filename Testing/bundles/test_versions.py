@@ -1,0 +1,142 @@
+"""Versions of a bundle: promoted, kept, returned to; a program that is killed in between leaves one of them whole."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from LandmarkDetectorLib.bundles import Bundle, Card, load_bundle, write_bundle
+from LandmarkDetectorLib.bundles.calibration import FILE, CalibrationSheet, RegionSettings, calibration_bytes
+from LandmarkDetectorLib.bundles.versions import history, in_use, kept_versions, promote_bundle, return_bundle
+from LandmarkDetectorLib.core import BundleError
+
+DESCENT = {
+    "parent": "toy-head",
+    "version": "1.2.3",
+    "fingerprint": "a" * 64,
+    "corrections": 12,
+    "cases": 4,
+    "corrections_sha256": "b" * 64,
+    "locked": 1,
+    "rehearsed": 0,
+    "observers": ["observer-1234"],
+    "by": "Anna",
+}
+
+
+@pytest.fixture
+def version(tmp_path: Path, card_values: dict, state_dict: dict):
+    """Writes a version of the toy bundle."""
+
+    def write(number: str, files: dict | None = None) -> Bundle:
+        card = Card(**{**card_values, "version": number, "lineage": [DESCENT]})
+        settings = {"format": 1}
+        return write_bundle(
+            tmp_path / f"made-{number}",
+            card=card,
+            settings=settings,
+            state_dict=state_dict,
+            licence_text="Free.",
+            files=files,
+        )
+
+    return write
+
+
+def test_what_was_in_use_before_is_kept_and_is_one_command_away(version) -> None:
+    first, second = version("1.0.0"), version("1.1.0")
+    assert in_use("toy-head") is None and history("toy-head") == []
+    promote_bundle(first.folder, {"by": "Anna"})
+    promote_bundle(second.folder, {"by": "Anna", "because": "it is better"})
+    assert load_bundle("toy-head").version == "1.1.0"
+    assert [bundle.version for bundle in kept_versions("toy-head")] == ["1.0.0", "1.1.0"]
+    back = return_bundle("toy-head", about={"because": "it is not"})
+    assert back.version == "1.0.0" and load_bundle("toy-head").fingerprint == first.fingerprint
+    assert [entry["action"] for entry in history("toy-head")] == ["promoted", "promoted", "returned"]
+    assert history("toy-head")[1]["because"] == "it is better"
+    assert return_bundle("toy-head", "1.1.0").fingerprint == second.fingerprint
+
+
+def test_where_nothing_was_before_there_is_no_way_back_and_it_is_said(version) -> None:
+    promote_bundle(version("1.0.0").folder, {})
+    with pytest.raises(BundleError, match="Nothing was in use"):
+        return_bundle("toy-head")
+    with pytest.raises(BundleError, match="No version '9.9.9'"):
+        return_bundle("toy-head", "9.9.9")
+    with pytest.raises(BundleError, match="No bundle 'other'"):
+        return_bundle("other")
+
+
+def test_a_damaged_candidate_leaves_the_one_in_use_where_it_is(version) -> None:
+    promote_bundle(version("1.0.0").folder, {})
+    broken = version("1.1.0")
+    (broken.folder / "LICENSE").write_text("Altered.", encoding="utf-8")
+    with pytest.raises(BundleError):
+        promote_bundle(broken.folder, {})
+    assert load_bundle("toy-head").version == "1.0.0" and len(history("toy-head")) == 1
+
+
+def test_the_card_tells_the_lineage(version) -> None:
+    words = version("1.1.0").read("docs/README.md").decode()
+    assert "## Lineage" in words and "12 landmarks" in words and "By Anna." in words
+
+
+def sheet(**change) -> CalibrationSheet:
+    regions = RegionSettings(level=0.9, pooled=True, radii={"1": 2.5, "2L": None}, subjects=12)
+    return CalibrationSheet(**{"protocol": "A test.", "cases": 20, "subjects": 12, "regions": regions, **change})
+
+
+def test_a_calibration_is_read_with_the_bundle_and_checked(version, tmp_path: Path) -> None:
+    made = version("1.1.0", {FILE: calibration_bytes(sheet())})
+    said = made.calibration()
+    assert said is not None and said.regions is not None and said.regions.radii == {"1": 2.5, "2L": None}
+    assert version("1.0.0").calibration() is None
+    strange = RegionSettings(level=0.9, pooled=True, radii={"nobody": 1.0}, subjects=12)
+    with pytest.raises(BundleError, match="'nobody'"):
+        version("1.2.0", {FILE: calibration_bytes(sheet(regions=strange))})
+    with pytest.raises(BundleError, match="not a valid calibration"):
+        version("1.3.0", {FILE: b'{"protocol": "x", "cases": 1, "subjects": 1, "run": "code"}'})
+
+
+PROMOTER = (
+    "import sys\nfrom pathlib import Path\n"
+    "from LandmarkDetectorLib.bundles.versions import promote_bundle\n"
+    "print('ready', flush=True)\n"
+    "while True:\n"
+    "    for folder in sys.argv[1:]:\n"
+    "        promote_bundle(Path(folder), {})\n"
+)
+
+
+def kill_at_random(first: Bundle, second: Bundle, runs: int, seed: int) -> None:
+    """Programs that promote one after the other without end are killed; what is in use is always one of both, whole."""
+    draw = random.Random(seed)
+    known = {first.fingerprint, second.fingerprint}
+    for _ in range(runs):
+        command = [sys.executable, "-c", PROMOTER, str(first.folder), str(second.folder)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as program:
+            assert program.stdout is not None and program.stdout.readline() == b"ready\n"
+            time.sleep(draw.uniform(0.0, 0.4))
+            program.kill()
+        assert load_bundle("toy-head").fingerprint in known
+        assert {bundle.fingerprint for bundle in kept_versions("toy-head")} <= known
+        assert all(entry["to"]["fingerprint"] in known for entry in history("toy-head"))
+    promote_bundle(second.folder, {})  # the next one works
+    assert load_bundle("toy-head").fingerprint == second.fingerprint
+
+
+def test_a_promotion_that_is_killed_leaves_one_of_both_whole(version) -> None:
+    promote_bundle(version("1.0.0").folder, {})
+    kill_at_random(load_bundle("toy-head"), version("1.1.0"), runs=3, seed=1)
+
+
+@pytest.mark.slow
+def test_in_two_hundred_kills_a_bundle_is_always_whole_and_in_use(version, tmp_path: Path) -> None:
+    first, second = version("1.0.0"), version("1.1.0")
+    promote_bundle(first.folder, {})
+    kill_at_random(first, second, runs=200, seed=2)

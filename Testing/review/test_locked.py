@@ -1,0 +1,122 @@
+"""The locked test set: chosen once, by nobody, growing; what trained is never locked, what is locked never trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from LandmarkDetectorLib.review import Correction, ReviewStore
+from LandmarkDetectorLib.review.locked import LOCKED, NEITHER, TRAINING, decide_sides, sides_of
+from LandmarkDetectorLib.review.material import Material, gather
+from Testing.review.toys import make_image, make_proposal
+
+
+@pytest.fixture
+def filled(store: ReviewStore) -> Callable[..., list[str]]:
+    """Adds cases with subjects and families of these names."""
+
+    def fill(subjects: list[str], families: list[str] | None = None, first: int = 0) -> list[str]:
+        families = families or [""] * len(subjects)
+        return [
+            store.add_image(make_image(first + n), subject=subject, family=family, path=f"/nowhere/{first + n}")
+            for n, (subject, family) in enumerate(zip(subjects, families, strict=True))
+        ]
+
+    return fill
+
+
+def test_one_in_five_is_locked_and_nothing_ever_changes_sides(store: ReviewStore, filled) -> None:
+    cases = filled([f"s{n}" for n in range(10)])
+    sides = decide_sides(store, cases)
+    assert list(sides.values()).count(LOCKED) == 2
+    assert decide_sides(store, cases) == sides == decide_sides(ReviewStore.open(store.folder), cases[::-1])
+    more = filled([f"t{n}" for n in range(20)], first=50)
+    later = decide_sides(store, [*cases, *more])
+    assert {case: later[case] for case in cases} == sides
+    assert list(later.values()).count(LOCKED) == 6
+    assert sides_of(store, cases) == sides
+
+
+def test_a_subject_and_a_family_are_never_on_both_sides(store: ReviewStore, filled) -> None:
+    cases = filled([f"s{n // 2}" for n in range(24)], [f"f{n // 6}" for n in range(24)])
+    sides = decide_sides(store, cases)
+    for first in range(0, 24, 6):
+        assert len({sides[case] for case in cases[first : first + 6]}) == 1
+    assert set(sides.values()) == {LOCKED, TRAINING}
+
+
+def test_few_cases_all_train_and_from_four_on_one_is_locked(store: ReviewStore, filled) -> None:
+    cases = filled(["a", "b", "c"])
+    assert set(decide_sides(store, cases).values()) == {TRAINING}
+    four = [*cases, *filled(["d"], first=9)]
+    sides = decide_sides(store, four)
+    assert [sides[case] for case in cases] == [TRAINING] * 3 and sides[four[3]] == LOCKED
+
+
+def test_what_trained_the_model_before_cannot_be_locked(store: ReviewStore, filled) -> None:
+    names = [f"s{n}" for n in range(12)]
+    cases = filled(names)
+    trained = {store.pseudonym("subject", name) for name in names[:9]}
+    sides = decide_sides(store, cases, trained)
+    assert [sides[case] for case in cases[:9]] == [TRAINING] * 9
+    assert [sides[case] for case in cases[9:]].count(LOCKED) == 2
+
+
+def test_groups_that_turn_out_to_be_one_are_on_neither_side(store: ReviewStore, filled) -> None:
+    cases = filled([f"s{n}" for n in range(10)])
+    sides = decide_sides(store, cases)
+    locked = next(n for n, case in enumerate(cases) if sides[case] == LOCKED)
+    training = next(n for n, case in enumerate(cases) if sides[case] == TRAINING)
+    kin = filled([f"s{locked}", f"s{training}"], ["kin", "kin"], first=40)
+    later = decide_sides(store, [*cases, *kin])
+    assert later[kin[0]] == later[kin[1]] == NEITHER
+    assert later[cases[locked]] == LOCKED
+
+
+def test_another_store_locks_others(tmp_path: Path) -> None:
+    chosen = []
+    for number in range(6):
+        store = ReviewStore.create(tmp_path / f"store {number}")
+        cases = [store.add_image(make_image(n), subject=f"s{n}") for n in range(10)]
+        sides = decide_sides(store, cases)
+        chosen.append(tuple(n for n, case in enumerate(cases) if sides[case] == LOCKED))
+    assert len(set(chosen)) > 1
+
+
+def test_only_what_somebody_vouches_for_is_material(store: ReviewStore, image_file, tmp_path: Path) -> None:
+    labels = ["nasion", "basion", "inion", "bregma"]
+    for n in range(2):
+        case = store.add_image(image_file(n, f"{n}.nrrd"))
+        store.add_proposal(case, make_proposal())
+        store.record(case, "anna", Correction("nasion", "confirmed"), Correction("inion", "absent"))
+        store.record(case, "anna", Correction("basion", "corrected", (1.0, 2.0, 3.5)))
+    waiting = store.add_image(image_file(9, "9.nrrd"))
+    store.add_proposal(waiting, make_proposal())
+    material = gather(store, labels)
+    lesson = material.lessons[0]
+    assert {label: mark[0] for label, mark in lesson.marks.items()} == {
+        "nasion": "confirmed",
+        "basion": "corrected",
+        "inion": "absent",
+    }
+    assert lesson.marks["basion"][1:] == [[1.0, 2.0, 3.5], [4.0, 5.0, 6.0]]
+    assert [case for case, _ in material.left_out] == [waiting]
+    assert material.count() == 6
+    material.save(tmp_path / "corrections.json")
+    text = (tmp_path / "corrections.json").read_text(encoding="utf-8")
+    assert Material.read(tmp_path / "corrections.json").sha256 == material.sha256
+    for word in ("Doe", "anna", str(tmp_path)):
+        assert word not in text
+    (tmp_path / "corrections.json").write_text(text.replace("3.5", "3.6"), encoding="utf-8")
+    with pytest.raises(Exception, match="begin anew"):
+        Material.read(tmp_path / "corrections.json")
+
+
+def test_an_altered_choice_is_reported(store: ReviewStore, filled) -> None:
+    decide_sides(store, filled([f"s{n}" for n in range(10)]))
+    assert store.verify() == []
+    file = store.folder / "locked.jsonl"
+    file.write_text(file.read_text(encoding="utf-8").replace('"locked"', '"training"', 1), encoding="utf-8")
+    assert [finding.kind for finding in store.verify()] == ["damage"]

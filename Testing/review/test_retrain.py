@@ -1,0 +1,263 @@
+"""Retraining: only what somebody vouches for trains, the locked set never does, and an interrupted run goes on."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from LandmarkDetectorLib.bundles import Bundle
+from LandmarkDetectorLib.bundles.pipeline import read_pipeline
+from LandmarkDetectorLib.core import BundleError, Cancelled, RecipeError
+from LandmarkDetectorLib.review import Correction, ReviewError, ReviewStore
+from LandmarkDetectorLib.review.locked import LOCKED, TRAINING
+from LandmarkDetectorLib.review.material import gather
+from LandmarkDetectorLib.review.retrain import next_version, recipe_of, retrain
+from LandmarkDetectorLib.training import finetune
+from LandmarkDetectorLib.training.finetune import read_plan
+from LandmarkDetectorLib.training.samplers import FrameSampler, ImageSampler, PatchSampler
+from LandmarkDetectorLib.training.specimens import load_specimens
+from Testing.review.small_model import reviewed_store, small_bundle
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, Path, ReviewStore]:
+    """A bundle, the data that trained it, and a store of twelve reviewed cases."""
+    folder = tmp_path_factory.mktemp("made")
+    bundle, data = small_bundle(folder)
+    return bundle, data, reviewed_store(folder, bundle, 12)
+
+
+@pytest.fixture(autouse=True)
+def _few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan of twelve steps, whatever the machine."""
+    monkeypatch.setattr(finetune, "steps_within", lambda recipe, seconds, left: dict.fromkeys(seconds, 12))
+
+
+def test_a_retrained_bundle_says_where_it_comes_from_and_nothing_of_a_patient(made, tmp_path: Path) -> None:
+    bundle, data, store = made
+    done = retrain(bundle, store, tmp_path / "run", data=data, minutes=1, by="Dr Roe", device="cpu")
+    new = done.bundle
+    assert (new.name, new.version) == ("phantom", "0.2.0") == (bundle.name, next_version(bundle.version))
+    (descent,) = new.card.lineage
+    assert descent.fingerprint == bundle.fingerprint and descent.by == "Dr Roe"
+    assert descent.corrections == done.material.count() and descent.corrections_sha256 == done.material.sha256
+    assert descent.locked == 2 and descent.cases == 10 and descent.rehearsed == 6
+    assert new.card.errors is None  # what was measured of the parent says nothing of it
+    split = json.loads(new.read("docs/split.json"))
+    assert len(split["locked"]) == 2 and len(split["reviewed"]) == 10
+    assert not set(split["locked"]) & set(split["reviewed"])
+    for path in (tmp_path / "run").rglob("*"):
+        content = path.read_bytes() if path.is_file() else b""
+        for word in (b"Jane", b"Doe", b"scans", str(store.folder.parent).encode()):
+            assert word not in content and word.decode() not in path.name, path
+    before, after = bundle.state_dict(), new.state_dict()
+    assert before.keys() == after.keys() and not all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_what_nobody_vouches_for_teaches_nothing(made, tmp_path: Path) -> None:
+    """The same weights, whatever stands at landmarks that nobody reviewed, and on cases that are locked."""
+    bundle, _, store = made
+    copies = []
+    for number, place in enumerate([(90.0, 90.0), (110.0, 108.0)]):
+        copy = tmp_path / f"store {number}"
+        shutil.copytree(store.folder, copy)
+        other = ReviewStore.open(copy)
+        material = gather(other, read_pipeline(bundle.settings, bundle.name).labels)
+        # Taken back: nobody vouches for the tail of any case that trains; and the locked ones say something else.
+        for lesson in material.on(TRAINING):
+            other.record(lesson.case, "Dr Roe", Correction("tail", "unreviewed"))
+        for lesson in material.on(LOCKED):
+            other.record(lesson.case, "Dr Roe", Correction("nose", "corrected", place))
+        copies.append(retrain(bundle, other, tmp_path / f"run {number}", minutes=1, device="cpu").bundle)
+    first, second = (copy.state_dict() for copy in copies)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert copies[0].card.lineage[0].corrections_sha256 != copies[1].card.lineage[0].corrections_sha256
+
+
+def test_an_absent_landmark_trains_presence_and_an_unreviewed_one_nothing(made) -> None:
+    bundle, _, store = made
+    pipeline = read_pipeline(bundle.settings, bundle.name)
+    material = gather(store, pipeline.labels)
+    cases = [case for side in (TRAINING, LOCKED) for case in material.cases(store, pipeline, side) if case.absent]
+    (case,) = cases
+    (specimen,) = load_specimens([case], pipeline)
+    fin = pipeline.labels.index("fin")
+    assert specimen.absent.tolist() == [False] * 4 + [True] and np.isnan(specimen.positions[fin]).all()
+    training = recipe_of(bundle).image_training
+    batch = ImageSampler([specimen], pipeline, training).batch(np.random.default_rng(0))
+    assert batch.known[:, fin].all() and not batch.present[:, fin].any()
+
+
+def test_a_patch_is_looked_at_where_an_absent_landmark_would_be(tmp_path: Path) -> None:
+    from LandmarkDetectorLib.datasets import read_dataset
+    from LandmarkDetectorLib.training import read_recipe
+    from LandmarkDetectorLib.training.train import learn_pipeline
+    from Testing.phantoms import recipe_text, write_dataset
+
+    (tmp_path / "data").mkdir()
+    dataset = read_dataset(write_dataset(tmp_path / "data", 6, 2))
+    (tmp_path / "recipe.yaml").write_text(recipe_text(2), encoding="utf-8")
+    recipe = read_recipe(tmp_path / "recipe.yaml")
+    pipeline = learn_pipeline(recipe, dataset, dataset.cases)
+    case = dataset.cases[0]
+    true = case.landmarks["fin"].position
+    marks = replace(case.landmarks, landmarks=tuple(m for m in case.landmarks if m.label != "fin"))
+    case = replace(case, landmarks=marks.reordered(dataset.labels), absent=frozenset(["fin"]))
+    (specimen,) = load_specimens([case], pipeline)
+    assert recipe.patch_training is not None and recipe.frame_training is not None
+    sampler = PatchSampler([specimen], pipeline, recipe.patch_training)
+    batch = sampler.batch(np.random.default_rng(1), specimens=[specimen], vary=False)
+    rows = np.flatnonzero(batch.which.numpy() == 4)
+    assert len(rows) == 1 and batch.known[rows].all() and not batch.present[rows].any()
+    inside = np.linalg.inv(specimen.pose) @ np.append(specimen.positions[0], 1)
+    where = specimen.pose @ np.append(sampler._expected(np.full((5, 2), np.nan), specimen.unit)[4], 1)
+    assert np.linalg.norm(where[:-1] - true) < 3 and np.isfinite(inside).all()
+    frame = FrameSampler([specimen], pipeline, recipe.frame_training, 4).batch(np.random.default_rng(2))
+    assert frame.known[:, 4].all() and not frame.present[:, 4].any()
+
+
+def test_an_interrupted_run_goes_on_to_the_same_weights_by_the_corrections_that_it_began_with(
+    made, tmp_path: Path
+) -> None:
+    bundle, _, store = made
+    whole = retrain(bundle, store, tmp_path / "whole", minutes=1, device="cpu").bundle.state_dict()
+    copy = tmp_path / "store"
+    shutil.copytree(store.folder, copy)
+    other, calls = ReviewStore.open(copy), [0]
+
+    def after_a_while() -> bool:
+        calls[0] += 1
+        return calls[0] == 9
+
+    with pytest.raises(Cancelled, match="--resume"):
+        retrain(bundle, other, tmp_path / "parts", minutes=1, device="cpu", cancelled=after_a_while)
+    with pytest.raises(ReviewError, match="--resume"):
+        retrain(bundle, other, tmp_path / "parts", minutes=1, device="cpu")
+    case = other.cases()[0].case
+    other.record(case, "Dr Roe", Correction("nose", "corrected", (101.0, 99.0)))
+    parts = retrain(bundle, other, tmp_path / "parts", minutes=9, resume=True, device="cpu").bundle.state_dict()
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+PROGRAM = (
+    "import sys, torch\n"
+    "torch.set_num_threads(1)\n"
+    "from LandmarkDetectorLib.training import finetune\n"
+    "finetune.steps_within = lambda recipe, seconds, left: dict.fromkeys(seconds, 12)\n"
+    "from LandmarkDetectorLib.review.retrain import retrain\n"
+    "print('ready', flush=True)\n"
+    "retrain(sys.argv[1], sys.argv[2], sys.argv[3], minutes=1, resume=True, device='cpu')\n"
+)
+
+
+def killed_until_done(bundle: Bundle, store: ReviewStore, output: Path, kills: int, seed: int) -> dict:
+    draw, environment = random.Random(seed), {**os.environ, "PYTHONPATH": os.getcwd()}
+    command = [sys.executable, "-c", PROGRAM, str(bundle.folder), str(store.folder), str(output)]
+    for _ in range(kills):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as program:
+            assert program.stdout is not None and program.stdout.readline() == b"ready\n"
+            time.sleep(draw.uniform(0.0, 2.0))
+            program.send_signal(signal.SIGKILL)
+    subprocess.run(command, check=True, env=environment, capture_output=True)
+    from LandmarkDetectorLib.bundles import load_bundle
+
+    return load_bundle(output / "phantom").state_dict()
+
+
+def test_a_run_that_is_killed_goes_on_to_the_same_weights(made, tmp_path: Path) -> None:
+    bundle, _, store = made
+    whole = retrain(bundle, store, tmp_path / "whole", minutes=1, device="cpu").bundle.state_dict()
+    parts = killed_until_done(bundle, store, tmp_path / "parts", kills=1, seed=3)
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_forty_times_goes_on_to_the_same_weights(made, tmp_path: Path) -> None:
+    bundle, _, store = made
+    whole = retrain(bundle, store, tmp_path / "whole", minutes=1, device="cpu").bundle.state_dict()
+    for seed in range(4):
+        parts = killed_until_done(bundle, store, tmp_path / f"parts {seed}", kills=10, seed=seed)
+        assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_the_steps_follow_from_the_time_and_never_exceed_the_recipes(made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    recipe = recipe_of(made[0])
+    assert finetune.steps_within(recipe, {"image": 0.1}, 3.0) == {"image": 30}
+    assert finetune.steps_within(recipe, {"image": 0.1}, 1e6) == {"image": 40}
+    assert finetune.steps_within(recipe, {"image": 10.0}, 1.0) == {"image": 10}
+
+
+def test_rehearsal_leaves_out_what_the_store_has_locked_and_what_it_has(made, tmp_path: Path) -> None:
+    bundle, data, _ = made
+    store = ReviewStore.create(tmp_path / "reviews")
+    store.import_annotations("Dr Roe", data)
+    done = retrain(bundle, store, tmp_path / "run", data=data, minutes=1, device="cpu")
+    assert done.tuned.plan.rehearsed == 0 and any("not rehearsed" in notice for notice in done.notices)
+    # Those that trained the bundle cannot be locked any more; its own sample can.
+    split = json.loads(bundle.read("docs/split.json"))
+    names = {store.case(lesson.case).about["subject"] for lesson in done.material.on(LOCKED)}
+    assert not names & set(split["trained"])
+
+
+def test_what_cannot_be_retrained_is_refused_with_a_sentence(made, tmp_path: Path) -> None:
+    bundle, _, store = made
+    empty = ReviewStore.create(tmp_path / "empty")
+    with pytest.raises(ReviewError, match="review some"):
+        retrain(bundle, empty, tmp_path / "run", minutes=1, device="cpu")
+    with pytest.raises(ReviewError, match="minutes"):
+        retrain(bundle, store, tmp_path / "run", minutes=0, device="cpu")
+    done = retrain(bundle, store, tmp_path / "done", minutes=1, device="cpu")
+    with pytest.raises(RecipeError, match="another bundle or other corrections"):
+        retrain(done.bundle, store, tmp_path / "done", minutes=1, resume=True, device="cpu")
+    plan = read_plan(tmp_path / "done" / "plan.json")
+    assert plan is not None and plan.parent == bundle.fingerprint
+    bare = replace(
+        bundle, manifest=type(bundle.manifest)({k: v for k, v in bundle.manifest.files.items() if "recipe" not in k})
+    )
+    with pytest.raises(BundleError, match="holds no recipe"):
+        retrain(bare, store, tmp_path / "other", minutes=1, device="cpu")
+
+
+def test_a_full_disk_stops_a_run_with_a_sentence_and_it_goes_on_to_the_same_weights(
+    made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle, _, store = made
+    whole = retrain(bundle, store, tmp_path / "whole", minutes=1, device="cpu").bundle.state_dict()
+    save, calls = torch.save, [0]
+
+    def full(state: object, path: object, *more: object, **named: object) -> None:
+        calls[0] += 1
+        if calls[0] == 2:
+            Path(str(path)).write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(state, path, *more, **named)
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(RecipeError, match="No space left on device"):
+        retrain(bundle, store, tmp_path / "parts", minutes=1, device="cpu")
+    assert not list((tmp_path / "parts").glob("*.new")) and list((tmp_path / "parts").glob("*.checkpoint.pt"))
+    parts = retrain(bundle, store, tmp_path / "parts", minutes=1, resume=True, device="cpu").bundle.state_dict()
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)

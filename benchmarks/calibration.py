@@ -1,0 +1,133 @@
+"""What a bundle's confidences and regions are worth on images that did not train; with --write, into the bundle.
+
+    python benchmarks/calibration.py fetal-head-us --data DIR --results FILE.json [--write]
+    python benchmarks/calibration.py mouse-skull-ct --folds PREDICTIONS.json --results FILE.json [--write]
+
+The bundle detects on the subjects that it held out. One half of them, by subject, calibrates; the other half is judged,
+and its figures go into the card beside the calibration. A bundle that was trained on everything is calibrated by the
+out-of-fold predictions of its recipe's cross-validation, which ``cross_validate.py`` writes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from machine import provenance
+
+from LandmarkDetectorLib.bundles import load_bundle
+from LandmarkDetectorLib.core import DatasetError, LandmarkSet
+from LandmarkDetectorLib.datasets import read_dataset
+from LandmarkDetectorLib.evaluation.confidence import found_first, reliability, roc_auc
+from LandmarkDetectorLib.inference import Detector
+from LandmarkDetectorLib.inference.calibrate import Detected, calibrate
+from LandmarkDetectorLib.inference.calibrated_bundle import with_calibration
+from LandmarkDetectorLib.inference.protocol import landmarks_from_record
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundle")
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--folds", type=Path, help="what cross_validate.py --predictions wrote")
+    parser.add_argument("--results", type=Path)
+    parser.add_argument("--splits", type=int, default=200)
+    parser.add_argument("--write", action="store_true", help="write the calibration into the bundle")
+    options = parser.parse_args()
+    detector = Detector(options.bundle, "cpu", calibrated=False)
+    detected = of_folds(options.folds, detector) if options.folds else of_held_out(options.data, detector)
+    test = second_half(detected.subjects)
+    tolerance = detector.pipeline.calibration.tolerance
+    how = "the out-of-fold predictions of its recipe's cross-validation" if options.folds else "images that it held out"
+    fitting = len(set(np.array(detected.subjects)[~test]))
+    protocol = (
+        f"Calibrated by {how}: {int((~test).sum())} images of {fitting} subjects or families; the figures are of "
+        f"{int(test.sum())} images of {len(set(np.array(detected.subjects)[test]))} others."
+    )
+    calibration = calibrate(detected, tolerance, protocol, test=test)
+    content: dict[str, Any] = {
+        "bundle": detector.bundle.name,
+        "version": detector.bundle.version,
+        "tolerance": tolerance,
+        "view unit": detector.pipeline.view_unit,
+        "sheet": calibration.sheet.model_dump(mode="json"),
+        "over many halves": halves(detected, tolerance, options.splits),
+        "provenance": provenance(),
+    }
+    print(json.dumps({key: value for key, value in content.items() if key != "sheet"}, indent=1))
+    print(json.dumps(content["sheet"]["measured"], indent=1))
+    if options.results:
+        options.results.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    if options.write:
+        bundle = load_bundle(options.bundle)
+        part = " of the image's longest side" if detector.pipeline.view_unit == "image" else f" {detected.unit}"
+        words = f"{100 * tolerance:g} %{part}" if part.startswith(" of") else f"{tolerance:g}{part}"
+        with_calibration(bundle, bundle.folder, calibration, tolerance=words)
+
+
+def of_held_out(data: Path, detector: Detector) -> Detected:
+    """What the bundle finds on the images that it held out."""
+    split = json.loads(detector.bundle.read("docs/split.json"))
+    cases = read_dataset(data).select(split["held_out"]).of_origins(split.get("origins")).cases
+    found: list[LandmarkSet] = []
+    units = []
+    for case in cases:
+        image = case.image()
+        units.append(detector.pipeline.unit(image.grid))
+        found.append(detector.detect(image).landmarks)
+    families = [case.family for case in cases]
+    return Detected.of(found, [case.landmarks for case in cases], units, families, detector.pipeline.labels)
+
+
+def of_folds(file: Path, detector: Detector) -> Detected:
+    """The out-of-fold predictions in the results of a cross-validation."""
+    content = json.loads(file.read_text(encoding="utf-8"))
+    rows = content.get("predictions", [])
+    if not rows:
+        raise DatasetError(f"{file.name} holds no predictions; run cross_validate.py with --predictions.")
+    found = [landmarks_from_record(row["found"]) for row in rows]
+    truths = [landmarks_from_record(row["truth"]) for row in rows]
+    families = [row["family"] for row in rows]
+    return Detected.of(found, truths, [row["unit"] for row in rows], families, detector.pipeline.labels)
+
+
+def second_half(subjects: tuple[str, ...]) -> np.ndarray:
+    """(N,) bool, whether each case is judged; subjects stay together."""
+    order = sorted(set(subjects), key=lambda one: hashlib.sha256(one.encode()).hexdigest())
+    judged = set(order[(len(order) + 1) // 2 :])
+    return np.array([one in judged for one in subjects])
+
+
+def halves(detected: Detected, tolerance: float, splits: int) -> dict[str, Any]:
+    """The same over many random halves of the subjects: what one half says is partly luck."""
+    names, rows = sorted(set(detected.subjects)), []
+    for number in range(splits):
+        first = np.random.default_rng(number).permutation(len(names))[: (len(names) + 1) // 2]
+        chosen = {names[i] for i in first}
+        test = np.array([one not in chosen for one in detected.subjects])
+        sheet = calibrate(detected, tolerance, "a random half", test=test).sheet
+        rows.append({key: np.nan if value is None else value for key, value in sheet.measured.items()})
+    result = {}
+    for key in rows[0]:
+        values = np.array([row[key] for row in rows])
+        result[key] = {"mean": float(np.nanmean(values)), "sd": float(np.nanstd(values, ddof=1))}
+    known = np.isfinite(detected.errors)
+    errors = detected.errors / detected.units[:, None]
+    raw = np.where(known, detected.confidence, np.nan)
+    limits = (1.0, 1.5, 2.0)
+    typical = float(np.median(errors[known]))
+    result["by the networks' own belief"] = {
+        "area under the ROC curve": reliability(raw, errors, tolerance).auc,
+        "largest errors found in the first 20 % of rows": found_first(1 - raw, errors),
+        "median error": typical,
+        **{f"AUC, beyond {n:g} times the median": roc_auc(-raw[known], errors[known] > n * typical) for n in limits},
+    }
+    return result
+
+
+if __name__ == "__main__":
+    main()
