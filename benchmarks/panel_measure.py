@@ -43,6 +43,7 @@ def main() -> None:
     desktop.window.show()
     for title, solid in (("picture", False), ("volume", True)):
         figures[title] = time_drags(desktop, solid, options.steps)
+        print(title, json.dumps(figures[title]), flush=True)
         desktop.scene.Clear(0)
     desktop.close()
     figures["load_average_1_min"] = round(os.getloadavg()[0], 1)
@@ -131,8 +132,9 @@ def add_volume(desktop, solid: bool):
 
     size, spacing = ((128,) * 3, (2.0,) * 3) if solid else ((1000, 800, 1), (0.25, 0.25, 1.0))
     grid = Grid(size, spacing, (0.0, 0.0, 0.0), np.eye(3))
-    rng = np.random.default_rng(0)
-    image = Image(rng.integers(0, 200, (1, *size[::-1])).astype(np.int16), grid, "head")
+    places = np.meshgrid(*[np.linspace(-1, 1, count) if count > 1 else [0.0] for count in size[::-1]], indexing="ij")
+    ball = np.clip(1.2 - np.sqrt(sum(place**2 for place in places)), 0, 1)  # noise would have a surface without end
+    image = Image((200 * ball[None]).astype(np.int16), grid, "head")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "head.nrrd"
         save_image(image, path)

@@ -77,8 +77,9 @@ def table_of(measured: Measurements) -> list[list[str]]:
         if measured.others is not None:
             other = others.get(key_of(each))
             both = other is not None and None not in (each.value, other.value)
+            apart = other.value - each.value if other is not None and both else None
             row += [_text(other and other.value), _standing(other, measured.others_reviewed) if other else ""]
-            row += [(other.not_computed or "") if other else "", _text(other.value - each.value if both else None)]
+            row += [(other.not_computed or "") if other else "", _text(apart)]
             row += [_text(reach_of_difference(each, other) if both else None)]
         rows.append(row)
     return rows

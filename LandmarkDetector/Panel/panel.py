@@ -10,6 +10,8 @@ from LandmarkDetector.Panel.batch_open import load_for_review
 from LandmarkDetector.Panel.batch_run import BatchRun
 from LandmarkDetector.Panel.batch_view import BatchView
 from LandmarkDetector.Panel.bundle_list import BundleList
+from LandmarkDetector.Panel.cases_open import open_case
+from LandmarkDetector.Panel.cases_view import CasesView
 from LandmarkDetector.Panel.detect_view import DetectView
 from LandmarkDetector.Panel.detection import DetectionRun
 from LandmarkDetector.Panel.dialogs import Dialogs
@@ -20,6 +22,7 @@ from LandmarkDetector.Panel.measure_view import MeasureView
 from LandmarkDetector.Panel.note import gathered
 from LandmarkDetector.Panel.parameters import Parameters
 from LandmarkDetector.Panel.placing import Placing
+from LandmarkDetector.Panel.recording import Recording
 from LandmarkDetector.Panel.review_view import ReviewView
 from LandmarkDetector.Panel.texts import _
 from LandmarkDetector.Panel.volume_view import VolumeView
@@ -79,6 +82,8 @@ class Panel:
         self.batch_run = BatchRun(self.worker, clock)
         self.batch = BatchView(ui, self.parameters, self.dialogs, self.batch_run, self._batch_order, clock)
         self.measure = MeasureView(ui, scene, self.parameters, self.dialogs, self._show_point)
+        self.recording = Recording(lambda number: self.cases.may_adopt(number), clock)
+        self.cases = CasesView(ui, self.parameters, self.dialogs, self.recording, self._open_case)
         self.halo = HaloView(ui)
         self.volumes = VolumeView(scene, self._adopt_volume)
         self._connect()
@@ -104,6 +109,7 @@ class Panel:
         self.worker.close()
         self._release()
         self.volumes.release()
+        self.cases.release()
 
     def scene_closes(self) -> None:
         """The scene is about to be emptied: end the detection, let go of its nodes."""
@@ -127,7 +133,7 @@ class Panel:
         """Begin, where all packages are there; else say which are missing."""
         missing = self._requirements.missing() if self._requirements is not None else []
         self.ui.packagesFrame.setVisible(bool(missing))
-        for name in ("input", "detect", "review", "measure", "export", "batch"):
+        for name in ("input", "detect", "review", "measure", "export", "batch", "cases"):
             getattr(self.ui, f"{name}Section").setEnabled(not missing)
         if missing:
             text = _("These Python packages are needed first: {packages}.")
@@ -135,6 +141,7 @@ class Panel:
             return
         self._begun = True
         self.input.read_bundles()
+        self.cases.begin()
         self._restore()
 
     def _on_install(self, *_arguments) -> None:
@@ -159,6 +166,7 @@ class Panel:
         self.worker.ready.connect(self.input.show_devices)
         self.review.chosen.connect(self._on_result)
         self.review.changed.connect(self._on_reviewed)
+        self.review.table.chosen.connect(self.recording.looked_at)
         self.batch.changed.connect(self._show_ready)
         self.batch.opened.connect(self._on_open)
 
@@ -293,9 +301,26 @@ class Panel:
             return
         if notices:
             self.batch.message.show("\n".join(notices), "warning")
+        self._go_on_with(volume, node)
+
+    def _go_on_with(self, volume, node) -> None:
         self.input.choose_volume(volume)
         self.review.choose_node(node)
         self.review.begin()
+
+    # --- the cases
+
+    def _open_case(self, store, case: str, observer: str) -> str:
+        """Open a case of a review store; what went wrong, or nothing."""
+        from LandmarkDetectorLib.core import LandmarkDetectorError
+
+        if self._busy:
+            return _("A detection is running; open the case when it is through.")
+        try:
+            self._go_on_with(*open_case(self.scene, store, case, observer))
+        except LandmarkDetectorError as error:
+            return str(error)
+        return ""
 
     # --- the scene
 
@@ -322,6 +347,7 @@ class Panel:
         self.export.restore()
         self.batch.restore()
         self.measure.restore()
+        self.cases.restore()
         self.review.choose_node(self.parameters.node("result"))
         self._adopt_volume()
 
@@ -347,6 +373,7 @@ class Panel:
     def _on_reviewed(self, *_arguments) -> None:
         self.export.show(self.review.node, self.review.left, self.review.total)
         self.measure.set_node(self.review.node)
+        self.recording.follow(self.review.node, self.review.review)
         self.halo.show(self.review.review)
 
     def _review_of(self, node) -> Any:
