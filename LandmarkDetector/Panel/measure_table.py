@@ -33,13 +33,14 @@ class MeasureTable:
         self.widget = table
         self._bars = NormBars()
         self._shown: list[MeasureRow] = []
+        self._compared: bool | None = None
         titles = [_("Measurement"), _("Value"), _("Interval"), _("Second"), _("Second − first"), _("Norm")]
         dress(table, titles)
         table.setIconSize(qt.QSize(*BAR))
         table.horizontalHeader().setStretchLastSection(True)
         letter = table.fontMetrics().height()
         # By contents they would leap while one drags, and a reason why something was not computed is long.
-        for column, letters in ((VALUE, 5.6), (INTERVAL, 6), (SECOND, 4.6), (DIFFERENCE, 7)):
+        for column, letters in ((VALUE, 5.3), (INTERVAL, 5.7), (SECOND, 4.6), (DIFFERENCE, 7)):
             table.setColumnWidth(column, round(letters * letter))
         self._widest = 9 * letter
         table.itemSelectionChanged.connect(self._on_selection)
@@ -59,6 +60,8 @@ class MeasureTable:
 
     def compare(self, on: bool) -> None:
         """Show the columns of a second time, or that of the interval; both do not fit beside each other."""
+        if on == self._compared:
+            return
         self._compared = on
         self._shown = []  # their cells join in another way
         for column, shown in ((INTERVAL, not on), (SECOND, on), (DIFFERENCE, on)):

@@ -114,6 +114,7 @@ class MeasureView:
         """Measure, and show it."""
         self._later.stop()
         if self._ui.measureSection.property("collapsed") and not self.drawn.nodes:
+            self._shown = None
             return
         for measured in (self._first, self._second):
             if measured is not None and not measured.alive:
@@ -195,9 +196,11 @@ class MeasureView:
             self.drawn.clear()
             return
         drawings: list[Any] = []
+        true = {(result.name, result.side) for result in shown.results if result.view == "3D"}
         for result in shown.results:
             chosen = key_of(result) == self._current
-            if result.value is not None and (chosen or what == ALL):
+            twice = result.view == "mid-sagittal" and (result.name, result.side) in true  # one of both is enough to see
+            if result.value is not None and (chosen or (what == ALL and not twice)):
                 drawings += drawings_of(result, self._first.in_space, _extent(shown.landmarks), chosen)
         self.drawn.show(drawings, _("{name}: measurements").format(name=shown.node.GetName()))
 
@@ -232,15 +235,14 @@ class MeasureView:
     def _on_chosen(self, key: Key) -> None:
         self._current = key
         self._show()
-        result = next(each for each in self._shown.results if key_of(each) == key) if self._shown is not None else None
-        if result is not None:
-            self._go_to(result)
+        if self._shown is not None:
+            self._go_to(self._shown, next(each for each in self._shown.results if key_of(each) == key))
 
-    def _go_to(self, result) -> None:
+    def _go_to(self, shown: Measurements, result: Any) -> None:
         """Bring the views to the landmark in the middle of the construction: an angle's vertex, else the first one."""
-        node = self._shown.node
+        node = shown.node
         index = {node.GetNthControlPointLabel(i): i for i in range(node.GetNumberOfControlPoints())}
-        placed = [mark for mark in self._shown.landmarks if mark.label in result.labels and mark.position is not None]
+        placed = [mark for mark in shown.landmarks if mark.label in result.labels and mark.position is not None]
         if not placed:
             return
         vertex = next((shape.positions[1] for shape in result.geometry if shape.kind == "angle"), None)

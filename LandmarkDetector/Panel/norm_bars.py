@@ -11,7 +11,7 @@ import qt
 from LandmarkDetector.Panel.measure_rows import NormMark
 from LandmarkDetector.Scene.halo import FAIR, SURE, UNSURE
 
-BAR = (64, 12)
+BAR = (56, 12)
 """Width and height of a bar in pixels."""
 
 _REACH = 3.0

@@ -42,6 +42,7 @@ class Recording:
         self._ids: dict[int, str] = {}
         self._proposed: Any = None
         self._since = clock()
+        self._looking = False
 
     def use(self, store: Any, observer: str) -> None:
         """Record into this store from now on, by this observer; ``None`` for nothing any more."""
@@ -64,14 +65,17 @@ class Recording:
         """Record what has changed since the last look."""
         from LandmarkDetectorLib.core import LandmarkDetectorError
 
-        if self.store is None or self._review is None or not self._review.alive:
-            return
+        if self._looking or self.store is None or self._review is None or not self._review.alive:
+            return  # a question to the person lets the event loop go on, which comes by here again
         before = self.trouble, self.case
+        self._looking = True
         try:
             wrote = self._record()
             self.trouble = ""
         except LandmarkDetectorError as error:
             wrote, self.trouble = False, str(error)
+        finally:
+            self._looking = False
         if wrote or before != (self.trouble, self.case):
             self.changed.emit()
 

@@ -29,14 +29,15 @@ def recording(person, store):
     stop(person)
 
 
-def use(person, store, observer: str = "Anna") -> None:
+def use(person, store, observer: str = "Anna", **answers):
     if person.panel.recording.store is not None:
         stop(person)
     person.widget("casesSection").setCollapsed(False)
-    person.answer(open_folder=[str(store.folder)], ask_text=[observer])
+    dialogs = person.answer(open_folder=[str(store.folder)], ask_text=[observer], **answers)
     person.panel.recording.observer = ""
     person.press("casesChooseButton")
     person.rest()
+    return dialogs
 
 
 def stop(person) -> None:
@@ -238,13 +239,19 @@ def test_another_observer_begins_with_the_proposal_and_both_are_compared(recordi
 def test_a_review_from_before_is_recorded_only_if_it_is_the_persons_own(person, store):
     begin(person)
     judge(person, "S", "confirm")
-    use(person, store)
-    dialogs = person.answer(ask=["mine"])
-    person.panel.recording.use(store, "Anna")
-    assert "1 landmarks of this result were reviewed before" in dialogs.asked[0][1]
+    asked = [question for _kind, question in use(person, store, ask=["mine"]).asked]
+    assert any("1 landmarks of this result were reviewed before" in question for question in asked)
     assert entries(store)["S"].status == "confirmed"
-    person.answer(ask=["not"])
-    person.panel.recording.use(store, "Ben")
+    use(person, store, "Ben", ask=["not"])
+    judge(person, "N", "confirm")
+    assert entries(store, "Ben")["S"].status == "unreviewed" and entries(store, "Ben")["N"].status == "confirmed"
+    stop(person)
+
+
+def test_what_somebody_else_reviewed_can_be_looked_at_without_a_word_in_the_store(person, store):
+    begin(person)
+    judge(person, "S", "confirm")
+    use(person, store, "Ben", ask=["not"])
     assert "Ben" not in store.states(store.cases()[0].case)
     stop(person)
 
@@ -262,9 +269,7 @@ def test_a_second_detection_is_another_proposal_and_keeps_what_was_said(recordin
     from LandmarkDetector.Scene.result import update_result
 
     judge(recording, "S", "confirm")
-    shifted = tuple(
-        m if m.position is None else Landmark(m.label, m.position + [1, 0, 0], None, 0.9) for m in heads()
-    )
+    shifted = tuple(m if m.position is None else Landmark(m.label, m.position + [1, 0, 0], None, 0.9) for m in heads())
     info = {"bundle": "heads", "version": "2", "fingerprint": "e" * 64}
     update_result(recording.panel.review.node, LandmarkSet(shifted, "mm", "head", info))
     recording.rest()
