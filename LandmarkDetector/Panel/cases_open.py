@@ -8,7 +8,7 @@ from typing import Any
 import slicer
 
 
-def open_case(scene, store: Any, case: str, observer: str) -> tuple[Any, Any]:
+def open_case(scene, store: Any, case: str, observer: str, volume: Any = None) -> tuple[Any, Any]:
     """Load the image of a case and make a result of where an observer has left it.
 
     Args:
@@ -16,23 +16,20 @@ def open_case(scene, store: Any, case: str, observer: str) -> tuple[Any, Any]:
         store: the ``ReviewStore``.
         case: the case's id.
         observer: whose review is taken up; one who has not said anything begins with the newest proposal.
+        volume: the node of the case's image, where that is in the scene already.
 
     Returns:
         The volume node and the result.
 
     Raises:
-        LandmarkDetectorError: the image is gone or was changed, or the case is damaged; nothing is left in the scene.
+        LandmarkDetectorError: the image is gone or was changed, or the case is damaged.
     """
     from LandmarkDetector.Scene.case_result import result_of_case
 
     state = store.state(case, observer)
     proposals = store.case(case).proposals()
-    volume = _volume(scene, store, case)
-    try:
-        node = result_of_case(scene, volume, state, proposals)
-    except Exception:
-        scene.RemoveNode(volume)
-        raise
+    volume = volume or _volume(scene, store, case)
+    node = result_of_case(scene, volume, state, proposals)
     slicer.util.setSliceViewerLayers(background=volume, fit=True)
     return volume, node
 

@@ -282,6 +282,15 @@ class CasesView:
         case = self._chosen()
         if not case:
             return
+        from LandmarkDetectorLib.core import LandmarkDetectorError
+
+        try:
+            if self._recording.shows(case):
+                self.message.show(_("This case is open already."))
+                return
+        except LandmarkDetectorError as error:
+            self.message.show(str(error), "error")
+            return
         trouble = self._opened(self._recording.store, case, self._recording.observer)
         self.message.show(trouble, "error" if trouble else "plain")
         if not trouble:

@@ -105,9 +105,9 @@ class MeasureTable:
         width = 1 if row.computed or self._compared else NORM  # a reason takes the room of what has nothing to say
         if table.columnSpan(place, VALUE) != width:
             table.setSpan(place, VALUE, 1, width)
-        sign = status_look("unreviewed").symbol if row.proposal else "⚠" if row.warning else ""
-        value = " ".join(filter(None, (row.value, sign)))
-        texts: tuple[Any, ...] = (row.name, value, row.interval, row.second, row.difference, row.norm)
+        value = f"{row.value} {status_look('unreviewed').symbol}" if row.proposal else row.value
+        norm = f"⚠ {row.norm}" if row.warning else row.norm
+        texts: tuple[Any, ...] = (row.name, value, row.interval, row.second, row.difference, norm)
         for column, text in enumerate(texts):
             item = table.item(place, column)
             item.setText(text)

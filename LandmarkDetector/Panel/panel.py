@@ -312,12 +312,14 @@ class Panel:
 
     def _open_case(self, store, case: str, observer: str) -> str:
         """Open a case of a review store; what went wrong, or nothing."""
+        from LandmarkDetector.Scene.result import volume_of
         from LandmarkDetectorLib.core import LandmarkDetectorError
 
         if self._busy:
             return _("A detection is running; open the case when it is through.")
+        here = volume_of(self.review.node) if case == self.recording.case else None
         try:
-            self._go_on_with(*open_case(self.scene, store, case, observer))
+            self._go_on_with(*open_case(self.scene, store, case, observer, here))
         except LandmarkDetectorError as error:
             return str(error)
         return ""

@@ -61,6 +61,22 @@ class Recording:
         """The person goes to a landmark: from now on time is spent on it."""
         self._since = self._clock()
 
+    def shows(self, case: str) -> bool:
+        """Whether the open result is this case, and says what the store says of it for this observer.
+
+        Raises:
+            LandmarkDetectorError: the case is damaged.
+        """
+        from LandmarkDetector.Scene.case_result import what_is_said
+
+        if case != self.case or not case or self._review is None or not self._review.alive:
+            return False
+        entries = self.store.state(case, self.observer).entries
+        said = what_is_said(self._node, self._review.settled())
+        reviewed = {label: now for label, now in said.items() if now.status != "unreviewed"}
+        known = {label for label, entry in entries.items() if entry.reviewed}
+        return reviewed.keys() == known and all(_agree(entries[label], now) for label, now in reviewed.items())
+
     def look(self) -> None:
         """Record what has changed since the last look."""
         from LandmarkDetectorLib.core import LandmarkDetectorError

@@ -236,6 +236,21 @@ def test_another_observer_begins_with_the_proposal_and_both_are_compared(recordi
     assert [table.horizontalHeaderItem(c).text() for c in range(4)] == ["Landmark", "Apart", "Anna", "Ben"]
 
 
+def test_a_case_that_is_open_is_not_opened_twice(recording, store):
+    judge(recording, "S", "confirm")
+    node = recording.panel.review.node
+    listed(recording)
+    recording.widget("casesTable").setCurrentCell(0, 0)
+    recording.press("casesOpenButton")
+    assert recording.widget("casesMessage").text() == "This case is open already."
+    assert recording.panel.review.node is node
+    begin(recording)  # a fresh detection of the same image, of which the store knows more
+    recording.widget("casesTable").setCurrentCell(0, 0)
+    recording.press("casesOpenButton")
+    recording.rest()
+    assert recording.status("S") == "confirmed" and recording.panel.review.node is not node
+
+
 def test_a_review_from_before_is_recorded_only_if_it_is_the_persons_own(person, store):
     begin(person)
     judge(person, "S", "confirm")

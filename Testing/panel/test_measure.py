@@ -74,6 +74,14 @@ def test_the_table_says_what_the_library_measures_in_the_plane_of_the_picture(me
     assert found["SNA"].view == "2D" and found["SNA"].norm is not None
 
 
+def test_a_value_that_cannot_be_told_from_a_cut_off_is_marked(measuring):
+    near = {r.name for r in measure(heads().to_plane(), "steiner") if any("cut-off" in note for note in r.notes)}
+    marked = {name for name, row in table(measuring).items() if row[4].startswith("⚠")}
+    assert marked == near == {"ANB"}
+    select(measuring, "ANB")
+    assert "Within its uncertainty of the cut-off" in measuring.widget("measureLabel").text()
+
+
 def test_what_cannot_be_computed_says_what_it_needs_and_shows_no_number(measuring):
     assert table(measuring)["Interincisal"] == (
         "not computed: needs Upper incisor apex, Lower incisor apex",
