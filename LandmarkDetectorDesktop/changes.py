@@ -32,7 +32,8 @@ class Changes:
 
     def _nodes(self) -> list[Any]:
         count = self._scene.GetNumberOfNodesByClass("vtkMRMLMarkupsNode")
-        return [self._scene.GetNthNodeByClass(i, "vtkMRMLMarkupsNode") for i in range(count)]
+        nodes = [self._scene.GetNthNodeByClass(i, "vtkMRMLMarkupsNode") for i in range(count)]
+        return [node for node in nodes if node.GetSaveWithScene()]  # drawings of measurements are not, and no loss
 
 
 def _content(node: Any) -> tuple:

@@ -44,25 +44,11 @@ def _volume(scene, source: Any) -> Any:
 
 def _of_series(scene, source: Any) -> Any:
     """A DICOM series by the library, which finds the same slices as the worker did."""
-    import numpy as np
-    import vtk
-
+    from LandmarkDetector.Scene.image_volume import volume_of_image
     from LandmarkDetectorLib.io import load_image
 
     image = load_image(source.path, series=source.series)
-    kind = "vtkMRMLVectorVolumeNode" if image.channels > 1 else "vtkMRMLScalarVolumeNode"
-    volume = scene.AddNewNodeByClass(kind, image.name)
-    array = np.moveaxis(image.array, 0, -1) if image.channels > 1 else image.array[0]
-    slicer.util.updateVolumeFromArray(volume, np.ascontiguousarray(array))
-    flip = np.diag([-1.0, -1.0, 1.0])
-    matrix = vtk.vtkMatrix4x4()
-    axes, origin = flip @ image.grid.direction * np.asarray(image.grid.spacing), flip @ np.asarray(image.grid.origin)
-    for row in range(3):
-        for column in range(3):
-            matrix.SetElement(row, column, axes[row, column])
-        matrix.SetElement(row, 3, origin[row])
-    volume.SetIJKToRASMatrix(matrix)
-    volume.CreateDefaultDisplayNodes()
+    volume = volume_of_image(scene, image, image.name)
     slicer.util.setSliceViewerLayers(background=volume, fit=True)
     return volume
 

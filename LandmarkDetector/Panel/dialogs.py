@@ -59,6 +59,25 @@ class Dialogs:
         dialog.selectFile(name)
         return self._chosen(dialog)
 
+    def ask_text(self, title: str, question: str, text: str = "") -> str | None:
+        """A line of text; ``None`` when the person would rather not."""
+        dialog = qt.QDialog(self._parent)
+        dialog.setWindowTitle(title)
+        label = qt.QLabel(question)
+        label.setTextFormat(qt.Qt.PlainText)
+        label.setWordWrap(True)
+        edit = qt.QLineEdit(text)
+        edit.setObjectName("textEdit")
+        buttons = qt.QDialogButtonBox()
+        buttons.setStandardButtons(qt.QDialogButtonBox.Ok | qt.QDialogButtonBox.Cancel)
+        buttons.accepted.connect(dialog.accept)
+        buttons.rejected.connect(dialog.reject)
+        rows = qt.QVBoxLayout(dialog)
+        for widget in (label, edit, buttons):
+            rows.addWidget(widget)
+        edit.setFocus()
+        return str(edit.property("text")) if dialog.exec() else None
+
     def show_page(self, title: str, html: str) -> None:
         """A page to read, in simple HTML; links are not followed."""
         dialog = qt.QDialog(self._parent)

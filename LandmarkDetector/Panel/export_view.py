@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from LandmarkDetector.Panel.file_names import file_name
 from LandmarkDetector.Panel.note import Note, gathered
 from LandmarkDetector.Panel.parameters import Parameters
 from LandmarkDetector.Panel.texts import _
@@ -17,9 +18,6 @@ FORMATS = (
     (".xlsx", _("Spreadsheet (.xlsx)")),
 )
 SYSTEMS = (("LPS", _("LPS: left, posterior, superior")), ("RAS", _("RAS: right, anterior, superior")))
-
-_LONGEST = 200
-"""Bytes of a proposed name; disks take 255, and a suffix comes yet."""
 
 
 class ExportView:
@@ -78,7 +76,7 @@ class ExportView:
             return
         system, suffix = self.system, self._data(self._ui.formatCombo)
         title = _("Export landmarks in {system} world coordinates").format(system=system)
-        chosen = self._dialogs.save_file(title, f"{_file_name(node.GetName())}{suffix}", f"*{suffix}")
+        chosen = self._dialogs.save_file(title, f"{file_name(node.GetName())}{suffix}", f"*{suffix}")
         if not chosen:
             return
         path = Path(chosen)
@@ -120,10 +118,3 @@ class ExportView:
     @staticmethod
     def _data(combo) -> str:
         return str(combo.itemData(int(combo.property("currentIndex"))))
-
-
-def _file_name(name: str) -> str:
-    """A node's name as one that every file system takes."""
-    kept = "".join("_" if character in '<>:"/\\|?*' or ord(character) < 32 else character for character in name)
-    kept = kept.encode("utf-8", "replace")[:_LONGEST].decode("utf-8", "ignore")
-    return kept.strip(" .") or "landmarks"

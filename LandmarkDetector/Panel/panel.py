@@ -6,27 +6,28 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import qt
-import slicer
-import vtk
-
 from LandmarkDetector.Panel.batch_open import load_for_review
 from LandmarkDetector.Panel.batch_run import BatchRun
 from LandmarkDetector.Panel.batch_view import BatchView
 from LandmarkDetector.Panel.bundle_list import BundleList
+from LandmarkDetector.Panel.cases_open import open_case
+from LandmarkDetector.Panel.cases_view import CasesView
 from LandmarkDetector.Panel.detect_view import DetectView
 from LandmarkDetector.Panel.detection import DetectionRun
 from LandmarkDetector.Panel.dialogs import Dialogs
 from LandmarkDetector.Panel.export_view import ExportView
+from LandmarkDetector.Panel.halo_view import HaloView
 from LandmarkDetector.Panel.input_view import InputView
+from LandmarkDetector.Panel.measure_view import MeasureView
 from LandmarkDetector.Panel.note import gathered
 from LandmarkDetector.Panel.parameters import Parameters
 from LandmarkDetector.Panel.placing import Placing
+from LandmarkDetector.Panel.recording import Recording
 from LandmarkDetector.Panel.review_view import ReviewView
 from LandmarkDetector.Panel.texts import _
+from LandmarkDetector.Panel.volume_view import VolumeView
 from LandmarkDetector.Panel.worker_process import WorkerProcess
 
-_VOLUMES = ("vtkMRMLScalarVolumeNode", "vtkMRMLVectorVolumeNode")
 _BUNDLE = "LandmarkDetector.bundle"
 KEEP, NEW = "keep", "new"
 
@@ -80,7 +81,11 @@ class Panel:
         self.export = ExportView(ui, self.parameters, self.dialogs, export.export)
         self.batch_run = BatchRun(self.worker, clock)
         self.batch = BatchView(ui, self.parameters, self.dialogs, self.batch_run, self._batch_order, clock)
-        self._halo: Any = None
+        self.measure = MeasureView(ui, scene, self.parameters, self.dialogs, self._show_point)
+        self.recording = Recording(lambda number: self.cases.may_adopt(number), clock)
+        self.cases = CasesView(ui, self.parameters, self.dialogs, self.recording, self._open_case)
+        self.halo = HaloView(ui)
+        self.volumes = VolumeView(scene, self._adopt_volume)
         self._connect()
         self._begin()
 
@@ -103,7 +108,8 @@ class Panel:
         self.batch_run.stop()
         self.worker.close()
         self._release()
-        self.scene.RemoveObserver(self._observation)
+        self.volumes.release()
+        self.cases.release()
 
     def scene_closes(self) -> None:
         """The scene is about to be emptied: end the detection, let go of its nodes."""
@@ -127,15 +133,15 @@ class Panel:
         """Begin, where all packages are there; else say which are missing."""
         missing = self._requirements.missing() if self._requirements is not None else []
         self.ui.packagesFrame.setVisible(bool(missing))
-        for section in (self.ui.inputSection, self.ui.detectSection, self.ui.reviewSection, self.ui.exportSection):
-            section.setEnabled(not missing)
-        self.ui.batchSection.setEnabled(not missing)
+        for name in ("input", "detect", "review", "measure", "export", "batch", "cases"):
+            getattr(self.ui, f"{name}Section").setEnabled(not missing)
         if missing:
             text = _("These Python packages are needed first: {packages}.")
             self.ui.packagesLabel.setText(text.format(packages=", ".join(missing)))
             return
         self._begun = True
         self.input.read_bundles()
+        self.cases.begin()
         self._restore()
 
     def _on_install(self, *_arguments) -> None:
@@ -160,9 +166,9 @@ class Panel:
         self.worker.ready.connect(self.input.show_devices)
         self.review.chosen.connect(self._on_result)
         self.review.changed.connect(self._on_reviewed)
+        self.review.table.chosen.connect(self.recording.looked_at)
         self.batch.changed.connect(self._show_ready)
         self.batch.opened.connect(self._on_open)
-        self._observation = self.scene.AddObserver(self.scene.NodeAddedEvent, self._on_node_added)
 
     def _on_detect(self, *_arguments) -> None:
         from LandmarkDetector.Scene.volume_image import contents_of
@@ -237,7 +243,7 @@ class Panel:
         except LandmarkDetectorError as error:  # somebody altered the record of the review
             self.detect.message.show(str(error), "error")
             return
-        self._show_volume(volume)
+        self.volumes.show(volume)
         self.review.choose_node(into)
         self.review.begin()
         told = dict.fromkeys([*self._notices, *detection.notices])
@@ -266,7 +272,7 @@ class Panel:
         self.batch.show_ready("" if self.input.bundle is not None else _("Choose a bundle."))
 
     def _on_input(self, *_arguments) -> None:
-        self._show_volume(self.input.volume)
+        self.volumes.show(self.input.volume)
         if not self.run.running:
             self._show_ready()
             self._warm()
@@ -295,17 +301,30 @@ class Panel:
             return
         if notices:
             self.batch.message.show("\n".join(notices), "warning")
+        self._go_on_with(volume, node)
+
+    def _go_on_with(self, volume, node) -> None:
         self.input.choose_volume(volume)
         self.review.choose_node(node)
         self.review.begin()
 
-    # --- the scene
+    # --- the cases
 
-    @vtk.calldata_type(vtk.VTK_OBJECT)
-    def _on_node_added(self, scene, _event, node=None) -> None:
-        if node is not None and node.GetClassName() in _VOLUMES and not (scene.IsImporting() or scene.IsRestoring()):
-            node_id = node.GetID()
-            qt.QTimer.singleShot(0, lambda: self._adopt_volume(node_id))  # it gets its voxels after this
+    def _open_case(self, store, case: str, observer: str) -> str:
+        """Open a case of a review store; what went wrong, or nothing."""
+        from LandmarkDetector.Scene.result import volume_of
+        from LandmarkDetectorLib.core import LandmarkDetectorError
+
+        if self._busy:
+            return _("A detection is running; open the case when it is through.")
+        here = volume_of(self.review.node) if case == self.recording.case else None
+        try:
+            self._go_on_with(*open_case(self.scene, store, case, observer, here))
+        except LandmarkDetectorError as error:
+            return str(error)
+        return ""
+
+    # --- the scene
 
     def _adopt_volume(self, node_id: str = "") -> None:
         """Choose a volume for the person: one that was opened and is shown, or any where nothing was chosen.
@@ -315,18 +334,12 @@ class Panel:
         if self._closing or not self._begun or self.run.running:
             return
         node = self.scene.GetNodeByID(node_id) if node_id else None
-        if node is not None and self._shown_volume() == node_id:
+        if node is not None and self.volumes.shown == node_id:
             self.input.choose_volume(node)
         elif self.input.volume is None:
-            found = [node, *(self.scene.GetFirstNodeByClass(name) for name in _VOLUMES)]
-            self.input.choose_volume(next((n for n in found if n is not None and n.GetClassName() in _VOLUMES), None))
+            self.input.choose_volume(self.volumes.any(node))
         self.input.look()
         self._show_ready()
-
-    def _shown_volume(self) -> str:
-        """Id of the volume in the background of the slice views."""
-        shown = self.scene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
-        return (shown.GetBackgroundVolumeID() or "") if shown is not None else ""
 
     def _restore(self) -> None:
         if not self._begun:
@@ -335,6 +348,8 @@ class Panel:
         self.review.restore()
         self.export.restore()
         self.batch.restore()
+        self.measure.restore()
+        self.cases.restore()
         self.review.choose_node(self.parameters.node("result"))
         self._adopt_volume()
 
@@ -342,7 +357,8 @@ class Panel:
         self._lock(False)
         self._volume = self._into = None
         self.review.release()
-        self._drop_halo()
+        self.halo.drop()
+        self.measure.release()
 
     # --- the result
 
@@ -353,12 +369,14 @@ class Panel:
         volume = volume_of(node) if node is not None else None
         if volume is not None and not self._closing:
             self.input.choose_volume(volume)
-            self._show_volume(volume)
-        self._show_halo()
+            self.volumes.show(volume)
+        self.halo.show(self.review.review)
 
     def _on_reviewed(self, *_arguments) -> None:
         self.export.show(self.review.node, self.review.left, self.review.total)
-        self._show_halo()
+        self.measure.set_node(self.review.node)
+        self.recording.follow(self.review.node, self.review.review)
+        self.halo.show(self.review.review)
 
     def _review_of(self, node) -> Any:
         """A review of a node, with the words of its bundle's card where that is here."""
@@ -369,11 +387,6 @@ class Panel:
         names, definitions = ({m.label: getattr(m, part) for m in marks} for part in ("name", "definition"))
         return Review(node, names, definitions)
 
-    def _show_volume(self, volume) -> None:
-        """Have the slice views show what the panel looks at."""
-        if volume is not None and volume.GetImageData() is not None and self._shown_volume() != volume.GetID():
-            slicer.util.setSliceViewerLayers(background=volume, fit=True)
-
     @staticmethod
     def _show_point(node, index: int) -> None:
         """Bring all views to a control point, and light it up."""
@@ -383,17 +396,3 @@ class Panel:
         if node.GetDisplayNode() is not None:
             # Not its "selected" flag: that is saved, and modules that are given the list leave out the others.
             node.GetDisplayNode().SetActiveControlPoint(index)
-
-    def _show_halo(self) -> None:
-        from LandmarkDetector.Scene.halo import Halo
-
-        review = self.review.review if self.ui.halosCheck.isChecked() else None
-        if self._halo is not None and self._halo.review is not review:
-            self._drop_halo()
-        if self._halo is None and review is not None:
-            self._halo = Halo(review)
-
-    def _drop_halo(self) -> None:
-        if self._halo is not None:
-            self._halo.release()
-            self._halo = None

@@ -9,7 +9,7 @@ read from such a file gets its attribute from them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -99,13 +99,15 @@ def _dimension(node: Any, state: State) -> int:
     return 2 if all(at is None or abs(at[2]) <= _PLANE_TOLERANCE for at in places) else 3
 
 
-def landmarks_of(node: Any, state: State, world: bool = True) -> Any:
+def landmarks_of(node: Any, state: State, world: bool = True, only: Collection[str] | None = None) -> Any:
     """The control points as ``core.LandmarkSet``, in LPS.
 
     Args:
         node: the Markups node.
         state: its review.
         world: with parent transforms applied, else in the node's own coordinates.
+        only: ids of the control points that are wanted; then without descriptions and ``info``, for those who ask at
+            every movement of the mouse.
 
     Returns:
         The landmarks with the confidence and covariance of those whose position is still the proposed one; what else a
@@ -117,7 +119,8 @@ def landmarks_of(node: Any, state: State, world: bool = True) -> Any:
     there = [
         (i, key)
         for i, key in enumerate(keys_of(node))
-        if key[0] in state.points or node.GetNthControlPointPositionStatus(i) != node.PositionPreview
+        if (key[0] in state.points or node.GetNthControlPointPositionStatus(i) != node.PositionPreview)
+        and (only is None or key[0] in only)
     ]
     mapping = to_world(node) if world else None
     local = np.array([position_of(node, i) or (0.0, 0.0, 0.0) for i, _ in there]).reshape(-1, 3)
@@ -139,8 +142,10 @@ def landmarks_of(node: Any, state: State, world: bool = True) -> Any:
         undefined = node.GetNthControlPointPositionStatus(i) == node.PositionUndefined
         status = "defined" if placed[row] else "undefined" if undefined else "missing"
         position = places[row][:axes] if placed[row] else None
-        marks.append(Landmark(label, position, status, confidence, covariance, _description(node, i, entry, state)))
-    return LandmarkSet(tuple(marks), state.unit, node.GetName() or "landmarks", _info(node, state, there, mapping))
+        words = "" if only is not None else _description(node, i, entry, state)
+        marks.append(Landmark(label, position, status, confidence, covariance, words))
+    info = {} if only is not None else _info(node, state, there, mapping)
+    return LandmarkSet(tuple(marks), state.unit, node.GetName() or "landmarks", info)
 
 
 def spoken_of(entry: Entry | None, unit: str) -> str:

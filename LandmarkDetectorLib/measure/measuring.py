@@ -47,6 +47,7 @@ class _Request:
     sex: str | None
     level: float
     joint: bool
+    labels: Mapping[Need, str]
 
 
 def measure(
@@ -96,7 +97,7 @@ def measure(
     scene = build_scene(landmarks, _used(chosen_set, [formula for _, formula in wanted], found), regions)
     taken = _views(landmarks.dimension, chosen_set, views)
     sides = WAYS[bilateral or chosen_set.definition.bilateral]
-    request = _Request(chosen_set, chosen_set.chosen(choices), landmarks.unit, sex, level, joint)
+    request = _Request(chosen_set, chosen_set.chosen(choices), landmarks.unit, sex, level, joint, found)
     stages = {(view, side): Stage(scene, view, side, chosen_set) for view in taken for side in sides}
     results = []
     for measurement, formula in wanted:
@@ -155,6 +156,7 @@ def _depends_on_side(formula: Formula, measurements: MeasurementSet, scene: Scen
 
 def _result(request: _Request, measurement: Measurement, formula: Formula, stage: Stage, two_sided: bool) -> Result:
     measurements, there = request.measurements, stage.scene.column
+    parts = stage.parts(formula)
     shared: dict[str, Any] = dict(
         name=measurement.name,
         title=measurement.title,
@@ -165,6 +167,7 @@ def _result(request: _Request, measurement: Measurement, formula: Formula, stage
         sign=measurement.sign,
         citation=measurement.citation or measurements.definition.citation,
         set_name=measurements.name,
+        labels=tuple(label for need, label in request.labels.items() if need in parts),
     )
     reason = _why_not(request, formula, stage)
     if reason:

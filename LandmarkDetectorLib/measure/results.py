@@ -52,6 +52,7 @@ class Result:
         geometry: the construction in world coordinates, for drawing.
         citation: of the definition.
         set_name: of the set.
+        labels: of the landmarks that the value depends on and that there are; a projection's plane has its own.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Result:
     geometry: tuple[Shape, ...] = ()
     citation: str = ""
     set_name: str = ""
+    labels: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:

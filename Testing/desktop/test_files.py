@@ -266,6 +266,16 @@ def test_unsaved_landmarks_are_asked_about_before_the_window_closes(desktop):
     assert desktop.may_lose_changes()
 
 
+def test_what_is_drawn_of_measurements_is_nothing_that_could_be_lost(desktop):
+    from LandmarkDetector.Scene.constructions import Constructions, Drawing
+
+    drawn = Constructions(desktop.scene)
+    drawn.show([Drawing("a", "line", np.array([[0.0, 0, 0], [1, 2, 3]]))], "heads")
+    desktop.dialogs.answer = lambda kind, text: False
+    assert len(drawn.nodes) == 1 and desktop.may_lose_changes()
+    drawn.clear()
+
+
 def test_a_picture_is_still_in_pixels_when_its_scene_is_opened_again(desktop, tmp_path):
     from LandmarkDetector.Scene.volume_image import image_of_volume
 

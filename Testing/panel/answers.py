@@ -35,6 +35,10 @@ class AnsweredDialogs:
         """The next file to write."""
         return self._next("save_file", f"{title}: {name}")
 
+    def ask_text(self, title: str, question: str, text: str = "") -> str | None:
+        """The next text."""
+        return self._next("ask_text", title)
+
     def show_page(self, title: str, html: str) -> None:
         """Remember the page."""
         self.asked.append(("show_page", html))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QAbstractButton, QApplication, QFileDialog, QTextBrowser
+from PySide6.QtWidgets import QAbstractButton, QApplication, QFileDialog, QLabel, QLineEdit, QTextBrowser
 
 
 @pytest.fixture
@@ -90,3 +90,18 @@ def test_a_name_is_proposed_for_a_file_to_write(dialogs, tmp_path, monkeypatch):
     seen = when_open(accept)
     assert dialogs.save_file("Export", "landmarks.csv", "*.csv") == str(tmp_path / "landmarks.csv")
     assert seen == ["landmarks.csv"]
+
+
+def test_a_line_of_text_is_given_or_not(dialogs):
+    def write(dialog):
+        edit = dialog.findChild(QLineEdit)
+        before, words = edit.text(), dialog.findChild(QLabel).textFormat()
+        edit.setText("Anna")
+        press(dialog, "OK")
+        return before, words
+
+    seen = when_open(write)
+    assert dialogs.ask_text("Observer", "Who <b>reviews</b>?", "Ben") == "Anna"
+    assert seen == [("Ben", Qt.TextFormat.PlainText)]
+    when_open(lambda dialog: press(dialog, "Cancel"))
+    assert dialogs.ask_text("Observer", "Who reviews?") is None

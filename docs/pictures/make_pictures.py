@@ -23,7 +23,7 @@ from PySide6.QtGui import QColor, QImage, QPainter, QPen, QPixmap  # noqa: E402
 from PySide6.QtTest import QTest  # noqa: E402
 from PySide6.QtWidgets import QApplication, QWidget  # noqa: E402
 
-from Testing.panel.person import SAMPLE, Person, open_desktop  # noqa: E402
+from Testing.panel.person import HEAD, PICTURE, SAMPLE, SKULL, Person, open_desktop  # noqa: E402
 
 LARGEST = 400_000  # bytes
 WINDOW = (1360, 860)
@@ -52,7 +52,7 @@ def grab(window: QWidget, *parts: QWidget) -> QPixmap:
 
 def fold(person: Person, *opened: str) -> None:
     """Open these sections of the panel and fold the others."""
-    for name in ("input", "detect", "review", "export", "batch"):
+    for name in ("input", "detect", "review", "measure", "export", "batch", "cases"):
         person.widget(f"{name}Section").setCollapsed(name not in opened)
     person.rest(200)
 
@@ -160,6 +160,52 @@ def export(person: Person) -> None:
     save(grab(person.desktop.window, person.widget("exportSection")), "export")
 
 
+def measurements(person: Person) -> None:
+    """The sample picture measured, half of it reviewed, the circumference chosen."""
+    person.open(PICTURE, HEAD)
+    person.rest(1000)
+    person.detect()
+    review = person.panel.review.review
+    review.confirm([row.point_id for row in review.rows() if row.label.startswith("BPD")])
+    fold(person, "measure")
+    person.widget("measureDrawCombo").setCurrentIndex(1)
+    person.widget("measureTable").setCurrentCell(2, 0)
+    person.rest(1200)
+    save(grab(person.desktop.window), "measuring")
+    person.desktop.close_scene()
+
+
+def cases(person: Person) -> None:
+    """The list of a review store with two images, one of them open and reviewed by two people."""
+    import tempfile
+
+    from LandmarkDetectorLib.review import Correction, ReviewStore
+
+    with tempfile.TemporaryDirectory() as folder:
+        store = ReviewStore.create(Path(folder) / "reviews")
+        person.answer(open_folder=[str(store.folder)], ask_text=["Anna"])
+        person.press("casesChooseButton")
+        for path, bundle in ((PICTURE, HEAD), (SAMPLE, SKULL)):
+            person.open(path, bundle)
+            person.rest(500)
+            person.detect()
+        (case,) = (row.case for row in store.cases() if row.landmarks == 45)
+        marks = {mark.label: mark for mark in store.case(case).proposals()[0].landmarks}
+        labels = list(marks)
+        moved = [Correction(label, "corrected", marks[label].position + [0.12, 0.2, -0.1]) for label in labels[:3]]
+        store.record(case, "Ben", *moved, *[Correction(label, "confirmed") for label in labels[3:9]])
+        review = person.panel.review.review
+        review.confirm([row.point_id for row in review.rows() if row.label in labels[:6]])
+        review.mark_absent([row.point_id for row in review.rows() if row.label in labels[6:7]])
+        fold(person, "cases")
+        person.rest(1500)
+        person.panel.cases.refresh()
+        person.widget("casesTable").setCurrentCell(0, 0)
+        person.rest(300)
+        save(grab(person.desktop.window, person.widget("casesSection")), "cases")
+        person.press("casesStopButton")
+
+
 def main() -> None:
     """Take all of them."""
     application = QApplication([])
@@ -174,6 +220,9 @@ def main() -> None:
     review(person)
     colours(person)
     export(person)
+    person.desktop.close_scene()
+    measurements(person)
+    cases(person)
     desktop.close()
 
 

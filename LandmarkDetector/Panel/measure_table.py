@@ -1,0 +1,123 @@
+"""The table of measurements: a row a result. Knows how rows look, not what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import qt
+
+from LandmarkDetector.Panel.colours import status_look
+from LandmarkDetector.Panel.measure_rows import Key, MeasureRow
+from LandmarkDetector.Panel.norm_bars import BAR, NormBars
+from LandmarkDetector.Panel.signals import Signal
+from LandmarkDetector.Panel.tables import dress
+from LandmarkDetector.Panel.texts import _
+
+NAME, VALUE, INTERVAL, SECOND, DIFFERENCE, NORM = range(6)
+_PALE = (115, 115, 115)
+_PLAIN = (20, 20, 20)
+
+
+class MeasureTable:
+    """Rows of measurements in a QTableWidget.
+
+    Tells by ``chosen(key)`` that the person went to a row.
+
+    Args:
+        table: the QTableWidget of the .ui file.
+    """
+
+    def __init__(self, table) -> None:
+        self.chosen = Signal()
+        self.widget = table
+        self._bars = NormBars()
+        self._shown: list[MeasureRow] = []
+        self._compared: bool | None = None
+        titles = [_("Measurement"), _("Value"), _("Interval"), _("Second"), _("Second − first"), _("Norm")]
+        dress(table, titles)
+        table.setIconSize(qt.QSize(*BAR))
+        table.horizontalHeader().setStretchLastSection(True)
+        letter = table.fontMetrics().height()
+        # By contents they would leap while one drags, and a reason why something was not computed is long.
+        for column, letters in ((VALUE, 5.3), (INTERVAL, 5.7), (SECOND, 4.6), (DIFFERENCE, 7)):
+            table.setColumnWidth(column, round(letters * letter))
+        self._widest = 9 * letter
+        table.itemSelectionChanged.connect(self._on_selection)
+        table.cellClicked.connect(self._on_selection)  # a click on the row that is selected goes there again
+        self.compare(False)
+
+    @property
+    def rows(self) -> list[MeasureRow]:
+        """The rows that are shown."""
+        return self._shown
+
+    @property
+    def current(self) -> Key | None:
+        """The key of the row that is selected."""
+        place = self.widget.currentRow()
+        return self._shown[place].key if 0 <= place < len(self._shown) else None
+
+    def compare(self, on: bool) -> None:
+        """Show the columns of a second time, or that of the interval; both do not fit beside each other."""
+        if on == self._compared:
+            return
+        self._compared = on
+        self._shown = []  # their cells join in another way
+        for column, shown in ((INTERVAL, not on), (SECOND, on), (DIFFERENCE, on)):
+            self.widget.setColumnHidden(column, not shown)
+
+    def show(self, rows: Sequence[MeasureRow]) -> None:
+        """Show these rows in this order, touching only cells that differ from what is shown."""
+        table, shown = self.widget, self._shown
+        if list(rows) == shown:
+            return
+        old = table.blockSignals(True)
+        table.setUpdatesEnabled(False)
+        fresh = [row.key for row in rows] != [row.key for row in shown]
+        if fresh:
+            table.clearSpans()
+            table.setRowCount(len(rows))
+            shown = []
+        for place, row in enumerate(rows):
+            before = shown[place] if place < len(shown) else None
+            if before != row:
+                self._fill(place, row, before)
+        self._shown = list(rows)
+        if fresh:
+            table.resizeColumnToContents(NAME)
+            table.setColumnWidth(NAME, min(int(table.columnWidth(NAME)), self._widest))
+        table.setUpdatesEnabled(True)
+        table.blockSignals(old)
+
+    def select(self, key: Key | None) -> None:
+        """Select a row, or none, and tell nobody."""
+        place = next((i for i, row in enumerate(self._shown) if row.key == key), -1)
+        old = self.widget.blockSignals(True)
+        self.widget.setCurrentCell(place, NAME if place >= 0 else -1)
+        self.widget.blockSignals(old)
+
+    def _fill(self, place: int, row: MeasureRow, before: MeasureRow | None) -> None:
+        table = self.widget
+        if before is None or table.item(place, NAME) is None:
+            for column in range(NORM + 1):
+                table.setItem(place, column, qt.QTableWidgetItem())
+        width = 1 if row.computed or self._compared else NORM  # a reason takes the room of what has nothing to say
+        if table.columnSpan(place, VALUE) != width:
+            table.setSpan(place, VALUE, 1, width)
+        value = f"{row.value} {status_look('unreviewed').symbol}" if row.proposal else row.value
+        norm = f"⚠ {row.norm}" if row.warning else row.norm
+        texts: tuple[Any, ...] = (row.name, value, row.interval, row.second, row.difference, norm)
+        for column, text in enumerate(texts):
+            item = table.item(place, column)
+            item.setText(text)
+            item.setToolTip(row.about)
+        ink = qt.QBrush(qt.QColor(*(_PLAIN if row.computed else _PALE)))
+        for column in (NAME, VALUE):
+            table.item(place, column).setForeground(ink)
+        if before is None or before.mark != row.mark:
+            table.item(place, NORM).setIcon(qt.QIcon() if row.mark is None else self._bars.icon(row.mark))
+
+    def _on_selection(self, *_arguments) -> None:
+        if self.current is not None:
+            self.chosen.emit(self.current)
