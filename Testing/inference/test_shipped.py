@@ -22,7 +22,7 @@ from LandmarkDetectorLib.training.split import fold_families, split_cases
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 from robustness import copies
 
-SHIPPED = ["mouse-skull-ct", "fetal-head-us", "fundus"]
+SHIPPED = ["mouse-skull-ct", "fetal-head-us", "fundus", "hippocampus-mr"]
 
 
 def sample(name: str) -> tuple[Path, LandmarkSet]:
@@ -84,7 +84,7 @@ def test_the_sample_head_is_measured() -> None:
     assert found.unit == "mm"
 
 
-@pytest.mark.parametrize(("name", "most"), [("fundus", 25.0)])
+@pytest.mark.parametrize(("name", "most"), [("fundus", 25.0), ("hippocampus-mr", 4.0)])
 def test_the_samples_of_the_other_bundles_are_found_near_their_annotation(name: str, most: float) -> None:
     path, truth = sample(name)
     detector = Detector(name, "cpu")

@@ -84,7 +84,7 @@ def draw_thumbnails() -> None:
     sys.path.insert(0, str(ROOT))
     from LandmarkDetectorLib import load_bundle, load_image, load_landmarks
 
-    for name in ("fetal-head-us", "fundus", "mouse-skull-ct"):
+    for name in ("fetal-head-us", "fundus", "hippocampus-mr", "mouse-skull-ct"):
         path = load_bundle(name).samples()[0]
         image = load_image(path)
         landmarks = load_landmarks(next(path.parent.glob(path.name.split(".")[0] + ".mrk.json")))
