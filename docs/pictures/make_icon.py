@@ -91,7 +91,10 @@ def draw_thumbnails() -> None:
         voxels = np.asarray(image.array, dtype=np.float32).squeeze(0) if image.channels == 1 else colours(image.array)
         index = np.array([image.grid.to_index(mark.position) for mark in landmarks if mark.position is not None])
         if image.dimension == 3:  # seen from the side along x: y to the right, z up
-            voxels, index = voxels.max(axis=2)[::-1], index[:, 1:]
+            # Bone shows in a projection; the values of MR do not, so there it is the slice in the landmarks' middle.
+            bone = "CT" in load_bundle(name).card.modality
+            seen = voxels.max(axis=2) if bone else voxels[:, :, round(index[:, 0].mean())]
+            voxels, index = seen[::-1], index[:, 1:]
             index[:, 1] = voxels.shape[0] - 1 - index[:, 1]
         low, high = np.quantile(voxels, (0.02, 0.998))
         figure = plt.figure(figsize=(THUMBNAIL[0] / 100, THUMBNAIL[1] / 100), dpi=100, facecolor="black")
