@@ -88,7 +88,8 @@ def _coarse(maps: Tensor, wide: torch.dtype) -> Tensor:
     """Voxels (N, S) of a coarse grid."""
     dimension = maps.ndim - 1
     step = max(1, int((maps.shape[1:].numel() / SAMPLE) ** (1 / dimension)))
-    coarse = maps[(slice(None), *[slice(None, None, step)] * dimension)].flatten(1).to(wide)
+    every = (slice(None), *[slice(None, None, step)] * dimension)
+    coarse = maps[every].flatten(1).to(wide)
     return torch.where(coarse.isfinite(), coarse, torch.nan)
 
 

@@ -77,7 +77,7 @@ def _case(session: str, label: Path, picture: Path) -> ImportedCase:
 
     mask = load_mask(label)
     if mask.channels > 1:  # saved in colour
-        mask = Image(mask.array.any(0, keepdims=True).astype(np.uint8), mask.grid)
+        mask = Image(np.asarray(mask.array.any(0, keepdims=True), dtype=np.uint8), mask.grid)
     if mask.grid.size != tuple(picture_size(picture)):
         raise DatasetError(f"{session}: {shown(label)} and {shown(picture)} differ in size; unpack the set again.")
     subject = f"{session}-{stem_of(picture)}"

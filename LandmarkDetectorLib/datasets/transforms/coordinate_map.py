@@ -58,9 +58,8 @@ class CarryByCoordinates(LandmarkTransform, InvertibleTransform, Randomizable):
             raise DatasetError(f"{name}: only {', '.join(t.__name__ for t in MAPPED)} have a map of coordinates.")
         if IMAGE not in transform.keys or _mode_of(transform) != "bilinear":
             raise DatasetError(f"{name}: give it the key 'image' with mode 'bilinear', or nothing can be followed.")
-        if isinstance(transform, mt.RandSmoothDeformd) and {
-            str(getattr(m, "value", m)) for m in transform.field_mode
-        } & {"area", "nearest"}:
+        field = {str(getattr(mode, "value", mode)) for mode in getattr(transform, "field_mode", ())}
+        if field & {"area", "nearest"}:
             raise DatasetError(
                 f"{name}: its field has steps that tear the image; give field_mode 'bilinear' or the like."
             )
