@@ -202,7 +202,10 @@ def _beside(
         np.array(units),
         np.array(earlier, dtype=bool),
         tuple(pipeline.labels),
-        np.array([[passed * (label in _confirmed(case)) for label in pipeline.labels] for case in cases]),
+        passed
+        * np.array([label in _confirmed(case) for case in cases for label in pipeline.labels]).reshape(
+            len(cases), len(pipeline.labels)
+        ),
     )
 
 

@@ -214,7 +214,7 @@ def _doubts(judged: Judged, old: Bundle, unit: str) -> list[str]:
         np.zeros(0),
         np.zeros(0, bool),
         trained.labels,
-        np.zeros(0),
+        np.zeros((len(truths), len(trained.labels))),
     )
     return doubts_about(part.positions(part.truths), part.positions(part.old), part.labels, unit, usual)
 

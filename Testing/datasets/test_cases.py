@@ -72,3 +72,17 @@ def test_of_several_observers_the_mean_is_true_and_each_is_kept(tmp_path: Path) 
     np.testing.assert_allclose(case.landmarks.positions, [[1.5, 2], [3, 3]])
     assert list(case.raters) == ["A", "B"] and case.spacing == (0.5, 0.5)
     np.testing.assert_allclose(case.raters["B"]["S"].position, [2, 2])
+
+
+def test_what_somebody_looked_for_in_vain_is_told_from_what_nobody_looked_for(tmp_path: Path) -> None:
+    save_image(
+        Image(np.zeros((1, 8, 8), np.uint8), Grid((8, 8), (1.0, 1.0), (0.0, 0.0), np.eye(2))), tmp_path / "a.mha"
+    )
+    entry = {"image": "a.mha", "points": [[2, 4], None, None], "spacing_mm": [1, 1], "subject": "a", "absent": ["N"]}
+    listing = {"name": "one", "landmark_labels": ["S", "N", "A"], "training": [entry]}
+    (tmp_path / "dataset.json").write_text(json.dumps(listing), encoding="utf-8")
+    assert read_dataset(tmp_path).cases[0].absent == {"N"}
+    entry["absent"] = ["S"]
+    (tmp_path / "dataset.json").write_text(json.dumps(listing), encoding="utf-8")
+    with pytest.raises(DatasetError, match="'S' is called absent and has a place"):
+        read_dataset(tmp_path)

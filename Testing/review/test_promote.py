@@ -16,7 +16,7 @@ from LandmarkDetectorLib.bundles.calibration import INFO, region_radius
 from LandmarkDetectorLib.bundles.versions import history, in_use, return_bundle
 from LandmarkDetectorLib.cli.app import app
 from LandmarkDetectorLib.core import BundleError
-from LandmarkDetectorLib.evaluation.promotion import NOT_WORSE, WORSE
+from LandmarkDetectorLib.evaluation.promotion import NOT_WORSE, UNDECIDED, WORSE
 from LandmarkDetectorLib.inference import Augmented, Detector
 from LandmarkDetectorLib.io import load_landmarks, save_image, save_landmarks
 from LandmarkDetectorLib.review import Correction, ReviewStore
@@ -164,6 +164,18 @@ def test_a_confirmed_landmark_does_not_count_for_the_model_that_proposed_it(made
     assert (slack > 0).sum() == sum(mark[0] == "confirmed" for lesson in lessons for mark in lesson.marks.values())
     raw, less = judged.unseen.distances(judged.unseen.old), judged.unseen.errors(judged.unseen.old)
     assert np.allclose(np.maximum(raw - slack, 0), less, equal_nan=True)
+
+
+def test_with_nothing_to_judge_by_nothing_is_promoted_and_the_page_says_so(made, tmp_path: Path) -> None:
+    bundle, _, _ = made
+    import_bundle(bundle.folder)
+    store = reviewed_store(tmp_path, bundle, 3)
+    done = retrain(bundle, store, tmp_path / "run", minutes=1, device="cpu")
+    promotion = promote(done.bundle, store, device="cpu")
+    assert promotion.promoted is None and promotion.decision.verdict == UNDECIDED and promotion.calibration is None
+    assert "There is none yet" in promotion_page(promotion)
+    forced = promote(done.bundle, store, because="a beginning", device="cpu")
+    assert forced.promoted is not None and forced.promoted.card.errors is None
 
 
 def test_what_cannot_be_compared_is_refused_with_a_sentence(made, tmp_path: Path) -> None:
