@@ -34,13 +34,13 @@ class MeasureTable:
         self._bars = NormBars()
         self._shown: list[MeasureRow] = []
         self._compared: bool | None = None
-        titles = [_("Measurement"), _("Value"), _("Interval"), _("Second"), _("Second − first"), _("Norm")]
+        titles = [_("Name"), _("Value"), _("Interval"), _("Second"), _("Second − first"), _("Norm")]
         dress(table, titles)
         table.setIconSize(qt.QSize(*BAR))
         table.horizontalHeader().setStretchLastSection(True)
         letter = table.fontMetrics().height()
         # By contents they would leap while one drags, and a reason why something was not computed is long.
-        for column, letters in ((VALUE, 5.3), (INTERVAL, 5.7), (SECOND, 4.6), (DIFFERENCE, 7)):
+        for column, letters in ((VALUE, 6), (INTERVAL, 5.7), (SECOND, 4.6), (DIFFERENCE, 7)):
             table.setColumnWidth(column, round(letters * letter))
         self._widest = 9 * letter
         table.itemSelectionChanged.connect(self._on_selection)

@@ -127,6 +127,7 @@ class MeasureView:
     def _measure(self) -> Measurements | None:
         first = self._first
         if first is None:
+            self.choices.offer((), False)
             self.note.show(_("Nothing to measure yet: detect landmarks, or choose a result above."))
             return None
         from LandmarkDetectorLib.core import LandmarkDetectorError
