@@ -132,6 +132,9 @@ class Detector:
     ) -> tuple[list[Landmark], float | None]:
         pipeline = self.pipeline
         self.networks.to(plan.device)
+        if _is_constant(image.array):
+            notices.append(f"{image.name}: nothing was found, for all of its values are the same.")
+            return [Landmark(label, status="missing") for label in pipeline.labels], None
         unit = pipeline.unit(image.grid)
         prior = pipeline.shape_prior(unit)
         step("coarse" if pipeline.image is None else "image", 0.0)
@@ -223,6 +226,13 @@ def detect(image: Image, bundle: Bundle | str | Path, device: str = "auto", engi
         LandmarkDetectorError: as :class:`Detector` and :meth:`Detector.detect` say.
     """
     return Detector(bundle, device, engine).detect(image).landmarks
+
+
+def _is_constant(array: np.ndarray) -> bool:
+    """Whether an image has one value only; a few voxels tell in all other cases."""
+    first = array.flat[0]
+    few = array[tuple(slice(None, None, max(1, n // 16)) for n in array.shape)]
+    return bool((few == first).all() and (array == first).all())
 
 
 def _report(step: Progress, stage: str, base: float, share: float, fraction: float) -> None:

@@ -49,7 +49,7 @@ def test_a_bundle_that_is_no_bundle_is_refused_with_the_reason(person, tmp_path)
     person.answer(open_file=[str(tmp_path / "nothing.zip")])
     person.panel.input.import_archive.trigger()
     assert "nothing.zip" in person.widget("noticeLabel").text()
-    assert set(bundles(person)) == {SKULL, HEAD}
+    assert set(bundles(person)) == {folder.name for folder in SHIPPED.iterdir()}
 
 
 def test_a_bundle_is_imported_from_a_folder_chosen_and_removed_again(person, tmp_path):
@@ -60,7 +60,7 @@ def test_a_bundle_is_imported_from_a_folder_chosen_and_removed_again(person, tmp
     assert person.panel.input.bundle.name == "another-head" and person.panel.input.remove_action.isEnabled()
     person.panel.input.remove_action.trigger()
     person.rest()
-    assert set(bundles(person)) == {SKULL, HEAD}
+    assert set(bundles(person)) == {folder.name for folder in SHIPPED.iterdir()}
 
 
 def another_bundle(folder):

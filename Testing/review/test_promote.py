@@ -137,7 +137,7 @@ def test_a_model_that_is_worse_is_never_promoted_silently(made, tmp_path: Path, 
     monkeypatch.setattr(finetune, "RATE", 60.0)  # a training that destroys
     done = retrain(bundle, store, tmp_path / "run", minutes=1, device="cpu")
     promotion = promote(done.bundle, store, device="cpu")
-    assert promotion.decision.verdict == WORSE and promotion.promoted is None
+    assert promotion.decision.verdict == WORSE and promotion.promoted is None, promotion.decision
     assert "stays in use" in promotion.outcome and in_use("phantom").fingerprint == bundle.fingerprint
     forced = promote(done.bundle, store, because="I know better", by="Dr Roe", device="cpu")
     assert forced.promoted is not None and "Dr Roe says: I know better" in forced.outcome
