@@ -25,6 +25,7 @@ from LandmarkDetectorLib.review.material import gather
 from LandmarkDetectorLib.review.promote import promote, promotion_page
 from LandmarkDetectorLib.review.retrain import retrain
 from LandmarkDetectorLib.training import finetune
+from LandmarkDetectorLib.training.train import train_networks
 from Testing.phantoms import phantom
 from Testing.review.small_model import reviewed_store, small_bundle
 
@@ -134,10 +135,15 @@ def test_wrong_corrections_are_not_promoted(made, tmp_path: Path, how: str) -> N
 def test_a_model_that_is_worse_is_never_promoted_silently(made, tmp_path: Path, monkeypatch) -> None:
     bundle, _, store = made
     import_bundle(bundle.folder)
-    monkeypatch.setattr(finetune, "RATE", 60.0)  # a training that destroys
+
+    def destroyed(*given, **named):
+        state, pipeline = train_networks(*given, **named)
+        return {name: value * 0 for name, value in state.items()}, pipeline
+
+    monkeypatch.setattr(finetune, "train_networks", destroyed)
     done = retrain(bundle, store, tmp_path / "run", minutes=1, device="cpu")
     promotion = promote(done.bundle, store, device="cpu")
-    assert promotion.decision.verdict == WORSE and promotion.promoted is None, promotion.decision
+    assert promotion.decision.verdict == WORSE and promotion.promoted is None
     assert "stays in use" in promotion.outcome and in_use("phantom").fingerprint == bundle.fingerprint
     forced = promote(done.bundle, store, because="I know better", by="Dr Roe", device="cpu")
     assert forced.promoted is not None and "Dr Roe says: I know better" in forced.outcome
