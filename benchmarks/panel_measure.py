@@ -70,7 +70,7 @@ def time_drags(desktop, solid: bool, steps: int) -> dict:
     for name in [combo.itemData(i) for i in range(combo.count())]:
         combo.setCurrentIndex(combo.findData(name))
         rest(0.1)
-        sizes[name] = len(panel.measure._shown.results)
+        sizes[name] = len(panel.measure._shown.first.results)
     for name in sorted(sizes, key=lambda each: -sizes[each])[:LARGEST]:
         combo.setCurrentIndex(combo.findData(name))
         rest(0.3)
@@ -81,7 +81,7 @@ def time_drags(desktop, solid: bool, steps: int) -> dict:
 def time_set(panel, node, steps: int) -> dict:
     """The landmarks that most results rest on are dragged; the slowest one counts."""
     slowest: dict[str, float] = {}
-    used = Counter(label for result in panel.measure._shown.results for label in result.labels)
+    used = Counter(label for result in panel.measure._shown.first.results for label in result.labels)
     for label, _times in used.most_common(DRAGGED):
         index = next(i for i in range(node.GetNumberOfControlPoints()) if node.GetNthControlPointLabel(i) == label)
         kept: dict[str, list[float]] = {"cpu_ms": [], "wall_ms": [], "painted_cpu_ms": [], "painted_wall_ms": []}
@@ -106,7 +106,7 @@ def time_set(panel, node, steps: int) -> dict:
         for name, values in kept.items():
             slowest[name] = max(slowest.get(name, 0.0), round(statistics.median(values), 1))
     shown = panel.measure._shown
-    return {"results": len(shown.results), "drawn_nodes": len(panel.measure.drawn.nodes), **slowest}
+    return {"results": len(shown.first.results), "drawn_nodes": len(panel.measure.drawn.nodes), **slowest}
 
 
 def rest(seconds: float) -> None:

@@ -64,9 +64,9 @@ def choose(person: Any, combo: str, data: str) -> None:
 
 
 def table(person: Any) -> dict[str, tuple[str, ...]]:
-    """The texts of the table, by the first column: value, interval, second, difference, norm."""
+    """The texts of the table, by the first column: value (of two times: both), interval, difference, norm."""
     widget = person.widget("measureTable")
-    cells = [[widget.item(row, column).text() for column in range(6)] for row in range(widget.rowCount())]
+    cells = [[widget.item(row, column).text() for column in range(5)] for row in range(widget.rowCount())]
     return {row[0]: tuple(row[1:]) for row in cells}
 
 

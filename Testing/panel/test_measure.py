@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +15,9 @@ from LandmarkDetectorLib.core import LandmarkSet
 from LandmarkDetectorLib.measure import measure
 from Testing.panel.measuring import HEADS, begin_measuring, choose, drawn, heads, table
 from Testing.panel.person import HEAD, PICTURE
+
+NARROW = 352
+"""Pixels that the table has in a panel of 380, with its margins and the scroll bar beside it."""
 
 OWN = """
 title: Nose
@@ -76,7 +79,7 @@ def test_the_table_says_what_the_library_measures_in_the_plane_of_the_picture(me
 
 def test_a_value_that_cannot_be_told_from_a_cut_off_is_marked(measuring):
     near = {r.name for r in measure(heads().to_plane(), "steiner") if any("cut-off" in note for note in r.notes)}
-    marked = {name for name, row in table(measuring).items() if row[4].startswith("⚠")}
+    marked = {name for name, row in table(measuring).items() if row[3].startswith("⚠")}
     assert marked == near == {"ANB"}
     select(measuring, "ANB")
     assert "Within its uncertainty of the cut-off" in measuring.widget("measureLabel").text()
@@ -85,7 +88,7 @@ def test_a_value_that_cannot_be_told_from_a_cut_off_is_marked(measuring):
 def test_what_cannot_be_computed_says_what_it_needs_and_shows_no_number(measuring):
     assert table(measuring)["Interincisal"] == (
         "not computed: needs Upper incisor apex, Lower incisor apex",
-        *[""] * 3,
+        *[""] * 2,
         "–",
     )
     choose(measuring, "measureSetCombo", "jarabak")
@@ -147,13 +150,13 @@ def test_values_of_proposals_say_so_until_every_landmark_of_theirs_is_reviewed(m
 
 
 def test_a_choice_is_said_and_decides_on_the_norm(measuring):
-    assert table(measuring)["SN-MP"][4].startswith("32 (")
+    assert table(measuring)["SN-MP"][3].startswith("32 (")
     label, combo = measuring.panel.measure.choices._lists[0]
     unwrap = getattr(measuring.desktop.qt_module, "unwrap", lambda it: it)
     assert unwrap(label).text() == "Mandibular plane:"
     unwrap(combo).setCurrentIndex(unwrap(combo).findData("Go-Me"))
     measuring.rest()
-    assert table(measuring)["SN-MP"][4] == "–"
+    assert table(measuring)["SN-MP"][3] == "–"
     select(measuring, "SN-MP")
     assert "mandibular plane: Go-Me" in measuring.widget("measureLabel").text().replace("Mandib", "mandib")
 
@@ -232,14 +235,69 @@ def test_a_second_time_stands_beside_the_first_with_the_difference(measuring):
     gain = second["SNB"].value - first["SNB"].value
     reach = np.hypot(*(r["SNB"].interval.high - r["SNB"].value for r in (first, second)))
     shown = table(measuring)["SNB"]
-    assert shown[2] == f"{second['SNB'].value:.1f}°" and shown[3] == f"{gain:+.1f}° ± {reach:.1f}"
-    assert table(measuring)["SNA"][3].startswith("0.0°") or table(measuring)["SNA"][3].startswith("+0.0°")
-    assert table(measuring)["Interincisal"][3] == "–"
-    header = measuring.widget("measureTable")
-    assert not header.isColumnHidden(3) and header.isColumnHidden(2)
+    assert shown[0] == f"{first['SNB'].value:.1f}° ○\n{second['SNB'].value:.1f}° ○"
+    assert shown[2] == f"{gain:+.1f}°\n± {reach:.1f}"
+    assert table(measuring)["SNA"][2].startswith("0.0°")
+    assert table(measuring)["Interincisal"][0].startswith("not computed: needs")
+    widget = measuring.widget("measureTable")
+    assert widget.isColumnHidden(1) and not widget.isColumnHidden(2)
     measuring.desktop.scene.RemoveNode(later)
     measuring.rest()
-    assert header.isColumnHidden(3) and not header.isColumnHidden(2) and table(measuring)["SNB"][2] == ""
+    assert not widget.isColumnHidden(1) and widget.isColumnHidden(2) and table(measuring)["SNB"][2] == ""
+
+
+def test_each_of_two_times_says_for_itself_what_nobody_reviewed(measuring):
+    from LandmarkDetector.Scene.result import create_result
+
+    confirm_all(measuring)
+    later = create_result(measuring.desktop.scene, heads(2.0), measuring.panel.input.volume)
+    measuring.panel.ui.compareSelector.setCurrentNode(later)
+    measuring.rest()
+    first, second = table(measuring)["SNB"][0].splitlines()
+    assert "○" not in first and second.endswith("○")
+    select(measuring, "SNB")
+    assert "Second: " in measuring.widget("measureLabel").text()
+
+
+def test_a_value_that_one_time_lacks_stands_beside_the_other_with_its_reason(measuring):
+    from LandmarkDetector.Scene.result import create_result
+
+    marks = heads(2.0)
+    fewer = replace(marks, landmarks=tuple(mark for mark in marks if mark.label != "B"))
+    later = create_result(measuring.desktop.scene, fewer, measuring.panel.input.volume)
+    measuring.panel.ui.compareSelector.setCurrentNode(later)
+    measuring.rest()
+    first, second = table(measuring)["SNB"][0].splitlines()
+    assert "°" in first and second == "not computed: needs Supramentale" and table(measuring)["SNB"][2] == "–"
+
+
+@pytest.mark.parametrize("compared", [False, True])
+def test_name_values_and_norm_are_read_without_scrolling_in_a_narrow_panel(measuring, compared):
+    from LandmarkDetector.Scene.result import create_result
+
+    if compared:
+        later = create_result(measuring.desktop.scene, heads(2.0), measuring.panel.input.volume)
+        measuring.panel.ui.compareSelector.setCurrentNode(later)
+    choose(measuring, "measureSetCombo", "jarabak")
+    widget = measuring.widget("measureTable")
+    before = widget.minimumWidth(), widget.maximumWidth()
+    widget.setFixedWidth(NARROW)
+    measuring.rest()
+    try:
+        shown = [column for column in range(5) if not widget.isColumnHidden(column)]
+        assert len(shown) == 4 and widget.horizontalScrollBar().maximum() == 0
+        letter = widget.fontMetrics()
+        for row in range(widget.rowCount()):
+            for column in shown[1:]:
+                if widget.columnSpan(row, column) > 1:
+                    break
+                item = widget.item(row, column)
+                wide = max(letter.horizontalAdvance(line) for line in item.text().split("\n"))
+                wide += 0 if item.icon().isNull() else widget.iconSize().width() + 4
+                assert wide + 6 <= widget.columnWidth(column), (row, column, item.text())
+    finally:
+        widget.setMinimumWidth(before[0])
+        widget.setMaximumWidth(before[1])
 
 
 def test_a_set_of_ones_own_is_measured_and_kept_with_the_scene(measuring, tmp_path):
@@ -289,41 +347,6 @@ def test_nothing_is_measured_while_the_section_is_folded(measuring):
     measuring.widget("measureSection").setCollapsed(False)
     measuring.rest()
     assert table(measuring)["SNA"][0] != before
-
-
-def test_the_table_is_written_as_csv_and_says_what_was_not_reviewed(measuring, tmp_path):
-    dialogs = measuring.answer(save_file=[str(tmp_path / "head")], ask=["export"])
-    measuring.press("measureExportButton")
-    assert "were not reviewed" in dialogs.asked[0][1]
-    with open(tmp_path / "head.csv", encoding="utf-8", newline="") as file:
-        rows = {row["measurement"]: row for row in csv.DictReader(file)}
-    (sna,) = (result for result in measure(heads().to_plane(), "steiner") if result.name == "SNA")
-    assert float(rows["SNA"]["value"]) == pytest.approx(sna.value, abs=1e-9)
-    assert rows["SNA"]["landmarks"] == "not reviewed: S, N, A" and rows["SNA"]["unit"] == "degrees"
-    assert rows["Interincisal"]["value"] == "" and rows["Interincisal"]["not computed"].startswith("needs Upper")
-    assert "head.csv" in measuring.widget("measureExportLabel").text()
-    confirm_all(measuring)
-    measuring.answer(save_file=[str(tmp_path / "missing" / "head.csv")])
-    measuring.press("measureExportButton")
-    assert "cannot be written" in measuring.widget("measureExportLabel").text()
-
-
-def test_the_table_is_copied_for_a_spreadsheet(measuring):
-    confirm_all(measuring)
-    measuring.answer()
-    measuring.press("measureCopyButton")
-    lines = QApplication.clipboard().text().splitlines()
-    assert (
-        len(lines) == 1 + len(table(measuring))
-        and lines[0].split("\t")[1] == "measurement"
-        and lines[1].split("\t")[1] == "SNA"
-    )
-
-
-def test_who_would_rather_not_export_proposals_writes_nothing(measuring, tmp_path):
-    measuring.answer(ask=[None])
-    measuring.press("measureExportButton")
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_marks_of_norms_differ_in_form_and_not_in_colour_alone(measuring):
