@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import qt
 
+from LandmarkDetector.Panel.measure_again import MeasureAgain
 from LandmarkDetector.Panel.measure_choices import MeasureChoices
 from LandmarkDetector.Panel.measure_export import MeasureExport
 from LandmarkDetector.Panel.measure_rows import Key, key_of, rows_of
@@ -55,6 +56,7 @@ class MeasureView:
         self._known_other: tuple[Any, TimePoint] | None = None
         self._shown: Measurements | None = None
         self._current: Key | None = None
+        self._again = MeasureAgain()
         self.drawn = Constructions(scene)
         self.note = Note(ui.measureNote)
         self.table = MeasureTable(ui.measureTable)
@@ -148,7 +150,6 @@ class MeasureView:
             self.note.show(_("Nothing to measure yet: detect landmarks, or choose a result above."))
             return None
         from LandmarkDetectorLib.core import LandmarkDetectorError
-        from LandmarkDetectorLib.measure import measure
 
         try:
             landmarks = first.landmarks()
@@ -157,7 +158,7 @@ class MeasureView:
                 self.note.show(_("No set of measurements knows these landmarks; open one of your own by File."))
                 return None
             arguments = self.choices.arguments()
-            results = measure(landmarks, self.choices.set, **arguments)
+            results = self._again.results(landmarks, self.choices.set, arguments)
             shown = Measurements(
                 self.choices.set,
                 TimePoint(first.node, landmarks, results, first.reviewed(), first.in_space),

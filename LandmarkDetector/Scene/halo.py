@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-from .control_points import index_of, is_placed
+from .control_points import is_placed
 from .review import Review
 from .state import UNREVIEWED, Proposal
 from .volume_image import TO_LPS
@@ -25,6 +26,8 @@ _THINNEST = 0.2
 _RINGS = 12
 _MANY, _RINGS_OF_MANY = 500, 5
 """From so many regions on they are drawn coarsely, or a slice through them takes seconds."""
+_STILL = 1e-6
+"""Nearer than this, in the world's unit, a landmark stands where it was found."""
 _COLOURS = "confidence"
 _SHADES = 256
 """Of a table of colours: the first is for a confidence that is not known, the others go from 0 to 1.
@@ -46,8 +49,9 @@ def colour_of(confidence: float | None) -> tuple[int, int, int]:
 class Halo:
     """A model of the regions in which the landmarks lie with 95 % probability, by the detector's own account.
 
-    It follows moved points and the parent transform, and loses a landmark's region when that is reviewed. It is not
-    saved with the scene and cannot be picked, so that a point that is dragged in 3D does not stick to it.
+    It follows the parent transform, and loses a landmark's region when that is reviewed, or moved: from the first
+    movement of a drag on, since of a person's hand the detector knows nothing. It is not saved with the scene and
+    cannot be picked, so that a point that is dragged in 3D does not stick to it.
 
     Args:
         review: whose landmarks are drawn.
@@ -58,7 +62,7 @@ class Halo:
         self.scene = review.scene
         self._slots: dict[str, int] = {}
         self._centres = np.empty((0, 3))
-        self._drawn: list[tuple[str, Proposal]] = []
+        self._drawn: list[tuple[str, Proposal]] | None = None  # None: drawn anew at the next update
         self._template, self._cells = _unit_sphere(_RINGS)
         self.model = self._add_model()
         self.update()
@@ -66,6 +70,7 @@ class Halo:
         node = review.node
         self._tags = [
             node.AddObserver(node.PointModifiedEvent, self._on_point),
+            node.AddObserver(node.PointEndInteractionEvent, self._on_end),
             node.AddObserver(slicer.vtkMRMLTransformableNode.TransformModifiedEvent, self._on_transform),
         ]
         self._on_transform()
@@ -87,7 +92,7 @@ class Halo:
             self._clear()
             return
         try:
-            state, node = self.review.settled(), self.review.node
+            state = self.review.settled()
         except LandmarkError:
             self._drawn, self._slots = [], {}
             self.model.SetAndObservePolyData(vtk.vtkPolyData())
@@ -99,9 +104,7 @@ class Halo:
         ]
         if drawn != self._drawn:
             self._drawn = drawn
-            self._build()
-        for key in self._slots:
-            self._follow(index_of(node, key), key)
+            self._build(drawn)
 
     def release(self) -> None:
         """Take the model out of the scene."""
@@ -160,18 +163,18 @@ class Halo:
             shades.SetColor(number, str(number), red / 255, green / 255, blue / 255, 1.0)
         return shades
 
-    def _build(self) -> None:
+    def _build(self, drawn: Sequence[tuple[str, Proposal]]) -> None:
         """Shapes and colours of all regions, around the places of their proposals."""
-        count = len(self._drawn)
+        count = len(drawn)
         self._template, self._cells = _unit_sphere(_RINGS if count < _MANY else _RINGS_OF_MANY)
         size = len(self._template)
-        axes = np.array([_half_axes(proposal) for _, proposal in self._drawn]).reshape(-1, 3, 3)
-        self._slots = {key: slot for slot, (key, _) in enumerate(self._drawn)}
-        self._centres = np.array([proposal.position for _, proposal in self._drawn]).reshape(-1, 3) * TO_LPS
+        axes = np.array([_half_axes(proposal) for _, proposal in drawn]).reshape(-1, 3, 3)
+        self._slots = {key: slot for slot, (key, _) in enumerate(drawn)}
+        self._centres = np.array([proposal.position for _, proposal in drawn]).reshape(-1, 3) * TO_LPS
         points = np.einsum("pi,kji->kpj", self._template, axes) + self._centres[:, None]
         normals = np.einsum("pi,kji->kpj", self._template, np.linalg.inv(axes).transpose(0, 2, 1))
         normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
-        shades = np.array([_shade_of(proposal.confidence) for _, proposal in self._drawn], dtype=np.uint8)
+        shades = np.array([_shade_of(proposal.confidence) for _, proposal in drawn], dtype=np.uint8)
         data = vtk.vtkPolyData()
         places = vtk.vtkPoints()
         places.SetData(numpy_to_vtk(points.reshape(-1, 3), deep=1))
@@ -186,22 +189,15 @@ class Halo:
         data.GetPointData().SetScalars(painted)
         self.model.SetAndObservePolyData(data)
 
-    def _follow(self, index: int, key: str) -> None:
-        """Bring a region to where its control point is."""
-        if index < 0 or not is_placed(self.review.node, index):
-            return
-        slot = self._slots[key]
-        shift = np.array(self.review.node.GetNthControlPointPosition(index)) - self._centres[slot]
-        if not shift.any():
-            return
-        self._centres[slot] += shift
+    def _hide(self, key: str) -> None:
+        """Let one region shrink to nothing; only once, since every view cuts all of them anew when one changes."""
+        slot, size = self._slots.pop(key), len(self._template)
         data = self.model.GetPolyData()
-        size = len(self._template)
         points = data.GetPoints()
-        vtk_to_numpy(points.GetData())[slot * size : (slot + 1) * size] += shift
-        points.GetData().Modified()
-        points.Modified()
-        data.Modified()
+        vtk_to_numpy(points.GetData())[slot * size : (slot + 1) * size] = self._centres[slot]
+        for changed in (points.GetData(), points, data):
+            changed.Modified()
+        self._drawn = None
 
     @vtk.calldata_type(vtk.VTK_INT)
     def _on_point(self, node: Any, event: str, index: int | None = None) -> None:
@@ -209,7 +205,13 @@ class Halo:
             return  # a whole list that changed reaches us through the review
         key = node.GetNthControlPointID(index)
         if key in self._slots:
-            self._follow(index, key)
+            away = np.array(node.GetNthControlPointPosition(index)) - self._centres[self._slots[key]]
+            if not is_placed(node, index) or np.abs(away).max() > _STILL:
+                self._hide(key)
+
+    def _on_end(self, *_: Any) -> None:
+        if self._drawn is None:  # a drag that ended where it began
+            self.update()
 
     def _on_transform(self, *_: Any) -> None:
         self.model.SetAndObserveTransformNodeID(self.review.node.GetTransformNodeID())
