@@ -90,7 +90,7 @@ class MeasureExport:
         if measured is None or not self._may_export(measured):
             return
         try:
-            times = self._subjects(measured, ["", ""], in_the_world=False)[0]
+            times = self._subjects(measured, self._known_reviewers(measured), in_the_world=False)[0]
         except LandmarkDetectorError as error:
             self.message.show(str(error), "error")
             return
@@ -167,7 +167,7 @@ class MeasureExport:
                 time, measured.set, name, card=self._card_of(source_facts(time)), reviewed_by=by,
                 in_the_world=in_the_world,
             )
-            for time, name, by in zip(measured.times, subject_names(measured), reviewers, strict=False)
+            for time, name, by in zip(measured.times, subject_names(measured), reviewers, strict=True)
         ]  # fmt: skip
         return [subject for subject, _why in made], [why for _subject, why in made]
 
@@ -214,7 +214,7 @@ class MeasureExport:
         else:
             copied = _("Copy patient and study from the DICOM images, so that the report can be filed with them?")
             question = "\n".join([*reasons, copied])
-            answers = [(WITH, _("With the patient")), (WITHOUT, _("Without"))]
+            answers = [(WITHOUT, _("Without")), (WITH, _("With the patient"))]  # nobody copies one by Enter
         answer = self._dialogs.ask(_("DICOM report"), question, answers)
         return {WITH: sources, WITHOUT: [[] for _time in times], None: None}[answer]
 

@@ -119,6 +119,21 @@ def test_values_follow_the_mouse_before_it_is_released(measuring):
     assert table(measuring)["SNA"][0] == before
 
 
+def test_a_drag_computes_what_rests_on_the_landmark_and_nothing_else(measuring):
+    node, index = measuring.panel.review.node, measuring.index("A")
+    node.InvokeEvent(node.PointStartInteractionEvent)
+    node.SetNthControlPointPosition(index, -27.5, -17, 0)  # of which from now on nobody knows the uncertainty
+    before = {result.name: result for result in measuring.panel.measure._now().first.results}
+    node.SetNthControlPointPosition(index, -28, -17.5, 0)
+    shown = measuring.panel.measure._now().first
+    after = {result.name: result for result in shown.results}
+    kept = {name for name, result in after.items() if result is before[name]}
+    assert kept == {name for name, result in after.items() if "A" not in result.labels} and "SNA" not in kept
+    fresh = measure(shown.landmarks, "steiner")
+    assert [(r.name, r.text, r.notes) for r in fresh] == [(r.name, r.text, r.notes) for r in shown.results]
+    node.InvokeEvent(node.PointEndInteractionEvent)
+
+
 def test_a_drag_with_everything_drawn_updates_table_and_drawing_at_once(measuring):
     choose(measuring, "measureDrawCombo", "all")
     node = measuring.panel.review.node
