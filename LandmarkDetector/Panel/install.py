@@ -155,8 +155,8 @@ def slicer_packaging() -> Any:
         return importlib.import_module("slicer.packaging")
     except ImportError:
         slicer = sys.modules.get("slicer")
-        # slicer-core without the application has none of its own Python to install into.
-        if slicer is None or not hasattr(getattr(slicer, "app", None), "slicerHome"):
+        # The wheel slicer-core, with or without a window of its own, has no Python of its own to install into.
+        if "slicer_core" in sys.modules or not hasattr(getattr(slicer, "app", None), "slicerHome"):
             return None
         from LandmarkDetector.Panel.old_packaging import OldPackaging
 

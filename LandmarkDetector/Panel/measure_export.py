@@ -127,7 +127,7 @@ class MeasureExport:
             notices += [_("Without pictures: {why}").format(why=why) for why in lacking if why]
         sources = self._sources(measured, times) if chosen.suffix == ".dcm" else [[] for _time in times]
         path = None if sources is None else self._path(measured, chosen)
-        if path is None:
+        if path is None or sources is None:
             return ""
         jobs: Jobs = [(path, times, [])]
         if not chosen.many:

@@ -95,7 +95,7 @@ class MeasureTable:
         self._shown = list(rows)
         if fresh:
             table.resizeColumnToContents(NAME)
-            widest = (6.2 if self._compared else 9) * self._letter
+            widest = (6.4 if self._compared else 9) * self._letter
             table.setColumnWidth(NAME, min(int(table.columnWidth(NAME)), round(widest)))
         table.setUpdatesEnabled(True)
         table.blockSignals(old)
@@ -133,7 +133,8 @@ class MeasureTable:
         value = row.value + (mark if row.proposal else "")
         if self._compared and some:
             value += f"\n{row.second}" + (mark if row.second_proposal else "")
-        return row.name, value, row.interval, row.difference, f"⚠ {row.norm}" if row.warning else row.norm
+        name = row.name.replace(", ", ",\n", 1) if self._compared else row.name
+        return name, value, row.interval, row.difference, f"⚠ {row.norm}" if row.warning else row.norm
 
     def _on_entered(self, place: int, *_arguments) -> None:
         """The tooltip of the row under the mouse: to set it in each cell at each movement of a drag would cost more."""
