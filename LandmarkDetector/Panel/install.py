@@ -156,7 +156,8 @@ def slicer_packaging() -> Any:
     except ImportError:
         slicer = sys.modules.get("slicer")
         # The wheel slicer-core, with or without a window of its own, has no Python of its own to install into.
-        if "slicer_core" in sys.modules or not hasattr(getattr(slicer, "app", None), "slicerHome"):
+        has_application = slicer is not None and hasattr(getattr(slicer, "app", None), "slicerHome")
+        if slicer is None or not has_application or "slicer_core" in sys.modules:
             return None
         from LandmarkDetector.Panel.old_packaging import OldPackaging
 

@@ -41,7 +41,7 @@ class MeasureTable:
         table.horizontalHeader().setStretchLastSection(True)
         self._letter = int(table.fontMetrics().height())
         # By contents they would leap while one drags, and a reason why something was not computed is long.
-        for column, letters in ((VALUE, 6), (INTERVAL, 5.7), (DIFFERENCE, 4.6)):
+        for column, letters in ((INTERVAL, 5.7), (DIFFERENCE, 5.1)):
             table.setColumnWidth(column, round(letters * self._letter))
         table.itemSelectionChanged.connect(self._on_selection)
         table.cellClicked.connect(self._on_selection)  # a click on the row that is selected goes there again
@@ -73,6 +73,7 @@ class MeasureTable:
         table.setColumnHidden(INTERVAL, on)
         table.setColumnHidden(DIFFERENCE, not on)
         table.setWordWrap(on)
+        table.setColumnWidth(VALUE, round((5.6 if on else 6) * self._letter))
         lines = 2 if on else 1
         table.verticalHeader().setDefaultSectionSize(lines * self._letter + 8)
 
@@ -95,8 +96,7 @@ class MeasureTable:
         self._shown = list(rows)
         if fresh:
             table.resizeColumnToContents(NAME)
-            widest = (6.4 if self._compared else 9) * self._letter
-            table.setColumnWidth(NAME, min(int(table.columnWidth(NAME)), round(widest)))
+            table.setColumnWidth(NAME, min(int(table.columnWidth(NAME)), self._widest_name()))
         table.setUpdatesEnabled(True)
         table.blockSignals(old)
 
@@ -133,8 +133,18 @@ class MeasureTable:
         value = row.value + (mark if row.proposal else "")
         if self._compared and some:
             value += f"\n{row.second}" + (mark if row.second_proposal else "")
-        name = row.name.replace(", ", ",\n", 1) if self._compared else row.name
-        return name, value, row.interval, row.difference, f"⚠ {row.norm}" if row.warning else row.norm
+        return self._name(row), value, row.interval, row.difference, f"⚠ {row.norm}" if row.warning else row.norm
+
+    def _name(self, row: MeasureRow) -> str:
+        """Of two times view and side on a line of their own, where a long name cannot push them out."""
+        name, comma, rest = row.name.partition(", ")
+        if not (self._compared and comma):
+            return row.name
+        room = self._widest_name() - self._letter // 2
+        return f"{self.widget.fontMetrics().elidedText(name + ',', qt.Qt.ElideRight, room)}\n{rest}"
+
+    def _widest_name(self) -> int:
+        return round((6 if self._compared else 9) * self._letter)
 
     def _on_entered(self, place: int, *_arguments) -> None:
         """The tooltip of the row under the mouse: to set it in each cell at each movement of a drag would cost more."""

@@ -196,7 +196,8 @@ class _Piece:
 
     def _move(self, places: np.ndarray, size: float) -> None:
         node = self.node
-        if self.kind in ("line", "angle") and node.GetNumberOfControlPoints() == len(places):
+        says_value = self._look is not None and self._look[2]  # which Slicer computes when it hears all events
+        if self.kind in ("line", "angle") and not says_value and node.GetNumberOfControlPoints() == len(places):
             self._move_points(places)
             return
         folded = node.StartModify()
