@@ -4,10 +4,10 @@
 
 Made-up landmarks of a head, all that the largest sets know, in a picture (2D) and in a volume (3D, with true and
 projected results), every one uncertain, everything drawn. Those that most results rest on are dragged by the scene's
-own events. Of each movement three times are kept: until table and nodes say the new values; until the view in which the
-person drags is painted too (``here``; the others follow within 40 ms of rest); and until all views are (``painted``),
-which here is done by the processor. ``cpu`` is the main thread's own time, ``wall`` what passed: on a computer that
-others use, the first says more.
+own events. Of each movement three times are kept: until table and nodes say the new values; until the view in which
+the person drags is painted too (``here``; meanwhile each other view takes an eighth of the time at the most); and until
+all views are (``painted``). The processor paints them. ``cpu`` is the main thread's own time, ``wall`` what passed: on
+a computer that others use, the first says more.
 """
 
 from __future__ import annotations
