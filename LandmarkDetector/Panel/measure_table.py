@@ -73,7 +73,7 @@ class MeasureTable:
         table.setColumnHidden(INTERVAL, on)
         table.setColumnHidden(DIFFERENCE, not on)
         table.setWordWrap(on)
-        table.setColumnWidth(VALUE, round((5.6 if on else 6) * self._letter))
+        table.setColumnWidth(VALUE, round((6.2 if on else 6) * self._letter))
         lines = 2 if on else 1
         table.verticalHeader().setDefaultSectionSize(lines * self._letter + 8)
 
@@ -144,7 +144,7 @@ class MeasureTable:
         return f"{self.widget.fontMetrics().elidedText(name + ',', qt.Qt.ElideRight, room)}\n{rest}"
 
     def _widest_name(self) -> int:
-        return round((6 if self._compared else 9) * self._letter)
+        return round((5 if self._compared else 9) * self._letter)
 
     def _on_entered(self, place: int, *_arguments) -> None:
         """The tooltip of the row under the mouse: to set it in each cell at each movement of a drag would cost more."""

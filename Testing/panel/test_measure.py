@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QApplication
 
 from LandmarkDetectorLib.core import LandmarkSet
 from LandmarkDetectorLib.measure import measure
-from Testing.panel.measuring import HEADS, begin_measuring, choose, drawn, heads, table
+from Testing.panel.measuring import HEADS, begin_measuring, choose, confirm_all, drawn, heads, table
 from Testing.panel.person import HEAD, PICTURE
 
 NARROW = 352
@@ -45,12 +45,6 @@ def select(person, name: str) -> None:
     widget.scrollToItem(widget.item(row, 0))
     place = widget.visualItemRect(widget.item(row, 0)).center()
     QTest.mouseClick(widget.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
-    person.rest()
-
-
-def confirm_all(person) -> None:
-    review = person.panel.review.review
-    review.confirm([row.point_id for row in review.rows()])
     person.rest()
 
 
