@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from LandmarkDetectorLib.bundles import Bundle, load_bundle
-from LandmarkDetectorLib.core import DatasetError, LandmarkSet
+from LandmarkDetectorLib.core import DatasetError, Landmark, LandmarkSet
 from LandmarkDetectorLib.datasets.cases import Case, Dataset, read_dataset
 from LandmarkDetectorLib.evaluation import (
     HeadBiometry,
@@ -83,7 +83,10 @@ def evaluate_bundle(
 
 
 def judge(labels: list[str], cases: tuple[Case, ...], found: list[LandmarkSet]) -> dict[str, Any]:
-    """``summary``, ``cases`` and, for the landmarks of a head, ``biometry``: found landmarks against annotated ones."""
+    """``summary``, ``cases`` and, for the landmarks of a head, ``biometry``: found landmarks against annotated ones.
+
+    A case holds each landmark's error and where it was found, in the unit of the summary (LPS where that is mm).
+    """
     truths = [case.landmarks.reordered(labels) for case in cases]
     errors = np.array([radial_errors(f, t) for f, t in zip(found, truths, strict=True)])
     false = np.array([false_finds(f, t) for f, t in zip(found, truths, strict=True)])
@@ -96,8 +99,9 @@ def judge(labels: list[str], cases: tuple[Case, ...], found: list[LandmarkSet]) 
                 "subject": c.subject,
                 "image": c.image_path.name,
                 "errors": {lb: _number(e) for lb, e in zip(labels, row, strict=True)},
+                "found": {mark.label: _place(mark) for mark in marks.reordered(labels)},
             }
-            for c, row in zip(cases, errors, strict=True)
+            for c, row, marks in zip(cases, errors, found, strict=True)
         ],
     }
     if set(HEAD) <= set(labels) and unit == "mm":
@@ -134,6 +138,11 @@ def _difference(difference: Any) -> dict[str, float | None]:
         "n": difference.n,
         "not_computed": difference.not_computed,
     }
+
+
+def _place(mark: Landmark) -> list[float] | None:
+    """To a thousandth of the unit: a file of results is read by people too."""
+    return None if mark.position is None else [round(float(x), 3) for x in mark.position]
 
 
 def _chosen(bundle: Bundle, dataset: Dataset, subjects: str) -> Dataset:
