@@ -36,12 +36,15 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip, and say so, what takes long or needs what is not here; keep together what must run in one process."""
+    names = {item.nodeid for item in items}
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item)))
         if item.get_closest_marker("slow") and not config.getoption("--slow"):
             item.add_marker(pytest.mark.skip(reason="slow: runs with --slow"))
         if item.get_closest_marker("data") and config.getoption("--data") is None:
             item.add_marker(pytest.mark.skip(reason="needs the data sets: runs with --data=FOLDER"))
+        if item.get_closest_marker("one_binding") and not config.getoption("--slow") and _other(item) in names:
+            item.add_marker(pytest.mark.skip(reason="slow: under PythonQt's manners only; both run with --slow"))
         if item.get_closest_marker("gpu") and not _has_cuda():
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
 
@@ -55,6 +58,11 @@ def _group(item: pytest.Item) -> str:
     if TRAINED & set(getattr(item, "fixturenames", ())):
         return f"{place.parts[0]} trained"
     return place.as_posix()
+
+
+def _other(item: pytest.Item) -> str | None:
+    """The same test under PythonQt's manners, of one that runs under PySide6."""
+    return item.nodeid.replace("PySide6", "PythonQt") if "PySide6" in item.name else None
 
 
 def _has_cuda() -> bool:

@@ -20,6 +20,8 @@ from LandmarkDetectorLib.io import load_landmarks
 from Testing.panel import own_process
 from Testing.panel.person import HEAD, PICTURE, SAMPLE
 
+pytestmark = pytest.mark.one_binding
+
 GONE = 2.0
 """Seconds within which nothing of a detection may be left."""
 
