@@ -5,7 +5,8 @@
 
 The bundle detects on the subjects that it held out. One half of them, by subject, calibrates; the other half is judged,
 and its figures go into the card beside the calibration. A bundle that was trained on everything is calibrated by the
-out-of-fold predictions of its recipe's cross-validation, which ``cross_validate.py`` writes.
+out-of-fold predictions of its recipe's cross-validation, which ``cross_validate.py --predictions`` writes: those are
+refused where they are of another version of the recipe than the one in the bundle.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 from machine import provenance
 
 from LandmarkDetectorLib.bundles import load_bundle
+from LandmarkDetectorLib.bundles.calibration import INFO
 from LandmarkDetectorLib.core import DatasetError, LandmarkSet
 from LandmarkDetectorLib.datasets import read_dataset
 from LandmarkDetectorLib.evaluation.confidence import found_first, reliability, roc_auc
@@ -27,6 +29,8 @@ from LandmarkDetectorLib.inference import Detector
 from LandmarkDetectorLib.inference.calibrate import Detected, calibrate
 from LandmarkDetectorLib.inference.calibrated_bundle import with_calibration
 from LandmarkDetectorLib.inference.protocol import landmarks_from_record
+
+RECIPE = "docs/recipe.yaml"
 
 
 def main() -> None:
@@ -38,6 +42,8 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=200)
     parser.add_argument("--write", action="store_true", help="write the calibration into the bundle")
     options = parser.parse_args()
+    if (options.data is None) == (options.folds is None):
+        parser.error("give --data, the data set of what the bundle held out, or --folds")
     detector = Detector(options.bundle, "cpu", calibrated=False)
     detected = of_folds(options.folds, detector) if options.folds else of_held_out(options.data, detector)
     test = second_half(detected.subjects)
@@ -89,7 +95,15 @@ def of_folds(file: Path, detector: Detector) -> Detected:
     rows = content.get("predictions", [])
     if not rows:
         raise DatasetError(f"{file.name} holds no predictions; run cross_validate.py with --predictions.")
+    recipe = hashlib.sha256(detector.bundle.read(RECIPE)).hexdigest()
+    if content.get("recipe_sha256") != recipe:
+        raise DatasetError(
+            f"{file.name} is of another recipe, or another version of it, than the one that trained the bundle "
+            f"{detector.bundle.name}; cross-validate the recipe in the bundle ({RECIPE})."
+        )
     found = [landmarks_from_record(row["found"]) for row in rows]
+    if any(INFO in one.info for one in found):
+        raise DatasetError(f"{file.name} holds detections that are calibrated already; cross-validate once more.")
     truths = [landmarks_from_record(row["truth"]) for row in rows]
     families = [row["family"] for row in rows]
     return Detected.of(found, truths, [row["unit"] for row in rows], families, detector.pipeline.labels)
