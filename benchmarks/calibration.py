@@ -61,7 +61,7 @@ def main() -> None:
         "tolerance": tolerance,
         "view unit": detector.pipeline.view_unit,
         "sheet": calibration.sheet.model_dump(mode="json"),
-        "over many halves": halves(detected, tolerance, options.splits),
+        "over many halves": plain(halves(detected, tolerance, options.splits)),
         "provenance": provenance(),
     }
     print(json.dumps({key: value for key, value in content.items() if key != "sheet"}, indent=1))
@@ -125,10 +125,12 @@ def halves(detected: Detected, tolerance: float, splits: int) -> dict[str, Any]:
         test = np.array([one not in chosen for one in detected.subjects])
         sheet = calibrate(detected, tolerance, "a random half", test=test).sheet
         rows.append({key: np.nan if value is None else value for key, value in sheet.measured.items()})
-    result = {}
-    for key in rows[0]:
-        values = np.array([row[key] for row in rows])
-        result[key] = {"mean": float(np.nanmean(values)), "sd": float(np.nanstd(values, ddof=1))}
+    result: dict[str, Any] = {}
+    for key in dict.fromkeys(key for row in rows for key in row):
+        values = np.array([row.get(key, np.nan) for row in rows])
+        values = values[np.isfinite(values)]
+        if len(values) > 1:
+            result[key] = {"mean": float(values.mean()), "sd": float(values.std(ddof=1))}
     known = np.isfinite(detected.errors)
     errors = detected.errors / detected.units[:, None]
     raw = np.where(known, detected.confidence, np.nan)
@@ -141,6 +143,13 @@ def halves(detected: Detected, tolerance: float, splits: int) -> dict[str, Any]:
         **{f"AUC, beyond {n:g} times the median": roc_auc(-raw[known], errors[known] > n * typical) for n in limits},
     }
     return result
+
+
+def plain(value: Any) -> Any:
+    """What is not a number as ``None``: JSON has no NaN."""
+    if isinstance(value, dict):
+        return {key: plain(one) for key, one in value.items()}
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 if __name__ == "__main__":

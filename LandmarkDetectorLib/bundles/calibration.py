@@ -128,8 +128,7 @@ def worth(sheet: CalibrationSheet | None, problem: str = "") -> list[str]:
             "how often they are right. No region is stated in which a landmark lies with a known probability.",
         ]
     lines = [sheet.protocol]
-    if sheet.confidence is not None:
-        lines.append(_of_confidence(sheet))
+    lines.append(_of_confidence(sheet))
     if sheet.regions is not None:
         lines.append(_of_regions(sheet, sheet.regions))
     return [*lines, *sheet.notices]
@@ -138,9 +137,12 @@ def worth(sheet: CalibrationSheet | None, problem: str = "") -> list[str]:
 def _of_confidence(sheet: CalibrationSheet) -> str:
     gap, judged = sheet.measured.get("confidence, off by"), sheet.measured.get("landmarks judged")
     text = f"Confidences are calibrated on {sheet.cases} held-out cases"
+    if sheet.confidence is None:
+        text = "Confidences are not calibrated: they are what the networks believe of themselves"
     if gap is None or judged is None:
         return f"{text}; how well they keep their word was not measured."
-    return f"{text}; of {judged:g} landmarks on others, stated and measured share differ by {100 * gap:.1f} points."
+    differ = f"the stated share within the tolerance and the measured one differ by {100 * gap:.1f} points"
+    return f"{text}; of {judged:g} landmarks on others, {differ}."
 
 
 def _of_regions(sheet: CalibrationSheet, regions: RegionSettings) -> str:

@@ -48,7 +48,9 @@ def reliability_picture(calibration: Calibration, tolerance: str = "the toleranc
         from LandmarkDetectorLib.evaluation.canvas import figure_png
         from LandmarkDetectorLib.evaluation.confidence import reliability_figure
 
-        parts = {"as the networks believe": calibration.before, "calibrated": calibration.after}
+        parts = {"as the networks believe": calibration.before}
+        if calibration.sheet.confidence is not None:
+            parts["calibrated"] = calibration.after
         return figure_png(reliability_figure(parts, tolerance), 100)
     except ImportError:
         return None
