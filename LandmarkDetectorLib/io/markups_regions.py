@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 REGIONS = "regions"
 """Where regions stand in ``LandmarkSet.info``."""
@@ -81,5 +81,5 @@ def _read(entry: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return type(value) in (int, float) and math.isfinite(value)
