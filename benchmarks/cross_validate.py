@@ -28,6 +28,7 @@ from LandmarkDetectorLib.core import LandmarkSet
 from LandmarkDetectorLib.datasets import read_dataset
 from LandmarkDetectorLib.datasets.cases import Case
 from LandmarkDetectorLib.evaluation import summarise
+from LandmarkDetectorLib.inference import Detector
 from LandmarkDetectorLib.inference.evaluate import evaluate_bundle
 from LandmarkDetectorLib.inference.protocol import landmarks_to_record
 from LandmarkDetectorLib.training import read_recipe, train
@@ -90,7 +91,9 @@ def run_fold(options: argparse.Namespace, fold: int, predictions: list[dict]) ->
         records = {"found": landmarks_to_record(found), "truth": landmarks_to_record(replace(truth, info={}))}
         predictions.append(row | records)
 
-    figures = evaluate_bundle(bundle, options.data, device=options.device, keep=keep if options.predictions else None)
+    # A fold's bundle may have been calibrated since; what is kept is to calibrate by, and must be uncalibrated itself.
+    judged = Detector(bundle, options.device, calibrated=False)
+    figures = evaluate_bundle(judged, options.data, keep=keep if options.predictions else None)
     print(f"fold {fold}: mean {figures['summary']['mean']:.4f}, p95 {figures['summary']['p95']:.4f}", flush=True)
     seconds = {}
     for curve in sorted(folder.glob("*.csv")):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from LandmarkDetectorLib.bundles import Bundle, load_bundle
+from LandmarkDetectorLib.bundles import Bundle
 from LandmarkDetectorLib.core import DatasetError, Landmark, LandmarkSet
 from LandmarkDetectorLib.datasets.cases import Case, Dataset, read_dataset
 from LandmarkDetectorLib.evaluation import (
@@ -29,7 +29,7 @@ HEAD = ("OFD left", "OFD right", "BPD upper", "BPD lower")
 
 
 def evaluate_bundle(
-    bundle: Bundle | str | Path,
+    bundle: Bundle | Detector | str | Path,
     data: Path | str,
     *,
     subjects: str = "held-out",
@@ -40,7 +40,7 @@ def evaluate_bundle(
     """Detect on a data set's images and compare with its landmarks.
 
     Args:
-        bundle: a bundle, its name or its folder.
+        bundle: a bundle, its name or its folder, or a detector that is made ready, whose device is its own.
         data: a folder with a ``dataset.json``.
         subjects: ``held-out`` (those that the bundle says did not train and may be judged), ``all`` (also those that
             trained: the figures are then too good), or the path of a text file with one subject a line.
@@ -55,7 +55,7 @@ def evaluate_bundle(
     Raises:
         LandmarkDetectorError: bundle, data or subjects are not usable.
     """
-    detector = Detector(bundle if isinstance(bundle, Bundle) else load_bundle(bundle), device)
+    detector = bundle if isinstance(bundle, Detector) else Detector(bundle, device)
     dataset = read_dataset(data)
     cases = _chosen(detector.bundle, dataset, subjects).cases
     detections, seconds = [], []
