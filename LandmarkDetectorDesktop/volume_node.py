@@ -25,7 +25,8 @@ def add_volume(scene: Any, image: Image, path: Path | None = None) -> Any:
     Args:
         scene: the ``vtkMRMLScene``.
         image: what to show, of any number of channels.
-        path: the file that it was read from, which the volume's storage remembers as Slicer's does.
+        path: the file, or the folder with a DICOM series, that it was read from, which the volume's storage remembers
+            as Slicer's does.
 
     Returns:
         A ``vtkMRMLScalarVolumeNode``, or a ``vtkMRMLVectorVolumeNode`` where there are several channels, with a display
@@ -47,10 +48,23 @@ def add_volume(scene: Any, image: Image, path: Path | None = None) -> Any:
     if kind == "Scalar":
         display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")
         display.SetAutoWindowLevel(1)
-    if path is not None and path.is_file():
-        node.AddDefaultStorageNode(str(path))
-        node.GetStorageNode().SetFileName(str(path))
+    if path is not None:
+        _remember(node, path)
     return node
+
+
+def _remember(node: Any, path: Path) -> None:
+    """Note in the storage which files it was read from; a scene that is saved forgets those of a series."""
+    files = [path]
+    if path.is_dir():
+        from LandmarkDetectorLib.io.dicom_source import series_files
+
+        files = series_files(path)
+    node.AddDefaultStorageNode(str(files[0]))
+    storage = node.GetStorageNode()
+    storage.SetFileName(str(files[0]))
+    for file in files if len(files) > 1 else ():
+        storage.AddFileName(str(file))
 
 
 def _ijk_to_ras(image: Image) -> vtk.vtkMatrix4x4:

@@ -44,11 +44,14 @@ def _volume(scene, source: Any) -> Any:
 
 def _of_series(scene, source: Any) -> Any:
     """A DICOM series by the library, which finds the same slices as the worker did."""
+    from LandmarkDetector.Scene.dicom_source import remember_files
     from LandmarkDetector.Scene.image_volume import volume_of_image
     from LandmarkDetectorLib.io import load_image
+    from LandmarkDetectorLib.io.dicom_source import series_files
 
     image = load_image(source.path, series=source.series)
     volume = volume_of_image(scene, image, image.name)
+    remember_files(volume, series_files(source.path, source.series))
     slicer.util.setSliceViewerLayers(background=volume, fit=True)
     return volume
 

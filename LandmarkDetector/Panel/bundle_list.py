@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 from LandmarkDetector.Panel.texts import _
@@ -32,6 +33,20 @@ class BundleList:
     def get(self, name: str) -> Any:
         """The bundle of that name, or ``None``."""
         return self._bundles.get(name)
+
+    def card_of(self, source: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The card of the bundle that found landmarks, as a plain dict with its fingerprint, for reports.
+
+        Args:
+            source: bundle and fingerprint, as landmarks know them.
+
+        Returns:
+            ``None`` where that very bundle is not here.
+        """
+        bundle = self.get(str(source.get("bundle", "")))
+        if bundle is None or bundle.fingerprint != source.get("fingerprint"):
+            return None
+        return {**bundle.card.model_dump(mode="json"), "fingerprint": bundle.fingerprint}
 
     def take_in(self, path: str, *, replace: bool = False) -> str:
         """Import a bundle from an archive or a folder and return its name.

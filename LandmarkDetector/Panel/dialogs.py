@@ -6,6 +6,48 @@ from collections.abc import Sequence
 
 import qt
 
+from LandmarkDetector.Panel.texts import _
+
+_PATIENCE = 500
+"""Milliseconds that something may take without a word."""
+
+
+class Working:
+    """How far something is, and whether the person would rather stop it. Meanwhile nothing else can be pressed.
+
+    Args:
+        parent: the QWidget that it belongs to.
+        title: of the window.
+    """
+
+    def __init__(self, parent, title: str) -> None:
+        self._dialog = qt.QProgressDialog(parent)
+        self._dialog.setWindowTitle(title)
+        self._dialog.setWindowModality(qt.Qt.WindowModal)
+        self._dialog.setMinimumDuration(_PATIENCE)
+        self._dialog.setAutoReset(False)
+        self._dialog.setAutoClose(False)
+        self._dialog.setRange(0, 100)
+        self._dialog.setMinimumWidth(320)
+
+    def tell(self, what: str, fraction: float) -> None:
+        """Say what is at work, and how much of it is done.
+
+        Raises:
+            Cancelled: the person pressed the button.
+        """
+        from LandmarkDetectorLib.core import Cancelled
+
+        self._dialog.setLabelText(what)
+        self._dialog.setValue(round(100 * fraction))  # which lets the button be pressed
+        if self._dialog.property("wasCanceled"):
+            raise Cancelled(_("Cancelled; nothing was written."))
+
+    def close(self) -> None:
+        """It is over."""
+        self._dialog.close()
+        self._dialog.deleteLater()
+
 
 class Dialogs:
     """Dialogs above a widget.
@@ -93,6 +135,10 @@ class Dialogs:
         rows.addWidget(buttons)
         dialog.resize(620, 640)
         dialog.exec()
+
+    def working(self, title: str) -> Working:
+        """A line that says how far something is, with a button to stop it; shown only if it takes a while."""
+        return Working(self._parent, title)
 
     @staticmethod
     def _chosen(dialog) -> str | None:

@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from LandmarkDetector.Panel.texts import _
 REQUESTER = "Landmark Detector"
 TORCH = "torch>=2.8"
 KEPT = ("numpy", "scipy", "SimpleITK", "pydicom", "pillow", "vtk", "torch", "torchvision")
+_REFUSED = _("Nothing was installed: detecting needs {packages}; press Install when you want them.")
 _LINE = re.compile(r"([A-Za-z0-9][\w.-]*)>=(\d+(?:\.\d+)*)")
 
 
@@ -50,7 +52,7 @@ class Requirements:
 
     def missing(self) -> list[str]:
         """What is not installed, or too old; torch first. Starts no process and imports none of the packages."""
-        packaging = self._slicer_packaging()
+        packaging = self._packaging or slicer_packaging()
         satisfied = packaging.pip_check if packaging is not None else is_satisfied
         return [line for line in (TORCH, *self.lines) if not satisfied(line)]
 
@@ -64,7 +66,7 @@ class Requirements:
         missing = self.missing()
         if not missing:
             return
-        packaging = self._slicer_packaging()
+        packaging = self._packaging or slicer_packaging()
         if packaging is None:
             raise InstallError(
                 _(
@@ -76,7 +78,7 @@ class Requirements:
             self._ensure_torch()
         rest = [line for line in missing if line != TORCH]
         if rest:
-            _install(packaging, rest)
+            _install(packaging, rest, _REFUSED)
         importlib.invalidate_caches()
         left = self.missing()
         if left:
@@ -85,21 +87,6 @@ class Requirements:
                     packages=", ".join(left)
                 )
             )
-
-    def _slicer_packaging(self) -> Any:
-        """``slicer.packaging``, or what does its work where Slicer has none; ``None`` outside Slicer."""
-        if self._packaging is None:
-            try:
-                self._packaging = importlib.import_module("slicer.packaging")
-            except ImportError:
-                slicer = sys.modules.get("slicer")
-                # slicer-core without the application has none of its own Python to install into.
-                if slicer is None or not hasattr(getattr(slicer, "app", None), "slicerHome"):
-                    return None
-                from LandmarkDetector.Panel.old_packaging import OldPackaging
-
-                self._packaging = OldPackaging(slicer.util, is_satisfied)
-        return self._packaging
 
     def _ensure_torch(self) -> None:
         installed = installed_version("torch")
@@ -121,6 +108,60 @@ class Requirements:
             ) from error
         if torch is None:
             raise InstallRefused(_("Nothing was installed: detecting needs PyTorch; press Install when you want it."))
+
+
+class Extras:
+    """Packages that only some things need: they are installed when one of these is asked for.
+
+    Args:
+        packaging: what checks and installs, with the interface of ``slicer.packaging``; Slicer's own if None.
+    """
+
+    def __init__(self, packaging: Any = None) -> None:
+        self._packaging = packaging
+
+    def how(self, what: str, lines: Sequence[str]) -> str:
+        """One sentence: what is missing for what, and how it comes here.
+
+        Args:
+            what: needs the packages; begins the sentence.
+            lines: the packages, ``NAME>=VERSION``.
+        """
+        if self._packaging or slicer_packaging():
+            text = _("{what} needs {packages}, not installed yet; Export asks whether to install it.")
+            return text.format(what=what, packages=", ".join(lines))
+        text = _("{what} needs {names}, not installed here; run: python -m pip install {packages}")
+        names = _(" and ").join(line.partition(">")[0] for line in lines)
+        return text.format(what=what, names=names, packages=" ".join(f'"{line}"' for line in lines))
+
+    def ensure(self, what: str, lines: Sequence[str]) -> None:
+        """Install what is missing, the person having been asked.
+
+        Raises:
+            InstallRefused: the person said no.
+            InstallError: it is not for us to install here, or pip did not serve; one sentence says what to do.
+        """
+        packaging = self._packaging or slicer_packaging()
+        if packaging is None:
+            raise InstallError(self.how(what, lines))
+        refused = _("Nothing was written: {what} needs {packages}; choose another format, or install what is missing.")
+        _install(packaging, list(lines), refused.replace("{what}", what))
+        importlib.invalidate_caches()
+
+
+def slicer_packaging() -> Any:
+    """``slicer.packaging``, or what does its work where Slicer has none; ``None`` outside Slicer."""
+    try:
+        return importlib.import_module("slicer.packaging")
+    except ImportError:
+        slicer = sys.modules.get("slicer")
+        # The wheel slicer-core, with or without a window of its own, has no Python of its own to install into.
+        has_application = slicer is not None and hasattr(getattr(slicer, "app", None), "slicerHome")
+        if slicer is None or not has_application or "slicer_core" in sys.modules:
+            return None
+        from LandmarkDetector.Panel.old_packaging import OldPackaging
+
+        return OldPackaging(slicer.util, is_satisfied)
 
 
 def installed_version(name: str) -> str:
@@ -163,7 +204,7 @@ def _read(path: Path) -> list[str]:
     return lines
 
 
-def _install(packaging: Any, lines: list[str]) -> None:
+def _install(packaging: Any, lines: list[str], refused: str) -> None:
     """Have ``slicer.packaging`` ask and install, with everything held that must stay as it is.
 
     monai asks for torch, and pip would rather fetch another torch from its index than fail. The constraints name the
@@ -183,11 +224,7 @@ def _install(packaging: Any, lines: list[str]) -> None:
                 ).format(packages=", ".join(lines))
             ) from error
         except RuntimeError as error:  # how slicer.packaging says that the person declined
-            raise InstallRefused(
-                _("Nothing was installed: detecting needs {packages}; press Install when you want them.").format(
-                    packages=", ".join(lines)
-                )
-            ) from error
+            raise InstallRefused(refused.format(packages=", ".join(lines))) from error
 
 
 def _logic_of_extension() -> Any:

@@ -1,114 +1,25 @@
-"""What is measured, copied or written to a file.
-
-**Further formats go into** :data:`FORMATS`: a suffix, the words of the list, and a function that writes a
-:class:`Measurements` to a path. Nothing else of the panel needs to know of them.
-"""
+"""The buttons "Copy" and "Export" below the table of measurements: what is asked before a file is written."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import qt
 
 from LandmarkDetector.Panel.file_names import file_name
-from LandmarkDetector.Panel.measure_rows import key_of, reach_of_difference, unreviewed_in
+from LandmarkDetector.Panel.install import Extras
+from LandmarkDetector.Panel.measure_formats import FORMATS, Format
+from LandmarkDetector.Panel.measure_subject import source_facts, subject_names, subject_of
+from LandmarkDetector.Panel.measurements import Measurements
 from LandmarkDetector.Panel.note import Note, gathered
 from LandmarkDetector.Panel.parameters import Parameters
 from LandmarkDetector.Panel.texts import _
 
-
-@dataclass(frozen=True, eq=False)
-class Measurements:
-    """All that an exporter may want to know of what is shown.
-
-    Args:
-        set: the ``MeasurementSet``.
-        arguments: with which ``measure`` was called beside landmarks and set.
-        landmarks: the ``LandmarkSet``, in the world, LPS.
-        results: in the order of the table.
-        reviewed: by label, whether somebody reviewed the landmark.
-        node: the point list.
-        others: results of the second time, or ``None``.
-        others_reviewed: as ``reviewed``.
-    """
-
-    set: Any
-    arguments: Mapping[str, Any]
-    landmarks: Any
-    results: Sequence[Any]
-    reviewed: Mapping[str, bool]
-    node: Any
-    others: Sequence[Any] | None = None
-    others_reviewed: Mapping[str, bool] = field(default_factory=dict)
-
-    @property
-    def unreviewed(self) -> list[str]:
-        """Labels of landmarks that went into a value and that nobody has reviewed."""
-        found = [
-            label for each in self.results for label in unreviewed_in(each, self.reviewed) if each.value is not None
-        ]
-        for each in self.others or ():
-            if each.value is not None:
-                found += unreviewed_in(each, self.others_reviewed)
-        return list(dict.fromkeys(found))
-
-
-def table_of(measured: Measurements) -> list[list[str]]:
-    """Header and rows, every digit of the numbers kept; what was not computed is empty and says why."""
-    header = ["set", "measurement", "title", "view", "side", "value", "unit", "interval low", "interval high"]
-    header += ["interval level", "norm mean", "norm SD", "norm low", "norm high", "deviation in SD", "within norm"]
-    header += ["landmarks", "not computed", "notes"]
-    if measured.others is not None:
-        header += ["second value", "second landmarks", "second not computed", "difference", "difference ±"]
-    others = {key_of(other): other for other in measured.others or ()}
-    rows = [header]
-    for each in measured.results:
-        norm, interval = each.norm, each.interval
-        row = [each.set_name, each.name, each.title, each.view, each.side or "", _text(each.value), each.unit]
-        row += [_text(interval and interval.low), _text(interval and interval.high), _text(interval and interval.level)]
-        row += [_text(norm and getattr(norm, part)) for part in ("mean", "sd", "low", "high")]
-        row += [_text(each.deviation), {True: "yes", False: "no", None: ""}[each.within_norm]]
-        row += [_standing(each, measured.reviewed), each.not_computed or "", "; ".join(each.notes)]
-        if measured.others is not None:
-            other = others.get(key_of(each))
-            both = other is not None and None not in (each.value, other.value)
-            apart = other.value - each.value if other is not None and both else None
-            row += [_text(other and other.value), _standing(other, measured.others_reviewed) if other else ""]
-            row += [(other.not_computed or "") if other else "", _text(apart)]
-            row += [_text(reach_of_difference(each, other) if both else None)]
-        rows.append(row)
-    return rows
-
-
-def write_csv(measured: Measurements, path: Path) -> None:
-    """The table as CSV, whole or not at all.
-
-    Raises:
-        LandmarkFileError: it cannot be written.
-    """
-    from LandmarkDetectorLib.io.text_files import write_text
-
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerows(table_of(measured))
-    write_text(path, text.getvalue())
-
-
-@dataclass(frozen=True)
-class Format:
-    """One kind of file: its suffix, its words in the list, and what writes it."""
-
-    suffix: str
-    text: str
-    write: Callable[[Measurements, Path], None]
-
-
-FORMATS: tuple[Format, ...] = (Format(".csv", _("Table (.csv)"), write_csv),)
-"""The kinds of file that are offered, in order."""
+WITH, WITHOUT = "with", "without"
+Jobs = list[tuple[Path, list[Any], list[Any]]]
+"""Files with the subjects that go into each, and the headers of their DICOM images."""
 
 
 class MeasureExport:
@@ -119,17 +30,30 @@ class MeasureExport:
         parameters: where choices are kept.
         dialogs: how the person is asked.
         measured: what is shown now, or ``None``.
+        card_of: the card of the bundle that landmarks name, as a plain dict, or ``None``.
+        observer_of: who reviewed a point list, empty where nobody is known.
+        extras: how packages come here that only some formats need.
     """
 
-    def __init__(self, ui, parameters: Parameters, dialogs, measured: Callable[[], Measurements | None]) -> None:
+    def __init__(
+        self,
+        ui,
+        parameters: Parameters,
+        dialogs,
+        measured: Callable[[], Measurements | None],
+        card_of: Callable[[Any], Any],
+        observer_of: Callable[[Any], str],
+        extras: Extras | None = None,
+    ) -> None:
         self._ui, self._parameters, self._dialogs, self._measured = ui, parameters, dialogs, measured
+        self._card_of, self._observer_of = card_of, observer_of
+        self.extras = extras or Extras()
         self._consented: list[str] | None = None
+        self._named: dict[str, str] = {}
         self.message = Note(ui.measureExportLabel)
         for each in FORMATS:
-            ui.measureFormatCombo.addItem(each.text, each.suffix)
-        ui.measureFormatCombo.currentIndexChanged.connect(
-            lambda *_a: parameters.set_text("measure format", self._format().suffix)
-        )
+            ui.measureFormatCombo.addItem(each.text, each.key)
+        ui.measureFormatCombo.currentIndexChanged.connect(self._on_format)
         ui.measureCopyButton.clicked.connect(self._on_copy)
         ui.measureExportButton.clicked.connect(self._on_export)
 
@@ -142,46 +66,172 @@ class MeasureExport:
         """Another point list is measured: what was said of the one before holds no longer."""
         self.message.clear()
         self._consented = None
+        self._named = {}
 
     def show(self, some: bool) -> None:
         """Be ready, where there is something to export."""
         for widget in (self._ui.measureCopyButton, self._ui.measureExportButton, self._ui.measureFormatCombo):
             widget.setEnabled(some)
 
+    def _on_format(self, *_arguments) -> None:
+        chosen = self._format()
+        self._parameters.set_text("measure format", chosen.key)
+        missing = chosen.missing()
+        if missing:
+            self.message.show(self.extras.how(chosen.text, missing), "warning")
+        else:
+            self.message.clear()
+
     def _on_copy(self, *_arguments) -> None:
+        from LandmarkDetectorLib.core import LandmarkDetectorError
+        from LandmarkDetectorLib.measure.reports.tables import compared_rows, long_rows
+
         measured = self._measured()
         if measured is None or not self._may_export(measured):
             return
-        rows = ["\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in row) for row in table_of(measured)]
-        qt.QApplication.clipboard().setText("\n".join(rows))
+        try:
+            times = self._subjects(measured, self._known_reviewers(measured), in_the_world=False)[0]
+        except LandmarkDetectorError as error:
+            self.message.show(str(error), "error")
+            return
+        rows = compared_rows(*times) if len(times) > 1 else long_rows(times)
+        qt.QApplication.clipboard().setText("\n".join("\t".join(_cell(cell) for cell in row) for row in rows))
         done = _("{n} measurements copied; paste them into a spreadsheet.")
-        self.message.show(done.format(n=len(measured.results)))
+        self.message.show(done.format(n=len(measured.first.results)))
 
     def _on_export(self, *_arguments) -> None:
         from LandmarkDetectorLib.core import LandmarkDetectorError
 
-        measured = self._measured()
+        measured, chosen = self._measured(), self._format()
         if measured is None or not self._may_export(measured):
             return
-        chosen_format = self._format()
-        suffix = chosen_format.suffix
-        name = f"{file_name(measured.node.GetName())} {measured.set.name}{suffix}"
-        chosen = self._dialogs.save_file(_("Export measurements"), name, f"*{suffix}")
-        if not chosen:
+        try:
+            with gathered() as notices:
+                done = self._export(measured, chosen, notices)
+        except (LandmarkDetectorError, RuntimeError) as error:  # of what installs: refused, or pip did not serve
+            self.message.show(str(error), "error")
             return
-        path = Path(chosen)
+        if done:
+            self.message.show("\n".join([done, *notices]), "warning" if notices else "plain")
+
+    def _export(self, measured: Measurements, chosen: Format, notices: list[str]) -> str:
+        """Ask and write; what was done, or nothing where the person would rather not."""
+        missing = chosen.missing()
+        if missing:
+            self.extras.ensure(chosen.text, missing)
+        names = self._reviewers(measured) if chosen.signed else self._known_reviewers(measured)
+        if names is None:
+            return ""
+        times, lacking = self._subjects(measured, names, in_the_world=chosen.suffix == ".mrk.json")
+        if chosen.pictures:
+            notices += [_("Without pictures: {why}").format(why=why) for why in lacking if why]
+        sources = self._sources(measured, times) if chosen.suffix == ".dcm" else [[] for _time in times]
+        path = None if sources is None else self._path(measured, chosen)
+        if path is None or sources is None:
+            return ""
+        jobs: Jobs = [(path, times, [])]
+        if not chosen.many:
+            later = _with_words(path, chosen.suffix, _("second"))
+            jobs = list(zip([path, later], [[time] for time in times], sources, strict=False))
+            if len(jobs) > 1 and later.exists() and not self._may_replace(later):
+                return ""
+        self._write(chosen, jobs)
+        files = _(" and ").join(file.name for file, _times, _source in jobs)
+        done = _("{n} measurements written to {name}.")
+        return done.format(n=len(measured.first.results), name=files)
+
+    def _write(self, chosen: Format, jobs: Jobs) -> None:
+        """All files, or none that was not there before."""
+        fresh = [path for path, _times, _source in jobs if not path.exists()]
+        working = self._dialogs.working(_("Export measurements"))
+        try:
+            for number, (path, times, source) in enumerate(jobs):
+
+                def tell(what: str, done: float, number: int = number) -> None:
+                    working.tell(what, (number + done) / len(jobs))
+
+                chosen.write(times, path, source, tell)
+        except BaseException:
+            for path in fresh:
+                path.unlink(missing_ok=True)
+            raise
+        finally:
+            working.close()
+
+    # --- what goes into the files
+
+    def _subjects(self, measured: Measurements, reviewers: Sequence[str], *, in_the_world: bool) -> tuple[Any, Any]:
+        """The library's ``Measured`` of each time, and why each has no image."""
+        made = [
+            subject_of(
+                time, measured.set, name, card=self._card_of(source_facts(time)), reviewed_by=by,
+                in_the_world=in_the_world,
+            )
+            for time, name, by in zip(measured.times, subject_names(measured), reviewers, strict=True)
+        ]  # fmt: skip
+        return [subject for subject, _why in made], [why for _subject, why in made]
+
+    def _known_reviewers(self, measured: Measurements) -> list[str]:
+        return [self._observer_of(time.node) or self._named.get(time.node.GetID(), "") for time in measured.times]
+
+    def _reviewers(self, measured: Measurements) -> list[str] | None:
+        """Who reviewed each time, the person having been asked where nobody is known; ``None``: would rather not."""
+        names = self._known_reviewers(measured)
+        for place, time in enumerate(measured.times):
+            node = time.node
+            if names[place] or node.GetID() in self._named or not any(time.reviewed.values()):
+                continue
+            question = _("Who reviewed {name}? The report says so; leave it empty to name nobody.")
+            told = self._dialogs.ask_text(_("Reviewed by"), question.format(name=node.GetName()))
+            if told is None:
+                return None
+            names[place] = self._named[node.GetID()] = told.strip()
+        return names
+
+    def _sources(self, measured: Measurements, times: Sequence[Any]) -> list[list[Any]] | None:
+        """The headers of each time's DICOM images, as the person wants; ``None``: no report after all."""
+        from LandmarkDetector.Scene.dicom_source import source_of
+        from LandmarkDetector.Scene.result import volume_of
+        from LandmarkDetectorLib.core import LandmarkDetectorError
+
+        sources: list[list[Any]] = []
+        reasons = []
+        for time, subject in zip(measured.times, times, strict=True):
+            volume, found = volume_of(time.node), []
+            try:
+                if volume is not None and subject.image is not None:
+                    found = source_of(volume, subject.image)
+                if not found:
+                    name = time.node.GetName() if volume is None else volume.GetName()
+                    reasons.append(_("{name}: the image was not loaded from DICOM.").format(name=name))
+            except LandmarkDetectorError as error:
+                reasons.append(str(error))
+            sources.append(found)
+        if not any(sources):
+            without = _("So the report names no patient and refers to no image, and cannot be filed with the images.")
+            question = "\n".join([*reasons, without])
+            answers = [(WITHOUT, _("Write it without a patient"))]
+        else:
+            copied = _("Copy patient and study from the DICOM images, so that the report can be filed with them?")
+            question = "\n".join([*reasons, copied])
+            answers = [(WITHOUT, _("Without")), (WITH, _("With the patient"))]  # nobody copies one by Enter
+        answer = self._dialogs.ask(_("DICOM report"), question, answers)
+        return {WITH: sources, WITHOUT: [[] for _time in times], None: None}[answer]
+
+    # --- what the person is asked
+
+    def _path(self, measured: Measurements, chosen: Format) -> Path | None:
+        suffix = chosen.suffix
+        name = f"{file_name(measured.first.node.GetName())} {measured.set.name}{suffix}"
+        told = self._dialogs.save_file(_("Export measurements"), name, f"*{suffix}")
+        if not told:
+            return None
+        path = Path(told)
         if not path.name.lower().endswith(suffix):
             path = path.with_name(path.name + suffix)
             if path.exists() and not self._may_replace(path):
-                return
-        try:
-            with gathered() as notices:
-                chosen_format.write(measured, path)
-        except LandmarkDetectorError as error:
-            self.message.show(str(error), "error")
-            return
-        done = _("{n} measurements written to {name}.").format(n=len(measured.results), name=path.name)
-        self.message.show("\n".join([done, *notices]), "warning" if notices else "plain")
+                return None
+        return path
 
     def _may_export(self, measured: Measurements) -> bool:
         left = measured.unreviewed
@@ -201,17 +251,19 @@ class MeasureExport:
 
     def _format(self) -> Format:
         combo = self._ui.measureFormatCombo
-        suffix = str(combo.itemData(int(combo.property("currentIndex"))))
-        return next(each for each in FORMATS if each.suffix == suffix)
+        key = str(combo.itemData(int(combo.property("currentIndex"))))
+        return next(each for each in FORMATS if each.key == key)
 
 
-def _standing(result: Any, reviewed: Mapping[str, bool]) -> str:
-    """Whether a value is of proposals."""
-    if result.value is None:
+def _with_words(path: Path, suffix: str, words: str) -> Path:
+    """``head, second.mrk.json`` of ``head.mrk.json``."""
+    name = path.name
+    return path.with_name(f"{name[: -len(suffix)]}, {words}{name[-len(suffix) :]}")
+
+
+def _cell(cell: Any) -> str:
+    """What a spreadsheet takes for one cell, numbers with every digit."""
+    if cell is None:
         return ""
-    left = unreviewed_in(result, reviewed)
-    return "reviewed" if not left else f"not reviewed: {', '.join(left)}"
-
-
-def _text(value: float | None) -> str:
-    return "" if value is None else repr(float(value))
+    text = repr(float(cell)) if isinstance(cell, (int, float)) else str(cell)
+    return text.replace("\t", " ").replace("\n", " ")

@@ -6,8 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from LandmarkDetector.Panel.texts import _
 
 Key = tuple[str, str, str]
@@ -37,14 +35,16 @@ class MeasureRow:
     Args:
         key: of the result.
         name: of the measurement, with its view and side where there are several.
-        proposal: whether a landmark of it was reviewed by nobody.
+        proposal: whether a landmark of its value was reviewed by nobody.
         value: as it is printed, without the interval.
         interval: as it is printed, or empty.
         norm: in words; a dash where there is none.
         mark: for the bar, or ``None`` where there is no scale to draw on.
         warning: whether the value cannot be told from a cut-off or a limit.
         second: the value at the other time, or empty without another time.
-        difference: second minus first, with its interval.
+        second_computed: whether there is one.
+        second_proposal: as ``proposal``, of that value.
+        difference: second minus first, and below it its interval; or empty.
         about: all that there is to say, for the line below the table.
         computed: whether there is a value.
     """
@@ -58,6 +58,8 @@ class MeasureRow:
     mark: NormMark | None
     warning: bool
     second: str
+    second_computed: bool
+    second_proposal: bool
     difference: str
     about: str
     computed: bool
@@ -103,9 +105,7 @@ def _row(
     others_reviewed: Mapping[str, bool],
     compared: bool,
 ) -> MeasureRow:
-    proposal = bool(unreviewed_in(result, reviewed)) and result.value is not None
-    if other is not None and other.value is not None:
-        proposal = proposal or bool(unreviewed_in(other, others_reviewed))
+    both = other is not None and other.value is not None
     parts = [result.name]
     if len(views) > 1:
         parts.append(_("3D") if result.view == "3D" else _("projected"))
@@ -115,15 +115,17 @@ def _row(
     return MeasureRow(
         key_of(result),
         ", ".join(parts),
-        proposal,
+        result.value is not None and bool(unreviewed_in(result, reviewed)),
         number(result.value, result.unit) if result.value is not None else words_of(result),
         interval_words(result.interval, result.unit),
         norm,
         mark,
         any("within its uncertainty" in note for note in result.notes),
         _second(other) if compared else "",
+        both,
+        both and bool(unreviewed_in(other, others_reviewed)),
         difference_words(result, other) if compared else "",
-        _about(result, unreviewed_in(result, reviewed)),
+        _about(result, unreviewed_in(result, reviewed)) + (_about_second(result, other) if compared else ""),
         result.value is not None,
     )
 
@@ -181,24 +183,24 @@ def norm_words(result: Any) -> tuple[str, NormMark | None]:
 
 def difference_words(result: Any, other: Any) -> str:
     """Second minus first, and how uncertain that is where both have an interval; a dash where one has no value."""
-    if other is None or result.value is None or other.value is None:
+    from LandmarkDetectorLib.measure.results import difference_of
+
+    change, reach = (None, None) if other is None else difference_of(result, other)
+    if change is None:
         return "–"
-    text = number(other.value - result.value, result.unit, signed=True)
-    reach = reach_of_difference(result, other)
-    return text if reach is None else f"{text} ± {reach:.{2 if result.unit == 'ratio' else 1}f}"
-
-
-def reach_of_difference(result: Any, other: Any) -> float | None:
-    """Half of the interval of second minus first, both taken to err independently; ``None`` where one has none."""
-    if other is None or result.interval is None or other.interval is None:
-        return None
-    return float(np.hypot(result.interval.high - result.value, other.interval.high - other.value))
+    text = number(change, result.unit, signed=True)
+    return text if reach is None else f"{text}\n± {reach:.{2 if result.unit == 'ratio' else 1}f}"
 
 
 def _second(other: Any) -> str:
     if other is None:
         return "–"
     return number(other.value, other.unit) if other.value is not None else words_of(other)
+
+
+def _about_second(result: Any, other: Any) -> str:
+    change = difference_words(result, other).replace("\n", " ")
+    return "\n" + _("Second: {value}; second − first: {change}").format(value=_second(other), change=change)
 
 
 def _about(result: Any, unreviewed: Sequence[str]) -> str:

@@ -1,9 +1,11 @@
-"""The table of measurements: a row a result. Knows how rows look, not what they mean."""
+"""The table of measurements: a row a result. Knows how rows look, not what they mean.
+
+It has to be read in a panel 380 pixels wide. Of two times the values stand one above the other in rows of two lines.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import qt
 
@@ -14,7 +16,7 @@ from LandmarkDetector.Panel.signals import Signal
 from LandmarkDetector.Panel.tables import dress
 from LandmarkDetector.Panel.texts import _
 
-NAME, VALUE, INTERVAL, SECOND, DIFFERENCE, NORM = range(6)
+NAME, VALUE, INTERVAL, DIFFERENCE, NORM = range(5)
 _PALE = (115, 115, 115)
 _PLAIN = (20, 20, 20)
 
@@ -34,17 +36,17 @@ class MeasureTable:
         self._bars = NormBars()
         self._shown: list[MeasureRow] = []
         self._compared: bool | None = None
-        titles = [_("Name"), _("Value"), _("Interval"), _("Second"), _("Second − first"), _("Norm")]
-        dress(table, titles)
+        dress(table, [""] * (NORM + 1))
         table.setIconSize(qt.QSize(*BAR))
         table.horizontalHeader().setStretchLastSection(True)
-        letter = table.fontMetrics().height()
+        self._letter = int(table.fontMetrics().height())
         # By contents they would leap while one drags, and a reason why something was not computed is long.
-        for column, letters in ((VALUE, 6), (INTERVAL, 5.7), (SECOND, 4.6), (DIFFERENCE, 7)):
-            table.setColumnWidth(column, round(letters * letter))
-        self._widest = 9 * letter
+        for column, letters in ((INTERVAL, 5.7), (DIFFERENCE, 5.1)):
+            table.setColumnWidth(column, round(letters * self._letter))
         table.itemSelectionChanged.connect(self._on_selection)
         table.cellClicked.connect(self._on_selection)  # a click on the row that is selected goes there again
+        table.setMouseTracking(True)
+        table.cellEntered.connect(self._on_entered)
         self.compare(False)
 
     @property
@@ -59,13 +61,21 @@ class MeasureTable:
         return self._shown[place].key if 0 <= place < len(self._shown) else None
 
     def compare(self, on: bool) -> None:
-        """Show the columns of a second time, or that of the interval; both do not fit beside each other."""
+        """Show a second time and the difference, or the interval; both do not fit beside each other."""
         if on == self._compared:
             return
         self._compared = on
         self._shown = []  # their cells join in another way
-        for column, shown in ((INTERVAL, not on), (SECOND, on), (DIFFERENCE, on)):
-            self.widget.setColumnHidden(column, not shown)
+        table = self.widget
+        first = _("First\nSecond") if on else _("Value")
+        norm = _("Norm of the first") if on else _("Norm")
+        table.setHorizontalHeaderLabels([_("Name"), first, _("Interval"), _("Second\n− first"), norm])
+        table.setColumnHidden(INTERVAL, on)
+        table.setColumnHidden(DIFFERENCE, not on)
+        table.setWordWrap(on)
+        table.setColumnWidth(VALUE, round((6.2 if on else 6) * self._letter))
+        lines = 2 if on else 1
+        table.verticalHeader().setDefaultSectionSize(lines * self._letter + 8)
 
     def show(self, rows: Sequence[MeasureRow]) -> None:
         """Show these rows in this order, touching only cells that differ from what is shown."""
@@ -86,7 +96,7 @@ class MeasureTable:
         self._shown = list(rows)
         if fresh:
             table.resizeColumnToContents(NAME)
-            table.setColumnWidth(NAME, min(int(table.columnWidth(NAME)), self._widest))
+            table.setColumnWidth(NAME, min(int(table.columnWidth(NAME)), self._widest_name()))
         table.setUpdatesEnabled(True)
         table.blockSignals(old)
 
@@ -102,21 +112,43 @@ class MeasureTable:
         if before is None or table.item(place, NAME) is None:
             for column in range(NORM + 1):
                 table.setItem(place, column, qt.QTableWidgetItem())
-        width = 1 if row.computed or self._compared else NORM  # a reason takes the room of what has nothing to say
+        some = row.computed or row.second_computed
+        width = 1 if some else NORM  # a reason takes the room of what has nothing to say
         if table.columnSpan(place, VALUE) != width:
             table.setSpan(place, VALUE, 1, width)
-        value = f"{row.value} {status_look('unreviewed').symbol}" if row.proposal else row.value
-        norm = f"⚠ {row.norm}" if row.warning else row.norm
-        texts: tuple[Any, ...] = (row.name, value, row.interval, row.second, row.difference, norm)
+        texts = self._texts(row, some)
         for column, text in enumerate(texts):
             item = table.item(place, column)
-            item.setText(text)
-            item.setToolTip(row.about)
+            if str(item.text()) != text:
+                item.setText(text)
         ink = qt.QBrush(qt.QColor(*(_PLAIN if row.computed else _PALE)))
         for column in (NAME, VALUE):
             table.item(place, column).setForeground(ink)
         if before is None or before.mark != row.mark:
             table.item(place, NORM).setIcon(qt.QIcon() if row.mark is None else self._bars.icon(row.mark))
+
+    def _texts(self, row: MeasureRow, some: bool) -> tuple[str, ...]:
+        """What stands in the columns."""
+        mark = f" {status_look('unreviewed').symbol}"
+        value = row.value + (mark if row.proposal else "")
+        if self._compared and some:
+            value += f"\n{row.second}" + (mark if row.second_proposal else "")
+        return self._name(row), value, row.interval, row.difference, f"⚠ {row.norm}" if row.warning else row.norm
+
+    def _name(self, row: MeasureRow) -> str:
+        """Of two times view and side on a line of their own, where a long name cannot push them out."""
+        name, comma, rest = row.name.partition(", ")
+        if not (self._compared and comma):
+            return row.name
+        room = self._widest_name() - self._letter // 2
+        return f"{self.widget.fontMetrics().elidedText(name + ',', qt.Qt.ElideRight, room)}\n{rest}"
+
+    def _widest_name(self) -> int:
+        return round((5 if self._compared else 9) * self._letter)
+
+    def _on_entered(self, place: int, *_arguments) -> None:
+        """The tooltip of the row under the mouse: to set it in each cell at each movement of a drag would cost more."""
+        self.widget.setToolTip(self._shown[place].about if 0 <= place < len(self._shown) else "")
 
     def _on_selection(self, *_arguments) -> None:
         if self.current is not None:

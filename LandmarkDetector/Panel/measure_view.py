@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import qt
 
+from LandmarkDetector.Panel.measure_again import MeasureAgain
 from LandmarkDetector.Panel.measure_choices import MeasureChoices
-from LandmarkDetector.Panel.measure_export import MeasureExport, Measurements
+from LandmarkDetector.Panel.measure_export import MeasureExport
 from LandmarkDetector.Panel.measure_rows import Key, key_of, rows_of
 from LandmarkDetector.Panel.measure_table import MeasureTable
+from LandmarkDetector.Panel.measurements import Measurements, TimePoint
 from LandmarkDetector.Panel.note import Note
 from LandmarkDetector.Panel.parameters import Parameters
 from LandmarkDetector.Panel.texts import _
@@ -31,23 +33,35 @@ class MeasureView:
         parameters: where choices are kept.
         dialogs: how the person is asked.
         show_place: brings all views to a control point of a node, given its index.
+        card_of: the card of the bundle that landmarks name, as a plain dict, or ``None``.
+        observer_of: who reviewed a point list, empty where nobody is known.
     """
 
-    def __init__(self, ui, scene, parameters: Parameters, dialogs, show_place: Callable[[Any, int], None]) -> None:
+    def __init__(
+        self,
+        ui,
+        scene,
+        parameters: Parameters,
+        dialogs,
+        show_place: Callable[[Any, int], None],
+        card_of: Callable[[Any], Any],
+        observer_of: Callable[[Any], str],
+    ) -> None:
         from LandmarkDetector.Scene.constructions import Constructions
 
         self._ui, self._parameters, self._dialogs = ui, parameters, dialogs
         self._show_place = show_place
         self._first: Any = None
         self._second: Any = None
-        self._known_others: tuple[Any, list[Any]] | None = None
+        self._known_other: tuple[Any, TimePoint] | None = None
         self._shown: Measurements | None = None
         self._current: Key | None = None
+        self._again = MeasureAgain()
         self.drawn = Constructions(scene)
         self.note = Note(ui.measureNote)
         self.table = MeasureTable(ui.measureTable)
         self.choices = MeasureChoices(ui, parameters)
-        self.export = MeasureExport(ui, parameters, dialogs, lambda: self._shown)
+        self.export = MeasureExport(ui, parameters, dialogs, self._now, card_of, observer_of)
         self._later = qt.QTimer()
         self._later.setSingleShot(True)
         self._later.setInterval(0)
@@ -124,6 +138,11 @@ class MeasureView:
         self._shown = self._measure()
         self._show()
 
+    def _now(self) -> Measurements | None:
+        """What is shown, brought up to what the landmarks are now."""
+        self.refresh()
+        return self._shown
+
     def _measure(self) -> Measurements | None:
         first = self._first
         if first is None:
@@ -131,7 +150,6 @@ class MeasureView:
             self.note.show(_("Nothing to measure yet: detect landmarks, or choose a result above."))
             return None
         from LandmarkDetectorLib.core import LandmarkDetectorError
-        from LandmarkDetectorLib.measure import measure
 
         try:
             landmarks = first.landmarks()
@@ -140,28 +158,34 @@ class MeasureView:
                 self.note.show(_("No set of measurements knows these landmarks; open one of your own by File."))
                 return None
             arguments = self.choices.arguments()
-            results = measure(landmarks, self.choices.set, **arguments)
-            others = self._others(arguments)
-            reviewed = first.reviewed()
-            others_reviewed = self._second.reviewed() if self._second is not None else {}
+            results = self._again.results(landmarks, self.choices.set, arguments)
+            shown = Measurements(
+                self.choices.set,
+                TimePoint(first.node, landmarks, results, first.reviewed(), first.in_space),
+                self._other(arguments),
+            )
         except LandmarkDetectorError as error:
             self.note.show(str(error), "error")
             return None
-        chosen = self.choices.set
-        shown = Measurements(chosen, arguments, landmarks, results, reviewed, first.node, others, others_reviewed)
         self._warn(shown)
         return shown
 
-    def _others(self, arguments: dict[str, Any]) -> list[Any] | None:
-        """Results of the second time, computed anew only where something of it changed."""
+    def _other(self, arguments: dict[str, Any]) -> TimePoint | None:
+        """The second time, measured anew only where something of it changed."""
         from LandmarkDetectorLib.measure import measure
 
-        if self._second is None:
+        second = self._second
+        if second is None:
             return None
-        asked = (self._second, self._second.version, self.choices.set, repr(arguments))
-        if self._known_others is None or self._known_others[0] != asked:
-            self._known_others = asked, measure(self._second.landmarks(), self.choices.set, **arguments)
-        return self._known_others[1]
+        asked = (second, second.version, self.choices.set, repr(arguments))
+        if self._known_other is None or self._known_other[0] != asked:
+            landmarks = second.landmarks()
+            results = measure(landmarks, self.choices.set, **arguments)
+            self._known_other = (
+                asked,
+                TimePoint(second.node, landmarks, results, second.reviewed(), second.in_space),
+            )
+        return self._known_other[1]
 
     def _warn(self, shown: Measurements) -> None:
         left = shown.unreviewed
@@ -176,8 +200,10 @@ class MeasureView:
         shown = self._shown
         rows = []
         if shown is not None:
-            self.table.compare(shown.others is not None)
-            rows = rows_of(shown.results, shown.reviewed, shown.others, shown.others_reviewed)
+            first, second = shown.first, shown.second
+            self.table.compare(second is not None)
+            others = (None, None) if second is None else (second.results, second.reviewed)
+            rows = rows_of(first.results, first.reviewed, *others)
         self.table.show(rows)
         if self._current not in [row.key for row in rows]:
             self._current = None
@@ -197,13 +223,13 @@ class MeasureView:
             self.drawn.clear()
             return
         drawings: list[Any] = []
-        true = {(result.name, result.side) for result in shown.results if result.view == "3D"}
-        for result in shown.results:
+        true = {(result.name, result.side) for result in shown.first.results if result.view == "3D"}
+        for result in shown.first.results:
             chosen = key_of(result) == self._current
             twice = result.view == "mid-sagittal" and (result.name, result.side) in true  # one of both is enough to see
             if result.value is not None and (chosen or (what == ALL and not twice)):
-                drawings += drawings_of(result, self._first.in_space, _extent(shown.landmarks), chosen)
-        self.drawn.show(drawings, _("{name}: measurements").format(name=shown.node.GetName()))
+                drawings += drawings_of(result, self._first.in_space, _extent(shown.first.landmarks), chosen)
+        self.drawn.show(drawings, _("{name}: measurements").format(name=shown.first.node.GetName()))
 
     # --- what the person does
 
@@ -237,13 +263,13 @@ class MeasureView:
         self._current = key
         self._show()
         if self._shown is not None:
-            self._go_to(self._shown, next(each for each in self._shown.results if key_of(each) == key))
+            self._go_to(self._shown, next(each for each in self._shown.first.results if key_of(each) == key))
 
     def _go_to(self, shown: Measurements, result: Any) -> None:
         """Bring the views to the landmark in the middle of the construction: an angle's vertex, else the first one."""
-        node = shown.node
+        node = shown.first.node
         index = {node.GetNthControlPointLabel(i): i for i in range(node.GetNumberOfControlPoints())}
-        placed = [mark for mark in shown.landmarks if mark.label in result.labels and mark.position is not None]
+        placed = [mark for mark in shown.first.landmarks if mark.label in result.labels and mark.position is not None]
         if not placed:
             return
         vertex = next((shape.positions[1] for shape in result.geometry if shape.kind == "angle"), None)

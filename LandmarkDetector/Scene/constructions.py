@@ -196,6 +196,10 @@ class _Piece:
 
     def _move(self, places: np.ndarray, size: float) -> None:
         node = self.node
+        says_value = self._look is not None and self._look[2]  # which Slicer computes when it hears all events
+        if self.kind in ("line", "angle") and not says_value and node.GetNumberOfControlPoints() == len(places):
+            self._move_points(places)
+            return
         folded = node.StartModify()
         try:
             if self.kind == "plane":
@@ -212,6 +216,18 @@ class _Piece:
                 node.SetNthControlPointPositionWorld(index, *place)
         finally:
             node.EndModify(folded)
+
+    def _move_points(self, places: np.ndarray) -> None:
+        """Move them and say so once: of every event every view draws the node anew, and EndModify sends several."""
+        node = self.node
+        quiet = node.GetDisableModifiedEvent()
+        node.SetDisableModifiedEvent(1)
+        try:
+            for index, place in enumerate(places):
+                node.SetNthControlPointPositionWorld(index, *place)
+        finally:
+            node.SetDisableModifiedEvent(quiet)
+        node.InvokeEvent(node.PointModifiedEvent)
 
     def remove(self) -> None:
         """Take it out of the scene."""

@@ -13,7 +13,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-from .control_points import index_of, is_placed
+from .control_points import is_placed
 from .regions import Region, regions_of
 from .review import Review
 from .state import UNREVIEWED, Proposal
@@ -30,6 +30,8 @@ _THINNEST = 0.2
 _RINGS = 12
 _MANY, _RINGS_OF_MANY = 500, 5
 """From so many regions on they are drawn coarsely, or a slice through them takes seconds."""
+_STILL = 1e-6
+"""Nearer than this, in the world's unit, a landmark stands where it was found."""
 _COLOURS = "confidence"
 _SHADES = 256
 """Of a table of colours: the first is for a confidence that is not known, the others go from 0 to 1.
@@ -51,8 +53,9 @@ def colour_of(confidence: float | None) -> tuple[int, int, int]:
 class Halo:
     """A model of the regions in which the landmarks lie, by what was measured of the bundle or by its own account.
 
-    It follows moved points and the parent transform, and loses a landmark's region when that is reviewed. It is not
-    saved with the scene and cannot be picked, so that a point that is dragged in 3D does not stick to it.
+    It follows the parent transform, and loses a landmark's region when that is reviewed, or moved: from the first
+    movement of a drag on, since of a person's hand the detector knows nothing. It is not saved with the scene and
+    cannot be picked, so that a point that is dragged in 3D does not stick to it.
 
     Args:
         review: whose landmarks are drawn.
@@ -64,6 +67,7 @@ class Halo:
         self._slots: dict[str, int] = {}
         self._centres = np.empty((0, 3))
         self._drawn: list[tuple[str, Proposal, Region]] = []
+        self._stale = True  # drawn anew at the next update
         self._template, self._cells = _unit_sphere(_RINGS)
         self.model = self._add_model()
         self.update()
@@ -71,6 +75,7 @@ class Halo:
         node = review.node
         self._tags = [
             node.AddObserver(node.PointModifiedEvent, self._on_point),
+            node.AddObserver(node.PointEndInteractionEvent, self._on_end),
             node.AddObserver(slicer.vtkMRMLTransformableNode.TransformModifiedEvent, self._on_transform),
         ]
         self._on_transform()
@@ -83,7 +88,7 @@ class Halo:
     @property
     def drawn(self) -> list[tuple[str, Region]]:
         """The landmarks that have a region, by label, and that."""
-        return [(proposal.label, region) for _, proposal, region in self._drawn]
+        return [(proposal.label, region) for key, proposal, region in self._drawn if key in self._slots]
 
     def show(self, visible: bool) -> None:
         """Show or hide all regions."""
@@ -97,7 +102,7 @@ class Halo:
             self._clear()
             return
         try:
-            state, node = self.review.settled(), self.review.node
+            state = self.review.settled()
         except LandmarkError:
             self._drawn, self._slots = [], {}
             self.model.SetAndObservePolyData(vtk.vtkPolyData())
@@ -109,11 +114,9 @@ class Halo:
         }
         regions = regions_of(state, list(proposals.values()))
         drawn = [(key, proposal, region) for (key, proposal), region in zip(proposals.items(), regions, strict=True)]
-        if drawn != self._drawn:
-            self._drawn = drawn
+        if self._stale or drawn != self._drawn:
+            self._drawn, self._stale = drawn, False
             self._build()
-        for key in self._slots:
-            self._follow(index_of(node, key), key)
 
     def release(self) -> None:
         """Take the model out of the scene."""
@@ -174,23 +177,24 @@ class Halo:
 
     def _build(self) -> None:
         """Shapes and colours of all regions, around the places of their proposals."""
-        count = len(self._drawn)
+        drawn = self._drawn
+        count = len(drawn)
         rings = _RINGS if count < _MANY else _RINGS_OF_MANY
         self._template, self._cells = _unit_sphere(rings)
         size = len(self._template)
-        axes = np.array([_half_axes(proposal, region) for _, proposal, region in self._drawn]).reshape(-1, 3, 3)
-        self._slots = {key: slot for slot, (key, _, _) in enumerate(self._drawn)}
-        self._centres = np.array([proposal.position for _, proposal, _ in self._drawn]).reshape(-1, 3) * TO_LPS
+        axes = np.array([_half_axes(proposal, region) for _, proposal, region in drawn]).reshape(-1, 3, 3)
+        self._slots = {key: slot for slot, (key, _, _) in enumerate(drawn)}
+        self._centres = np.array([proposal.position for _, proposal, _ in drawn]).reshape(-1, 3) * TO_LPS
         points = np.einsum("pi,kji->kpj", self._template, axes) + self._centres[:, None]
         normals = np.einsum("pi,kji->kpj", self._template, np.linalg.inv(axes).transpose(0, 2, 1))
         normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
-        shades = np.array([_shade_of(proposal.confidence) for _, proposal, _ in self._drawn], dtype=np.uint8)
+        shades = np.array([_shade_of(proposal.confidence) for _, proposal, _ in drawn], dtype=np.uint8)
         data = vtk.vtkPolyData()
         places = vtk.vtkPoints()
         places.SetData(numpy_to_vtk(points.reshape(-1, 3), deep=1))
         data.SetPoints(places)
         dashes = self._cells[_checkered(self._template, self._cells, rings)]
-        parts = [self._cells if region.calibrated else dashes for _, _, region in self._drawn]
+        parts = [self._cells if region.calibrated else dashes for _, _, region in drawn]
         cells = np.concatenate([part + size * slot for slot, part in enumerate(parts)] or [self._cells[:0]])
         triangles = vtk.vtkCellArray()
         triangles.SetData(3, numpy_to_vtk(cells.ravel(), deep=1, array_type=vtk.VTK_ID_TYPE))
@@ -201,22 +205,15 @@ class Halo:
         data.GetPointData().SetScalars(painted)
         self.model.SetAndObservePolyData(data)
 
-    def _follow(self, index: int, key: str) -> None:
-        """Bring a region to where its control point is."""
-        if index < 0 or not is_placed(self.review.node, index):
-            return
-        slot = self._slots[key]
-        shift = np.array(self.review.node.GetNthControlPointPosition(index)) - self._centres[slot]
-        if not shift.any():
-            return
-        self._centres[slot] += shift
+    def _hide(self, key: str) -> None:
+        """Let one region shrink to nothing; only once, since every view cuts all of them anew when one changes."""
+        slot, size = self._slots.pop(key), len(self._template)
         data = self.model.GetPolyData()
-        size = len(self._template)
         points = data.GetPoints()
-        vtk_to_numpy(points.GetData())[slot * size : (slot + 1) * size] += shift
-        points.GetData().Modified()
-        points.Modified()
-        data.Modified()
+        vtk_to_numpy(points.GetData())[slot * size : (slot + 1) * size] = self._centres[slot]
+        for changed in (points.GetData(), points, data):
+            changed.Modified()
+        self._stale = True
 
     @vtk.calldata_type(vtk.VTK_INT)
     def _on_point(self, node: Any, event: str, index: int | None = None) -> None:
@@ -224,7 +221,13 @@ class Halo:
             return  # a whole list that changed reaches us through the review
         key = node.GetNthControlPointID(index)
         if key in self._slots:
-            self._follow(index, key)
+            away = np.array(node.GetNthControlPointPosition(index)) - self._centres[self._slots[key]]
+            if not is_placed(node, index) or np.abs(away).max() > _STILL:
+                self._hide(key)
+
+    def _on_end(self, *_: Any) -> None:
+        if self._stale:  # a drag that ended where it began
+            self.update()
 
     def _on_transform(self, *_: Any) -> None:
         self.model.SetAndObserveTransformNodeID(self.review.node.GetTransformNodeID())

@@ -67,7 +67,9 @@ def image_for_store(volume: Any) -> tuple[Any, Path | None]:
 
 def _file_of(volume: Any) -> Path | None:
     storage = volume.GetStorageNode()
-    name = None if storage is None else storage.GetFullNameFromFileName()
+    if storage is None or storage.GetNumberOfFileNames() > 1:
+        return None  # of a series one file is not the image
+    name = storage.GetFullNameFromFileName()
     return Path(name) if name and Path(name).is_file() else None
 
 

@@ -5,24 +5,51 @@ Nothing else in this library reads these; whoever calls it was asked to by the p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
-from LandmarkDetectorLib.core import ImageError
-from LandmarkDetectorLib.io.dicom_header import discreet, is_dicom
+from LandmarkDetectorLib.core import Grid, ImageError
+from LandmarkDetectorLib.io.dicom_header import discreet, header_of, is_dicom
 from LandmarkDetectorLib.io.names import shown
 
+_NEAR = 0.05
+"""How far, in voxels, the corner of an image may lie from that of a slice: both are the same numbers, rounded."""
 
-def source_headers(path: Path) -> list[Dataset]:
-    """The headers of one image, or of all images of the series in a folder, without their pixels.
+
+def series_files(folder: Path, series: str | None = None) -> list[Path]:
+    """The files of a series, in the order of their names.
+
+    Args:
+        folder: where they lie.
+        series: its SeriesInstanceUID, where the folder holds others as well.
+    """
+    found = []
+    for path in sorted(each for each in folder.iterdir() if each.is_file() and is_dicom(each)):
+        header = header_of(path)
+        if header is not None and series in (None, str(header.get("SeriesInstanceUID", ""))):
+            found.append(path)
+    return found
+
+
+def source_headers(source: Path | Sequence[Path]) -> list[Dataset]:
+    """The headers of one image, or of all images of a series, without their pixels.
+
+    Args:
+        source: a file, a folder with a series, or the files of one.
 
     Raises:
-        ImageError: there is no DICOM image, or the folder holds several series.
+        ImageError: there is no DICOM image, or there are several series.
     """
-    files = sorted(each for each in path.iterdir() if each.is_file()) if path.is_dir() else [path]
+    if isinstance(source, Path):
+        path = source
+        files = sorted(each for each in path.iterdir() if each.is_file()) if path.is_dir() else [path]
+    else:
+        files, path = list(source), source[0].parent
     headers: list[Dataset] = []
     with discreet():
         for file in files:
@@ -41,3 +68,23 @@ def source_headers(path: Path) -> list[Dataset]:
     if len({str(header.get("SeriesInstanceUID")) for header in headers}) > 1:
         raise ImageError(f"{shown(path)}: the folder holds several series; give a folder with one.")
     return headers
+
+
+def lie_in(headers: Sequence[Dataset], grid: Grid) -> bool:
+    """Whether images are slices of a grid: each begins at a corner of it, and none at the place of another.
+
+    A volume that was moved, turned or resampled since it was read is not that of its images any more. Images that do
+    not say where they lie, and those whose frames each say so, are compared by their size alone.
+    """
+    corners = [each.ImagePositionPatient for each in headers if each.get("ImagePositionPatient")]
+    if len(corners) < len(headers) or grid.dimension == 2:
+        return all((int(each.Columns), int(each.Rows)) == grid.size[:2] for each in headers)
+    places = grid.to_index(np.array(corners, dtype=np.float64))
+    voxels = np.round(places)
+    at_a_border = (voxels == 0) | (voxels == np.array(grid.size) - 1)
+    return bool(
+        grid.contains(grid.to_world(voxels)).all()
+        and np.abs(places - voxels).max() < _NEAR
+        and (at_a_border.sum(axis=1) >= 2).all()
+        and len(np.unique(voxels, axis=0)) == len(voxels)
+    )

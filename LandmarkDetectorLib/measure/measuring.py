@@ -63,6 +63,7 @@ def measure(
     regions: Mapping[str, Region] | None = None,
     level: float = 0.95,
     joint: bool = False,
+    touching: Collection[str] | None = None,
 ) -> list[Result]:
     """Measure a set of landmarks.
 
@@ -80,6 +81,8 @@ def measure(
         regions: calibrated boxes or ellipsoids by label, in world positions; instead of the covariances.
         level: of the intervals; of the regions, where there are any.
         joint: whether the regions hold all landmarks at once.
+        touching: labels; only results that depend on one of these landmarks are computed and returned, for those who
+            measure at each movement of the mouse and keep the others.
 
     Returns:
         Results in the order of the set, for each measurement its views and sides.
@@ -105,8 +108,16 @@ def measure(
         for view in taken:
             if view in measurement.views:
                 own = sides if two_sided else sides[:1]
-                results += [_result(request, measurement, formula, stages[view, s], two_sided) for s in own]
+                for side in own:
+                    stage = stages[view, side]
+                    labels = _labels(request, stage.parts(formula))
+                    if touching is None or not set(touching).isdisjoint(labels):
+                        results.append(_result(request, measurement, formula, stage, two_sided, labels))
     return results
+
+
+def _labels(request: _Request, parts: Collection[Need]) -> tuple[str, ...]:
+    return tuple(label for need, label in request.labels.items() if need in parts)
 
 
 def _used(measurements: MeasurementSet, formulas: Iterable[Formula], found: Mapping[Need, str]) -> dict[Need, str]:
@@ -154,9 +165,15 @@ def _depends_on_side(formula: Formula, measurements: MeasurementSet, scene: Scen
     )
 
 
-def _result(request: _Request, measurement: Measurement, formula: Formula, stage: Stage, two_sided: bool) -> Result:
+def _result(
+    request: _Request,
+    measurement: Measurement,
+    formula: Formula,
+    stage: Stage,
+    two_sided: bool,
+    labels: tuple[str, ...],
+) -> Result:
     measurements, there = request.measurements, stage.scene.column
-    parts = stage.parts(formula)
     shared: dict[str, Any] = dict(
         name=measurement.name,
         title=measurement.title,
@@ -167,7 +184,7 @@ def _result(request: _Request, measurement: Measurement, formula: Formula, stage
         sign=measurement.sign,
         citation=measurement.citation or measurements.definition.citation,
         set_name=measurements.name,
-        labels=tuple(label for need, label in request.labels.items() if need in parts),
+        labels=labels,
     )
     reason = _why_not(request, formula, stage)
     if reason:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import hypot
 
 from LandmarkDetectorLib.measure.schema import Norm, View
 from LandmarkDetectorLib.measure.values import Shape
@@ -99,3 +100,17 @@ class Result:
             above = self.norm.low is None or self.value >= self.norm.low
             return above and (self.norm.high is None or self.value <= self.norm.high)
         return None if self.deviation is None else abs(self.deviation) <= 1
+
+
+def difference_of(first: Result, second: Result) -> tuple[float | None, float | None]:
+    """How a measurement changed between two times: second minus first, and half of that difference's interval.
+
+    Both times are taken to err independently of each other. What has no value at one of them, or no interval, has
+    ``None``.
+    """
+    if first.value is None or second.value is None:
+        return None, None
+    change = second.value - first.value
+    if first.interval is None or second.interval is None:
+        return change, None
+    return change, hypot(first.interval.high - first.value, second.interval.high - second.value)

@@ -218,6 +218,33 @@ def test_views_draw_when_something_changed_and_never_else(desktop):
     assert drawn == [view.canvas.render_window]
 
 
+def test_the_view_in_which_something_is_dragged_is_drawn_before_the_others(desktop):
+    hands.show_ball(desktop)
+    hands.settle(300)
+    here, there = desktop.slice_views["Red"].canvas, desktop.slice_views["Yellow"].canvas
+    drawn = []
+    tags = [
+        (view.render_window, view.render_window.AddObserver("EndEvent", lambda *_, name=name: drawn.append(name)))
+        for name, view in (("there", there), ("here", here))
+    ]
+    QTest.mousePress(here, Qt.MouseButton.RightButton, Qt.KeyboardModifier.NoModifier, here.rect().center())
+    hands.settle(200)
+    drawn.clear()
+    for view in (there, here):
+        view.request()
+    hands.settle(200)
+    assert drawn == ["here", "there"]
+    QTest.mouseRelease(here, Qt.MouseButton.RightButton, Qt.KeyboardModifier.NoModifier, here.rect().center())
+    hands.settle(200)
+    drawn.clear()
+    for view in (there, here):
+        view.request()
+    hands.settle(200)
+    assert drawn == ["there", "here"]
+    for window, tag in tags:
+        window.RemoveObserver(tag)
+
+
 def test_slices_show_in_3d_and_follow_the_wheel(desktop):
     hands.show_ball(desktop)
     hands.settle(500)

@@ -254,3 +254,12 @@ def test_the_largest_sets_are_measured_while_a_landmark_is_dragged(name):
         spent.append(time.process_time() - start)
     print(f"{name}: {len(results)} results in {1000 * np.median(spent):.1f} ms")
     assert np.median(spent) < 0.02  # 3 ms on an idle machine; the panel has 50 for everything
+
+
+@pytest.mark.parametrize("label", ["Supramentale", "Sella", "Lower lip"])
+def test_what_depends_on_a_landmark_can_be_measured_without_the_rest(label):
+    for marks in (picture(STEINER, HEAD, sd=0.5), sagittal(STEINER, HEAD)):
+        every = measure(marks, STEINER)
+        some = measure(marks, STEINER, touching=[label])
+        wanted = [result for result in every if label in result.labels]
+        assert [(r.name, r.view, r.value, r.text) for r in some] == [(r.name, r.view, r.value, r.text) for r in wanted]

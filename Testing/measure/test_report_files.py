@@ -6,17 +6,18 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import openpyxl
 import pytest
 
-from LandmarkDetectorLib.core import LandmarkFileError, MeasurementError
+from LandmarkDetectorLib.core import Cancelled, LandmarkFileError, MeasurementError
 from LandmarkDetectorLib.io import load_landmarks
-from LandmarkDetectorLib.measure.reports import SUFFIXES, check_can_be_written, norm_bar, save_measurements
+from LandmarkDetectorLib.measure.reports import NEEDS, SUFFIXES, check_can_be_written, norm_bar, save_measurements
 from LandmarkDetectorLib.measure.reports.bars import cut_offs_of
-from LandmarkDetectorLib.measure.subject import Reviewed, measure_subject
+from LandmarkDetectorLib.measure.subject import Measured, Reviewed, measure_subject
 from Testing.measure.subjects import ceph_marks, fetus, head, solid_head
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -219,3 +220,60 @@ except LandmarkDetectorError as error:
     assert done.returncode == 0, done.stderr[-2000:]
     assert {path.name for path in tmp_path.iterdir()} == {"a.csv", "a.xlsx", "a.mrk.json"}
     assert "landmark-detector[report]" in done.stdout and len(done.stdout.splitlines()) == 1
+
+
+def later(shift: float = 1.5) -> Measured:
+    """The same head at another time, its Supramentale ahead."""
+    first = head()
+    marks = [
+        replace(mark, position=mark.position + [shift, 0]) if mark.label == "Supramentale" else mark
+        for mark in first.landmarks
+    ]
+    moved = replace(first.landmarks, landmarks=tuple(marks))
+    return measure_subject(moved, ["steiner"], subject="later", image=first.image, card=first.card)
+
+
+def test_two_times_stand_beside_each_other_with_their_difference_and_its_uncertainty(tmp_path):
+    first, second = head(), later()
+    save_measurements([first, second], tmp_path / "a.csv", compared=True)
+    rows = {row["measurement"]: row for row in rows_of(tmp_path / "a.csv")}
+    one, other = (next(r for r in each.results if r.name == "SNB") for each in (first, second))
+    snb = rows["SNB"]
+    assert float(snb["difference"]) == pytest.approx(other.value - one.value) and float(snb["difference"]) > 0.5
+    reach = np.hypot(one.interval.high - one.value, other.interval.high - other.value)
+    assert float(snb["difference_reach"]) == pytest.approx(reach)
+    assert (snb["second_subject"], snb["second_reviewed"]) == ("later", "no")
+    assert float(rows["SNA"]["difference"]) == pytest.approx(0)
+    lost = rows["L1-NB angle"]
+    assert lost["difference"] == "" and lost["second_not_computed"] == "needs Lower incisor apex"
+
+
+def test_a_workbook_of_two_times_begins_with_the_difference(tmp_path):
+    save_measurements([head(), later()], tmp_path / "a.xlsx", compared=True)
+    book = openpyxl.load_workbook(tmp_path / "a.xlsx")
+    assert book.sheetnames == ["difference", "long", "wide", "about"]
+    with pytest.raises(MeasurementError, match="Two times are compared, and 1 were given"):
+        save_measurements([head()], tmp_path / "b.xlsx", compared=True)
+
+
+def test_a_report_tells_how_far_it_is_and_can_be_stopped(tmp_path):
+    told: list[tuple[str, float]] = []
+    for suffix in (".html", ".pdf"):
+        told.clear()
+        save_measurements([head()], tmp_path / f"a{suffix}", progress=lambda *said: told.append(said))
+        assert told[0] == ("drawing the whole image", 0.0) and "drawing SNB" in {what for what, _ in told}
+        assert all(0 <= done < 1 for _, done in told)
+
+        def stop(what: str, done: float) -> None:
+            if what == "drawing SNB":
+                raise Cancelled("enough")
+
+        with pytest.raises(Cancelled):
+            save_measurements([head()], tmp_path / f"b{suffix}", progress=stop)
+        assert not (tmp_path / f"b{suffix}").exists()
+
+
+def test_the_packages_of_reports_are_those_of_the_extra():
+    text = (ROOT / "pyproject.toml").read_text("utf-8")
+    lines = {line for lines in NEEDS.values() for line in lines}
+    assert all(f'"{line}"' in text for line in lines), lines

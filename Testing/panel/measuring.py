@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -64,9 +65,9 @@ def choose(person: Any, combo: str, data: str) -> None:
 
 
 def table(person: Any) -> dict[str, tuple[str, ...]]:
-    """The texts of the table, by the first column: value, interval, second, difference, norm."""
+    """The texts of the table, by the first column: value (of two times: both), interval, difference, norm."""
     widget = person.widget("measureTable")
-    cells = [[widget.item(row, column).text() for column in range(6)] for row in range(widget.rowCount())]
+    cells = [[widget.item(row, column).text() for column in range(5)] for row in range(widget.rowCount())]
     return {row[0]: tuple(row[1:]) for row in cells}
 
 
@@ -78,3 +79,29 @@ def drawn(person: Any) -> list[Any]:
         name = f"vtkMRMLMarkups{kind}Node"
         found += [scene.GetNthNodeByClass(i, name) for i in range(scene.GetNumberOfNodesByClass(name))]
     return [node for node in found if node.GetClassName() != "vtkMRMLMarkupsFiducialNode"]
+
+
+def confirm_all(person: Any) -> None:
+    """Confirm every landmark."""
+    review = person.panel.review.review
+    review.confirm([row.point_id for row in review.rows()])
+    person.rest()
+
+
+def export(person: Any, key: str, path: Path, **answers: Any) -> str:
+    """Export in a format, answering what is asked; what the panel says then."""
+    choose(person, "measureFormatCombo", key)
+    person.answer(save_file=[str(path)], **answers)
+    person.press("measureExportButton")
+    return person.widget("measureExportLabel").text()
+
+
+def compare(person: Any, shift: float = 2.0) -> Any:
+    """A second time, the lower jaw further ahead."""
+    from LandmarkDetector.Scene.result import create_result
+
+    later = create_result(person.desktop.scene, heads(shift), person.panel.input.volume)
+    later.SetName("head later")
+    person.panel.ui.compareSelector.setCurrentNode(later)
+    person.rest()
+    return later

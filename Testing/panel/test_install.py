@@ -23,6 +23,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setitem(sys.modules, "slicer.packaging", None)  # importing it raises, as in Slicer 5.10
     monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
     monkeypatch.setitem(sys.modules, "slicer", types.SimpleNamespace())
+    monkeypatch.delitem(sys.modules, "slicer_core", raising=False)
     spec = importlib.util.spec_from_file_location("install_under_test", MODULE / "Panel" / "install.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -246,3 +247,33 @@ def test_a_requirement_that_slicer_or_pytorch_bring_is_refused(install, tmp_path
 def test_the_shipped_list_can_be_read(install):
     lines = install.Requirements(MODULE / "Resources" / "requirements.txt").lines
     assert lines and all(">=" in line for line in lines)
+
+
+def test_the_desktop_on_slicer_core_is_not_taken_for_slicer(install, monkeypatch):
+    application = types.SimpleNamespace(slicerHome="somewhere")
+    monkeypatch.setitem(sys.modules, "slicer", types.SimpleNamespace(util=object(), app=application))
+    assert install.slicer_packaging() is not None
+    monkeypatch.setitem(sys.modules, "slicer_core", types.ModuleType("slicer_core"))
+    assert install.slicer_packaging() is None
+
+
+def test_what_only_some_formats_need_is_installed_when_one_is_asked_for(install):
+    packaging = Packaging(answer=RuntimeError("declined"))
+    extras = install.Extras(packaging)
+    assert extras.how("Report (.pdf)", ["reportlab>=4.0"]) == (
+        "Report (.pdf) needs reportlab>=4.0, not installed yet; Export asks whether to install it."
+    )
+    with pytest.raises(install.InstallRefused, match=r"^Nothing was written: Report \(\.pdf\) needs reportlab>=4\.0; "):
+        extras.ensure("Report (.pdf)", ["reportlab>=4.0"])
+    packaging.answer = None
+    extras.ensure("Report (.pdf)", ["reportlab>=4.0"])
+    assert packaging.asked[-1] == ["reportlab>=4.0"]
+
+
+def test_outside_slicer_one_sentence_names_the_packages_and_the_command(install):
+    with pytest.raises(install.InstallError) as told:
+        install.Extras().ensure("Report (.html)", ["matplotlib>=3.8", "jinja2>=3.1"])
+    assert str(told.value) == (
+        "Report (.html) needs matplotlib and jinja2, not installed here; "
+        'run: python -m pip install "matplotlib>=3.8" "jinja2>=3.1"'
+    )

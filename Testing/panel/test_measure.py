@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,8 +13,11 @@ from PySide6.QtWidgets import QApplication
 
 from LandmarkDetectorLib.core import LandmarkSet
 from LandmarkDetectorLib.measure import measure
-from Testing.panel.measuring import HEADS, begin_measuring, choose, drawn, heads, table
+from Testing.panel.measuring import HEADS, begin_measuring, choose, confirm_all, drawn, heads, table
 from Testing.panel.person import HEAD, PICTURE
+
+NARROW = 352
+"""Pixels that the table has in a panel of 380, with its margins and the scroll bar beside it."""
 
 OWN = """
 title: Nose
@@ -45,12 +48,6 @@ def select(person, name: str) -> None:
     person.rest()
 
 
-def confirm_all(person) -> None:
-    review = person.panel.review.review
-    review.confirm([row.point_id for row in review.rows()])
-    person.rest()
-
-
 def test_sets_are_suggested_by_the_labels_the_most_complete_first(person):
     begin_measuring(person)
     combo = person.widget("measureSetCombo")
@@ -76,7 +73,7 @@ def test_the_table_says_what_the_library_measures_in_the_plane_of_the_picture(me
 
 def test_a_value_that_cannot_be_told_from_a_cut_off_is_marked(measuring):
     near = {r.name for r in measure(heads().to_plane(), "steiner") if any("cut-off" in note for note in r.notes)}
-    marked = {name for name, row in table(measuring).items() if row[4].startswith("⚠")}
+    marked = {name for name, row in table(measuring).items() if row[3].startswith("⚠")}
     assert marked == near == {"ANB"}
     select(measuring, "ANB")
     assert "Within its uncertainty of the cut-off" in measuring.widget("measureLabel").text()
@@ -85,7 +82,7 @@ def test_a_value_that_cannot_be_told_from_a_cut_off_is_marked(measuring):
 def test_what_cannot_be_computed_says_what_it_needs_and_shows_no_number(measuring):
     assert table(measuring)["Interincisal"] == (
         "not computed: needs Upper incisor apex, Lower incisor apex",
-        *[""] * 3,
+        *[""] * 2,
         "–",
     )
     choose(measuring, "measureSetCombo", "jarabak")
@@ -114,6 +111,21 @@ def test_values_follow_the_mouse_before_it_is_released(measuring):
     measuring.panel.history.undo()
     measuring.rest()
     assert table(measuring)["SNA"][0] == before
+
+
+def test_a_drag_computes_what_rests_on_the_landmark_and_nothing_else(measuring):
+    node, index = measuring.panel.review.node, measuring.index("A")
+    node.InvokeEvent(node.PointStartInteractionEvent)
+    node.SetNthControlPointPosition(index, -27.5, -17, 0)  # of which from now on nobody knows the uncertainty
+    before = {result.name: result for result in measuring.panel.measure._now().first.results}
+    node.SetNthControlPointPosition(index, -28, -17.5, 0)
+    shown = measuring.panel.measure._now().first
+    after = {result.name: result for result in shown.results}
+    kept = {name for name, result in after.items() if result is before[name]}
+    assert kept == {name for name, result in after.items() if "A" not in result.labels} and "SNA" not in kept
+    fresh = measure(shown.landmarks, "steiner")
+    assert [(r.name, r.text, r.notes) for r in fresh] == [(r.name, r.text, r.notes) for r in shown.results]
+    node.InvokeEvent(node.PointEndInteractionEvent)
 
 
 def test_a_drag_with_everything_drawn_updates_table_and_drawing_at_once(measuring):
@@ -147,13 +159,13 @@ def test_values_of_proposals_say_so_until_every_landmark_of_theirs_is_reviewed(m
 
 
 def test_a_choice_is_said_and_decides_on_the_norm(measuring):
-    assert table(measuring)["SN-MP"][4].startswith("32 (")
+    assert table(measuring)["SN-MP"][3].startswith("32 (")
     label, combo = measuring.panel.measure.choices._lists[0]
     unwrap = getattr(measuring.desktop.qt_module, "unwrap", lambda it: it)
     assert unwrap(label).text() == "Mandibular plane:"
     unwrap(combo).setCurrentIndex(unwrap(combo).findData("Go-Me"))
     measuring.rest()
-    assert table(measuring)["SN-MP"][4] == "–"
+    assert table(measuring)["SN-MP"][3] == "–"
     select(measuring, "SN-MP")
     assert "mandibular plane: Go-Me" in measuring.widget("measureLabel").text().replace("Mandib", "mandib")
 
@@ -201,6 +213,30 @@ def test_drawings_follow_a_drag_undo_and_redo_and_can_be_switched_off(measuring)
     assert drawn(measuring) == []
 
 
+@pytest.mark.parametrize("what", ["all", "selected"])
+def test_what_is_seen_of_a_drawing_that_moved_is_all_that_slicer_would_draw(measuring, what):
+    choose(measuring, "measureDrawCombo", what)
+    select(measuring, "SNA")
+    node, view = measuring.panel.review.node, measuring.desktop.slice_views["Red"]
+    before = picture_of(measuring, view)
+    node.SetNthControlPointPosition(measuring.index("A"), -20, -21, 0)
+    measuring.rest(100)
+    moved = picture_of(measuring, view)
+    for each in drawn(measuring):  # everything that can be told of a node, as after any other change of it
+        folded = each.StartModify()
+        each.Modified()
+        each.InvokeCustomModifiedEvent(each.PointModifiedEvent)
+        each.EndModify(folded)
+        each.GetDisplayNode().Modified()
+    assert picture_of(measuring, view) == moved != before
+
+
+def picture_of(person, view):
+    person.rest(50)
+    view.canvas.draw()
+    return view.canvas.grab().toImage()
+
+
 def test_drawings_are_no_landmarks_neither_offered_nor_saved(measuring, tmp_path):
     from LandmarkDetectorLib.io import load_landmarks
 
@@ -232,14 +268,79 @@ def test_a_second_time_stands_beside_the_first_with_the_difference(measuring):
     gain = second["SNB"].value - first["SNB"].value
     reach = np.hypot(*(r["SNB"].interval.high - r["SNB"].value for r in (first, second)))
     shown = table(measuring)["SNB"]
-    assert shown[2] == f"{second['SNB'].value:.1f}°" and shown[3] == f"{gain:+.1f}° ± {reach:.1f}"
-    assert table(measuring)["SNA"][3].startswith("0.0°") or table(measuring)["SNA"][3].startswith("+0.0°")
-    assert table(measuring)["Interincisal"][3] == "–"
-    header = measuring.widget("measureTable")
-    assert not header.isColumnHidden(3) and header.isColumnHidden(2)
+    assert shown[0] == f"{first['SNB'].value:.1f}° ○\n{second['SNB'].value:.1f}° ○"
+    assert shown[2] == f"{gain:+.1f}°\n± {reach:.1f}"
+    assert table(measuring)["SNA"][2].startswith("0.0°")
+    assert table(measuring)["Interincisal"][0].startswith("not computed: needs")
+    widget = measuring.widget("measureTable")
+    assert widget.isColumnHidden(2) and not widget.isColumnHidden(3)
     measuring.desktop.scene.RemoveNode(later)
     measuring.rest()
-    assert header.isColumnHidden(3) and not header.isColumnHidden(2) and table(measuring)["SNB"][2] == ""
+    assert not widget.isColumnHidden(2) and widget.isColumnHidden(3) and table(measuring)["SNB"][2] == ""
+
+
+def test_each_of_two_times_says_for_itself_what_nobody_reviewed(measuring):
+    from LandmarkDetector.Scene.result import create_result
+
+    confirm_all(measuring)
+    later = create_result(measuring.desktop.scene, heads(2.0), measuring.panel.input.volume)
+    measuring.panel.ui.compareSelector.setCurrentNode(later)
+    measuring.rest()
+    first, second = table(measuring)["SNB"][0].splitlines()
+    assert "○" not in first and second.endswith("○")
+    select(measuring, "SNB")
+    assert "Second: " in measuring.widget("measureLabel").text()
+
+
+def test_a_value_that_one_time_lacks_stands_beside_the_other_with_its_reason(measuring):
+    from LandmarkDetector.Scene.result import create_result
+
+    marks = heads(2.0)
+    fewer = replace(marks, landmarks=tuple(mark for mark in marks if mark.label != "B"))
+    later = create_result(measuring.desktop.scene, fewer, measuring.panel.input.volume)
+    measuring.panel.ui.compareSelector.setCurrentNode(later)
+    measuring.rest()
+    first, second = table(measuring)["SNB"][0].splitlines()
+    assert "°" in first and second == "not computed: needs Supramentale" and table(measuring)["SNB"][2] == "–"
+
+
+def test_two_times_and_the_norm_are_read_without_scrolling_in_a_narrow_panel(measuring):
+    from LandmarkDetector.Scene.result import create_result
+
+    later = create_result(measuring.desktop.scene, heads(2.0), measuring.panel.input.volume)
+    measuring.panel.ui.compareSelector.setCurrentNode(later)
+    widget = measuring.widget("measureTable")
+    before = widget.minimumWidth(), widget.maximumWidth()
+    widget.setFixedWidth(NARROW)
+    try:
+        for name in ("steiner", "jarabak", "downs"):
+            choose(measuring, "measureSetCombo", name)
+            assert widget.horizontalScrollBar().maximum() == 0
+            for row in range(widget.rowCount()):
+                spans = widget.columnSpan(row, 1) > 1  # a reason
+                for column in () if spans else (1, 3, 4):
+                    assert fits(widget, row, column), (name, widget.item(row, column).text())
+    finally:
+        widget.setMinimumWidth(before[0])
+        widget.setMaximumWidth(before[1])
+
+
+def fits(widget, row: int, column: int) -> bool:
+    """Whether a cell shows all of its words beside its bar, in the lines that the row has."""
+    item, letters = widget.item(row, column), widget.fontMetrics()
+    bar = 0 if item.icon().isNull() else widget.iconSize().width() + 4
+    room = widget.columnWidth(column) - bar - 8
+    lines = 0
+    for text in item.text().split("\n"):
+        lines, there = lines + 1, 0
+        for word in text.split():
+            wide = letters.horizontalAdvance(word + " ")
+            if there and there + wide > room:
+                lines, there = lines + 1, 0
+            there += wide
+            if there > room + letters.horizontalAdvance(" "):
+                return False
+    return lines * letters.height() <= widget.rowHeight(row)
 
 
 def test_a_set_of_ones_own_is_measured_and_kept_with_the_scene(measuring, tmp_path):
@@ -289,41 +390,6 @@ def test_nothing_is_measured_while_the_section_is_folded(measuring):
     measuring.widget("measureSection").setCollapsed(False)
     measuring.rest()
     assert table(measuring)["SNA"][0] != before
-
-
-def test_the_table_is_written_as_csv_and_says_what_was_not_reviewed(measuring, tmp_path):
-    dialogs = measuring.answer(save_file=[str(tmp_path / "head")], ask=["export"])
-    measuring.press("measureExportButton")
-    assert "were not reviewed" in dialogs.asked[0][1]
-    with open(tmp_path / "head.csv", encoding="utf-8", newline="") as file:
-        rows = {row["measurement"]: row for row in csv.DictReader(file)}
-    (sna,) = (result for result in measure(heads().to_plane(), "steiner") if result.name == "SNA")
-    assert float(rows["SNA"]["value"]) == pytest.approx(sna.value, abs=1e-9)
-    assert rows["SNA"]["landmarks"] == "not reviewed: S, N, A" and rows["SNA"]["unit"] == "degrees"
-    assert rows["Interincisal"]["value"] == "" and rows["Interincisal"]["not computed"].startswith("needs Upper")
-    assert "head.csv" in measuring.widget("measureExportLabel").text()
-    confirm_all(measuring)
-    measuring.answer(save_file=[str(tmp_path / "missing" / "head.csv")])
-    measuring.press("measureExportButton")
-    assert "cannot be written" in measuring.widget("measureExportLabel").text()
-
-
-def test_the_table_is_copied_for_a_spreadsheet(measuring):
-    confirm_all(measuring)
-    measuring.answer()
-    measuring.press("measureCopyButton")
-    lines = QApplication.clipboard().text().splitlines()
-    assert (
-        len(lines) == 1 + len(table(measuring))
-        and lines[0].split("\t")[1] == "measurement"
-        and lines[1].split("\t")[1] == "SNA"
-    )
-
-
-def test_who_would_rather_not_export_proposals_writes_nothing(measuring, tmp_path):
-    measuring.answer(ask=[None])
-    measuring.press("measureExportButton")
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_marks_of_norms_differ_in_form_and_not_in_colour_alone(measuring):

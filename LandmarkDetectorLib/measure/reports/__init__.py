@@ -7,6 +7,22 @@ matplotlib, Jinja2, reportlab and highdicom are imported only when a file of the
 """
 
 from LandmarkDetectorLib.measure.reports.bars import NormBar, norm_bar
-from LandmarkDetectorLib.measure.reports.save import MANY, SUFFIXES, check_can_be_written, save_measurements
+from LandmarkDetectorLib.measure.reports.save import (
+    MANY,
+    NEEDS,
+    SUFFIXES,
+    check_can_be_written,
+    missing_packages,
+    save_measurements,
+)
 
-__all__ = ["MANY", "SUFFIXES", "NormBar", "check_can_be_written", "norm_bar", "save_measurements"]
+__all__ = [
+    "MANY",
+    "NEEDS",
+    "SUFFIXES",
+    "NormBar",
+    "check_can_be_written",
+    "missing_packages",
+    "norm_bar",
+    "save_measurements",
+]

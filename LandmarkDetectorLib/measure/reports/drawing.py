@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -55,8 +55,17 @@ def abbreviated(measured: Measured) -> LandmarkSet:
     return replace(measured.landmarks, landmarks=tuple(marks))
 
 
-def overviews(measured: Measured, *, inches: float = 7.0) -> list[Picture]:
+Progress = Callable[[str, float], None]
+"""Is told what is at work and the fraction of it that is done; it may raise ``Cancelled``, and nothing is written."""
+
+
+def overviews(measured: Measured, *, inches: float = 7.0, progress: Progress | None = None) -> list[Picture]:
     """The whole image with all landmarks and constructions: one picture in 2D, one of each projection in 3D.
+
+    Args:
+        measured: the subject; without an image there are no pictures.
+        inches: length of a picture's longer side.
+        progress: called before each picture.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -67,17 +76,26 @@ def overviews(measured: Measured, *, inches: float = 7.0) -> list[Picture]:
         return []
     marks, unit = abbreviated(measured), measured.landmarks.unit
     pictures = []
-    for view in overview_views(measured.image):
+    views = overview_views(measured.image)
+    for number, view in enumerate(views):
+        _tell(progress, "drawing the whole image", number / len(views))
         data = _drawn(measured.image, marks, view, measured.computed, inches, thin=True)
         places = ", ".join(f"{mark.label} at {_spoken(mark.position)} {unit}" for mark in marks)
         pictures.append(Picture(data, view.name, f"The {view.name} with all constructions; {places}"))
     return pictures
 
 
-def close_ups(measured: Measured, *, inches: float = 3.2) -> list[tuple[Result, Picture]]:
+def close_ups(
+    measured: Measured, *, inches: float = 3.2, progress: Progress | None = None
+) -> list[tuple[Result, Picture]]:
     """The construction of each result that draws one, close up; of a measurement in several views the first.
 
     In 3D it is the projection in which the construction is largest.
+
+    Args:
+        measured: the subject; without an image there are no pictures.
+        inches: length of a picture's longer side.
+        progress: called before each picture.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -90,17 +108,23 @@ def close_ups(measured: Measured, *, inches: float = 3.2) -> list[tuple[Result, 
     views, marks = overview_views(image), abbreviated(measured)
     by_label = dict(zip(measured.used, marks, strict=True))
     drawn: dict[tuple[str, str, str | None], tuple[Result, Picture]] = {}
-    for result in measured.computed:
+    for number, result in enumerate(measured.computed):
         key = (result.set_name, result.name, result.side)
         own = [by_label[label] for label in measured.labels_of(result) if label in by_label]
         if key in drawn or not result.geometry or not own:
             continue
+        _tell(progress, f"drawing {result.name}", number / len(measured.computed))
         shown = [shape.positions for shape in result.geometry if shape.kind != "plane"]
         places = np.concatenate([*shown, np.array([mark.position for mark in own])])
         view = _cropped(max(views, key=lambda each: _size_in(each, places)), places)
         data = _drawn(image, LandmarkSet(tuple(own), marks.unit), view, [result], inches, thin=False)
         drawn[key] = result, Picture(data, view.name, f"How {result.title} was measured, {view.name}")
     return list(drawn.values())
+
+
+def _tell(progress: Progress | None, what: str, fraction: float) -> None:
+    if progress is not None:
+        progress(what, fraction)
 
 
 def _spoken(position: np.ndarray) -> str:

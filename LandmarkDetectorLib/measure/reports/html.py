@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
 from pathlib import Path
 
 from LandmarkDetectorLib.evaluation.page import data_uri, not_installed, template
@@ -10,13 +11,20 @@ from LandmarkDetectorLib.measure.reports.content import content_of
 from LandmarkDetectorLib.measure.subject import Measured
 
 
-def render_measurements(measured: Measured, *, title: str | None = None, today: datetime.date | None = None) -> str:
+def render_measurements(
+    measured: Measured,
+    *,
+    title: str | None = None,
+    today: datetime.date | None = None,
+    progress: Callable[[str, float], None] | None = None,
+) -> str:
     """Write the report as one HTML page, without script and without any address that a browser would follow.
 
     Args:
         measured: the subject; with its image, the page has pictures.
         title: of the page.
         today: the day on which it is written; that of the computer by default.
+        progress: is told what is at work and the fraction of it that is done; it may raise ``Cancelled``.
 
     Returns:
         The page. The caller writes it, whole or not at all.
@@ -28,8 +36,10 @@ def render_measurements(measured: Measured, *, title: str | None = None, today: 
         from LandmarkDetectorLib.measure.reports.drawing import close_ups, overviews
 
         page = template("measurements.html", Path(__file__).with_name("templates"))
-        whole = [(picture, data_uri(picture.data)) for picture in overviews(measured)]
-        close = [(result, picture, data_uri(picture.data)) for result, picture in close_ups(measured)]
+        whole = [(picture, data_uri(picture.data)) for picture in overviews(measured, progress=progress)]
+        close = [
+            (result, picture, data_uri(picture.data)) for result, picture in close_ups(measured, progress=progress)
+        ]
     except ImportError as error:
         raise not_installed(error) from error
     content = content_of(measured, title=title, today=today)

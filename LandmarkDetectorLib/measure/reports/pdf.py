@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -28,13 +28,20 @@ CLOSE_UPS = 4
 """Side by side."""
 
 
-def render_pdf(measured: Measured, *, title: str | None = None, today: datetime.date | None = None) -> bytes:
+def render_pdf(
+    measured: Measured,
+    *,
+    title: str | None = None,
+    today: datetime.date | None = None,
+    progress: Callable[[str, float], None] | None = None,
+) -> bytes:
     """Write the report as a PDF.
 
     Args:
         measured: the subject; with its image, there are pictures.
         title: of the report.
         today: the day on which it is written; that of the computer by default.
+        progress: is told what is at work and the fraction of it that is done; it may raise ``Cancelled``.
 
     Returns:
         The file. The caller writes it, whole or not at all.
@@ -46,8 +53,8 @@ def render_pdf(measured: Measured, *, title: str | None = None, today: datetime.
         from LandmarkDetectorLib.measure.reports.drawing import close_ups, overviews
 
         paper = _Paper()
-        whole = [(picture.name, picture.data) for picture in overviews(measured)]
-        close = [(result, picture.data) for result, picture in close_ups(measured)]
+        whole = [(picture.name, picture.data) for picture in overviews(measured, progress=progress)]
+        close = [(result, picture.data) for result, picture in close_ups(measured, progress=progress)]
     except ImportError as error:
         raise not_installed(error) from error
     content = content_of(measured, title=title, today=today)

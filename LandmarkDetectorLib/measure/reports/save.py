@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from LandmarkDetectorLib.core import LandmarkDetectorError, LandmarkFileError
+from LandmarkDetectorLib.core import LandmarkDetectorError, LandmarkFileError, MeasurementError
 from LandmarkDetectorLib.io.atomic import atomic_write
 from LandmarkDetectorLib.io.names import shown, suffix_of
 from LandmarkDetectorLib.measure.subject import Measured
@@ -22,12 +22,24 @@ MANY = (".csv", ".xlsx")
 SUFFIXES = (*MANY, ".html", ".pdf", ".dcm", ".mrk.json")
 """Suffixes of all files that measurements are written to."""
 
-_NEEDS = {
-    ".xlsx": ("openpyxl",),
-    ".html": ("matplotlib", "jinja2"),
-    ".pdf": ("matplotlib", "reportlab"),
-    ".dcm": ("highdicom",),
+NEEDS = {
+    ".xlsx": ("openpyxl>=3.1",),
+    ".html": ("matplotlib>=3.8", "jinja2>=3.1"),
+    ".pdf": ("matplotlib>=3.8", "reportlab>=4.0"),
+    ".dcm": ("highdicom>=0.25",),
 }
+"""The packages of a suffix, as pip calls them and with the bounds of the extra ``report``; each is imported by the name
+before the ``>``.
+"""
+
+
+def missing_packages(suffix: str) -> list[str]:
+    """The lines of :data:`NEEDS` of which nothing is installed; none of the packages is imported."""
+    return [line for line in NEEDS.get(suffix, ()) if find_spec(_name(line)) is None]
+
+
+def _name(line: str) -> str:
+    return line.partition(">")[0]
 
 
 def save_measurements(
@@ -35,7 +47,9 @@ def save_measurements(
     path: str | os.PathLike[str],
     *,
     wide: bool = False,
+    compared: bool = False,
     source: Sequence[Dataset] = (),
+    progress: Callable[[str, float], None] | None = None,
 ) -> None:
     """Write measurements, whole or not at all.
 
@@ -43,12 +57,15 @@ def save_measurements(
         subjects: one, or for .csv and .xlsx any number.
         path: ends in one of :data:`SUFFIXES`.
         wide: of a .csv, a row a subject; a row a result otherwise. A workbook has both.
+        compared: of a .csv or .xlsx, the two subjects are one at two times, whose differences are written as well.
         source: of a .dcm, the headers of the DICOM images in which the landmarks lie; their patient and study are
             copied into it.
+        progress: of a .html or .pdf, is told what is at work and the fraction of it that is done; it may raise
+            ``Cancelled``, and nothing is written.
 
     Raises:
         LandmarkFileError: an unknown suffix, several subjects for a file of one, or the file cannot be written.
-        MeasurementError: the form cannot hold what was measured.
+        MeasurementError: the form cannot hold what was measured, or not two subjects are compared.
         LandmarkDetectorError: a package is not installed.
     """
     path = Path(path)
@@ -58,45 +75,44 @@ def save_measurements(
         raise LandmarkFileError(
             f"{shown(path)}: a {suffix} file holds one subject and {len(subjects)} were measured; give .csv or .xlsx."
         )
+    if compared and len(subjects) != 2:
+        raise MeasurementError(
+            f"Two times are compared, and {len(subjects)} were given; give the first and the second."
+        )
     if suffix == ".csv":
         from LandmarkDetectorLib.measure.reports.tables import write_csv
 
-        write_csv(subjects, path, wide=wide)
+        write_csv(subjects, path, wide=wide, compared=compared)
     elif suffix == ".xlsx":
         from LandmarkDetectorLib.measure.reports.tables import write_xlsx
 
-        write_xlsx(subjects, path)
+        write_xlsx(subjects, path, compared=compared)
     elif suffix == ".dcm":
         from LandmarkDetectorLib.measure.reports.structured import write_structured_report
 
         write_structured_report(subjects[0], path, source)
+    elif suffix == ".mrk.json":
+        from LandmarkDetectorLib.measure.reports.markups import write_measured_markups
+
+        write_measured_markups(subjects[0], path)
     else:
-        _ONE[suffix](subjects[0], path)
+        (_html if suffix == ".html" else _pdf)(subjects[0], path, progress)
 
 
-def _html(measured: Measured, path: Path) -> None:
+def _html(measured: Measured, path: Path, progress: Callable[[str, float], None] | None) -> None:
     from LandmarkDetectorLib.measure.reports.html import render_measurements
 
-    page = render_measurements(measured)
+    page = render_measurements(measured, progress=progress)
     with atomic_write(path, "w", encoding="utf-8") as stream:
         stream.write(page)
 
 
-def _pdf(measured: Measured, path: Path) -> None:
+def _pdf(measured: Measured, path: Path, progress: Callable[[str, float], None] | None) -> None:
     from LandmarkDetectorLib.measure.reports.pdf import render_pdf
 
-    data = render_pdf(measured)
+    data = render_pdf(measured, progress=progress)
     with atomic_write(path) as stream:
         stream.write(data)
-
-
-def _markups(measured: Measured, path: Path) -> None:
-    from LandmarkDetectorLib.measure.reports.markups import write_measured_markups
-
-    write_measured_markups(measured, path)
-
-
-_ONE: dict[str, Callable[[Measured, Path], None]] = {".html": _html, ".pdf": _pdf, ".mrk.json": _markups}
 
 
 def check_can_be_written(paths: Sequence[str | os.PathLike[str]]) -> None:
@@ -112,7 +128,7 @@ def check_can_be_written(paths: Sequence[str | os.PathLike[str]]) -> None:
             raise LandmarkFileError(
                 f"{shown(path)}: measurements are written as {', '.join(SUFFIXES)}; choose one of these suffixes."
             )
-        missing = [name for name in _NEEDS.get(suffix, ()) if find_spec(name) is None]
+        missing = [_name(line) for line in missing_packages(suffix)]
         if missing:
             raise LandmarkDetectorError(
                 f"A {suffix} file of measurements needs {' and '.join(missing)}: "

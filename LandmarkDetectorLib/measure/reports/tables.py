@@ -16,7 +16,7 @@ from LandmarkDetectorLib import __version__
 from LandmarkDetectorLib.core import MeasurementError
 from LandmarkDetectorLib.io.atomic import atomic_write
 from LandmarkDetectorLib.io.sheets import write_workbook
-from LandmarkDetectorLib.measure.results import Result
+from LandmarkDetectorLib.measure.results import Result, difference_of
 from LandmarkDetectorLib.measure.subject import Measured
 
 Cell = str | float | None
@@ -30,6 +30,12 @@ LONG = (
 )
 """The columns of the long table."""
 
+SECOND = (
+    *("second_subject", "second_value", "second_from", "second_to", "second_not_computed", "second_reviewed"),
+    *("difference", "difference_reach"),
+)
+"""What the table of two times has beside the long one's columns, which are those of the first."""
+
 
 def long_rows(subjects: Sequence[Measured]) -> list[list[Cell]]:
     """The header, and a row for each result of each subject."""
@@ -37,6 +43,25 @@ def long_rows(subjects: Sequence[Measured]) -> list[list[Cell]]:
     for measured in subjects:
         rows += [[_said(measured, result).get(column) for column in LONG] for result in measured.results]
     return rows
+
+
+def compared_rows(first: Measured, second: Measured) -> list[list[Cell]]:
+    """The header, and a row for each result of the first time, with the second's beside it and their difference."""
+    others = {_key(result): result for result in second.results}
+    rows: list[list[Cell]] = [[*LONG, *SECOND]]
+    for result in first.results:
+        said, other = _said(first, result), others.get(_key(result))
+        if other is not None:
+            theirs = _said(second, other)
+            said |= {f"second_{name}": theirs.get(name) for name in ("subject", "value", "from", "to", "not_computed")}
+            said["second_reviewed"] = theirs["reviewed"]
+            said["difference"], said["difference_reach"] = difference_of(result, other)
+        rows.append([said.get(column) for column in (*LONG, *SECOND)])
+    return rows
+
+
+def _key(result: Result) -> tuple[str, str, str, str | None]:
+    return result.set_name, result.name, result.view, result.side
 
 
 def _said(measured: Measured, result: Result) -> dict[str, Cell]:
@@ -111,14 +136,20 @@ def _column(result: Result, several_views: bool) -> str:
     return ", ".join(words) + ("" if result.unit == "ratio" else f" ({result.unit})")
 
 
-def write_csv(subjects: Sequence[Measured], path: Path, *, wide: bool = False) -> None:
+def write_csv(subjects: Sequence[Measured], path: Path, *, wide: bool = False, compared: bool = False) -> None:
     """Write the long table, or the wide one, as UTF-8 with commas; whole or not at all.
+
+    Args:
+        subjects: one or several.
+        path: the file.
+        wide: a row a subject instead of a row a result.
+        compared: the two subjects are one at two times: the long table has their differences.
 
     Raises:
         MeasurementError: as :func:`wide_rows` says.
         LandmarkFileError: the file cannot be written.
     """
-    rows = wide_rows(subjects) if wide else long_rows(subjects)
+    rows = wide_rows(subjects) if wide else compared_rows(*subjects) if compared else long_rows(subjects)
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([["" if cell is None else _plain(cell) for cell in row] for row in rows])
@@ -131,8 +162,13 @@ def _plain(cell: Any) -> str:
     return repr(float(cell)) if isinstance(cell, (int, float)) else str(cell)
 
 
-def write_xlsx(subjects: Sequence[Measured], path: Path) -> None:
+def write_xlsx(subjects: Sequence[Measured], path: Path, *, compared: bool = False) -> None:
     """Write a workbook with the sheets ``long``, ``wide`` and ``about``; whole or not at all.
+
+    Args:
+        subjects: one or several.
+        path: the file.
+        compared: the two subjects are one at two times: a sheet ``difference`` comes first.
 
     Raises:
         MeasurementError: as :func:`wide_rows` says.
@@ -145,5 +181,7 @@ def write_xlsx(subjects: Sequence[Measured], path: Path) -> None:
     for each in sets.values():
         about += [[each.name, f"{each.title}. {each.definition.description}"], ["", each.definition.citation]]
         about += [["", note] for note in each.definition.notes]
-    sheets = {"long": long_rows(subjects), "wide": wide_rows(subjects), "about": about}
-    write_workbook(sheets, path)
+    if compared:
+        about.append(["difference", "second minus first; both times are taken to err independently of each other"])
+    sheets = {"difference": compared_rows(*subjects)} if compared else {}
+    write_workbook({**sheets, "long": long_rows(subjects), "wide": wide_rows(subjects), "about": about}, path)

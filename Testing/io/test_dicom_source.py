@@ -1,0 +1,59 @@
+"""The DICOM images that a report is filed with: found, and known to lie where the volume does."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from LandmarkDetectorLib.core import ImageError
+from LandmarkDetectorLib.io import load_image
+from LandmarkDetectorLib.io.dicom_source import lie_in, series_files, source_headers
+from Testing.io.conftest import DicomMaker
+
+VOLUME = np.arange(5 * 4 * 3, dtype=np.int16).reshape(5, 4, 3)
+OBLIQUE, _ = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))
+OBLIQUE = OBLIQUE * np.sign(np.linalg.det(OBLIQUE))
+
+
+def test_the_files_of_one_series_are_told_from_those_of_another(tmp_path, dicom):
+    ours = dicom.series_in(tmp_path, VOLUME)
+    other = DicomMaker()
+    theirs = other.save(tmp_path / "other.dcm", VOLUME[0])
+    (tmp_path / "notes.txt").write_text("none of them", encoding="utf-8")
+    assert series_files(tmp_path, dicom.series) == sorted(ours)
+    assert series_files(tmp_path, other.series) == [theirs] and len(series_files(tmp_path)) == 6
+
+
+def test_headers_are_read_of_a_folder_and_of_its_files_alike(tmp_path, dicom):
+    files = dicom.series_in(tmp_path, VOLUME)
+    of_folder = {header.SOPInstanceUID for header in source_headers(tmp_path)}
+    assert of_folder == {header.SOPInstanceUID for header in source_headers(files)} and len(of_folder) == 5
+    other = DicomMaker().save(tmp_path / "other.dcm", VOLUME[0])
+    with pytest.raises(ImageError, match="several series"):
+        source_headers([*files, other])
+    shutil.copy(__file__, tmp_path / "a.txt")
+    with pytest.raises(ImageError, match="it is no DICOM image"):
+        source_headers([tmp_path / "a.txt"])
+
+
+@pytest.mark.parametrize("direction", [np.eye(3), OBLIQUE])
+def test_images_lie_in_the_volume_that_was_read_from_them_and_in_no_other(tmp_path, dicom, direction):
+    dicom.series_in(tmp_path, VOLUME, direction=direction)
+    headers, grid = source_headers(tmp_path), load_image(tmp_path).grid
+    assert lie_in(headers, grid)
+    step = np.asarray(grid.direction) * grid.spacing
+    for away in (step[:, 0] * 0.3, step[:, 0], step[:, 2], -step[:, 1], [0.5, 0, 0]):
+        assert not lie_in(headers, replace(grid, origin=tuple(np.asarray(grid.origin) + away)))
+    upside_down = np.asarray(grid.direction) @ np.diag([1, -1, -1])
+    assert not lie_in(headers, replace(grid, direction=upside_down))
+    assert not lie_in(headers, replace(grid, spacing=(1.0, 1.0, 1.0)))
+
+
+def test_images_that_do_not_say_where_they_lie_are_known_by_their_size(tmp_path, dicom):
+    dicom.save(tmp_path / "a.dcm", VOLUME[0], PixelSpacing=[0.5, 0.5])
+    headers, grid = source_headers(tmp_path / "a.dcm"), load_image(tmp_path / "a.dcm").grid
+    assert grid.dimension == 2 and lie_in(headers, grid)
+    assert not lie_in(headers, replace(grid, size=(4, 4)))
