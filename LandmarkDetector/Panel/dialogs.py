@@ -95,6 +95,11 @@ class Dialogs:
         dialog.exec()
 
     @staticmethod
+    def open_document(path: str) -> bool:
+        """Open a file with the program that the computer has for it; whether there is one."""
+        return bool(qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(path)))
+
+    @staticmethod
     def _chosen(dialog) -> str | None:
         accepted = dialog.exec()
         files = list(dialog.selectedFiles())
