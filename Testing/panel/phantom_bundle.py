@@ -16,7 +16,7 @@ from LandmarkDetectorLib.io import save_image, save_landmarks
 from Testing.phantoms import phantom
 from Testing.review.small_model import reviewed_store, small_bundle
 
-REVIEWED, MORE, TURN = 6, 8, 0.1
+REVIEWED, MORE, TURN = 10, 8, 0.1
 
 
 def make(folder: Path) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from LandmarkDetectorLib.review import new_set, worker
 from LandmarkDetectorLib.training import derive
 
-STEPS = 60
+STEPS = 40
 
 if __name__ == "__main__":
-    derive.ACROSS = {2: 40, 3: 26}
+    derive.ACROSS = {2: 28, 3: 26}
     new_set.steps_within = lambda recipe, seconds, left: dict.fromkeys(seconds, STEPS)
     worker.main()

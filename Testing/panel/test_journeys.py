@@ -100,7 +100,7 @@ def test_what_a_person_corrects_makes_the_next_model(traveller, made, tmp_path):
 
     # Retrain: only minutes are asked; the panel goes on meanwhile.
     person.press("casesRetrainButton")
-    assert "phantom 0.1.0 learns from 7 reviewed cases" in person.widget("retrainLabel").text()
+    assert "phantom 0.1.0 learns from 11 reviewed cases" in person.widget("retrainLabel").text()
     person.widget("retrainMinutesSpin").setValue(1)
     person.press("retrainStartButton")
     assert not person.widget("retrainRunFrame").isHidden() and not person.widget("retrainStartButton").isEnabled()
@@ -114,7 +114,7 @@ def test_what_a_person_corrects_makes_the_next_model(traveller, made, tmp_path):
     assert {row[0].removeprefix("⚠ ") for row in rows} == {"All", *LABELS}
     assert all(row[1] != "–" and "…" in row[3] for row in rows if row[0] == "All")
     combo = person.widget("comparisonPartCombo")
-    assert [combo.itemText(i).rsplit(": ")[1] for i in range(combo.count())] == ["1", "6"]
+    assert [combo.itemText(i).rsplit(": ")[1] for i in range(combo.count())] == ["2", "9"]
     combo.setCurrentIndex(1)
     assert len(table(person, "comparisonTable")) == 1 + len(LABELS)
     report = Path(person.panel.retrain.comparison.comparison["html"])
