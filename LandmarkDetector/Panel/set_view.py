@@ -46,7 +46,8 @@ class SetView:
         ui.setPlaceButton.clicked.connect(self._on_place)
         ui.setAddButton.clicked.connect(self._on_add)
         ui.setTrainButton.clicked.connect(self._on_train)
-        annotating.placing.ended.connect(lambda: ui.setPlaceButton.setChecked(False))
+        annotating.placing.waits.connect(self._on_waits)
+        annotating.placing.ended.connect(self._on_placing_ended)
         run.began.connect(lambda _what: self._show())
         run.noticed.connect(self._notices.append)
         run.done.connect(self._on_done)
@@ -137,9 +138,17 @@ class SetView:
             self._annotating.begin(self._set)
         except LandmarkDetectorError as error:
             self.message.show(str(error), "error")
-        else:
-            self.message.show(_("Click in a view where the landmark is that the table shows as the next one."))
         self._ui.setPlaceButton.setChecked(self._annotating.placing.active)
+
+    def _on_waits(self) -> None:
+        """Say which landmark the next click places."""
+        label, definition = self._annotating.placing.next
+        text = _("Click in a view where {label} is; press Absent in the review if it is not in the image.")
+        self.message.show("\n".join(filter(None, [text.format(label=label), definition])))
+
+    def _on_placing_ended(self, over: bool) -> None:
+        self._ui.setPlaceButton.setChecked(False)
+        self.message.show(_("Drag what lies wrong, then add the image to the set.") if over else "")
 
     def _on_add(self, *_arguments) -> None:
         from LandmarkDetectorLib.core import LandmarkDetectorError

@@ -167,14 +167,17 @@ def test_landmarks_of_ones_own_from_their_names_to_a_proposal(traveller, made, t
         person.open(made / "more" / f"scan{number}.mha")
         person.press("setPlaceButton")
         person.rest()
+        assert person.widget("setMessage").text().startswith("Click in a view where nose is")
+        assert person.widget("setMessage").text().endswith("\nThe largest blob.")
         for label in LABELS[:4] if number == 0 else LABELS:
             person.click_in("Red", person.pixel("Red", truth[label]))
         if number == 0:
-            assert person.widget("setPlaceButton").isChecked()
+            assert person.widget("setPlaceButton").isChecked() and "where fin is" in person.widget("setMessage").text()
             person.choose("fin")
             person.press("absentButton")
-        else:
-            assert not person.widget("setPlaceButton").isChecked()
+            person.rest()
+        assert not person.widget("setPlaceButton").isChecked()
+        assert "add the image to the set" in person.widget("setMessage").text()
         assert not person.widget("setTrainButton").isEnabled()
         person.press("setAddButton")
         assert f"scan{number} is in the set" in person.widget("setMessage").text()

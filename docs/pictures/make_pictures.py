@@ -221,14 +221,11 @@ def retraining(person: Person, made: Path) -> None:
     person.wait_until(lambda: not person.widget("comparisonFrame").isHidden(), 240)
     person.widget("comparisonReasonEdit").setText("More cases of our scanner")
     person.rest(1000)
-    save(grab(person.desktop.window, *_cases_below(person)), "retraining")
+    section, first, last = (person.widget(name) for name in ("casesSection", "casesRetrainButton", "comparisonFrame"))
+    top = first.mapTo(section, QPoint(0, 0)).y()
+    bottom = last.mapTo(section, QPoint(0, last.height())).y()
+    save(section.grab(QRect(0, top - MARGIN, section.width(), bottom - top + 2 * MARGIN)), "retraining")
     person.press("casesStopButton")
-
-
-def _cases_below(person: Person) -> list[QWidget]:
-    """The part of the section "Cases" that retrains."""
-    names = ("casesOpenButton", "casesRetrainButton", "retrainFrame", "comparisonFrame")
-    return [person.widget(name) for name in names]
 
 
 def new_landmarks(person: Person, made: Path) -> None:
@@ -243,7 +240,7 @@ def new_landmarks(person: Person, made: Path) -> None:
         )
         person.answer(open_folder=[str(Path(folder) / "blobs")])
         person.press("setCreateButton")
-        fold(person, "review", "set")
+        fold(person, "set")
         for number in range(4):
             person.open(made / "more" / f"scan{number}.mha")
             person.press("setPlaceButton")
