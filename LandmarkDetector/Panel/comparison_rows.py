@@ -99,5 +99,6 @@ def _line(label: str, item: Mapping[str, Any], unit: str) -> ComparedLine:
 def _number(value: float | None, signed: bool = False) -> str:
     if value is None:
         return "–"
-    text = f"{value:+.2f}" if signed else f"{value:.2f}"
+    shown = round(value, 2) + 0.0  # no negative zero
+    text = f"{shown:+.2f}" if signed else f"{shown:.2f}"
     return text.replace("-", "−")

@@ -147,10 +147,11 @@ def test_what_a_person_corrects_makes_the_next_model(traveller, made, tmp_path):
 
 
 def test_landmarks_of_ones_own_from_their_names_to_a_proposal(traveller, made, tmp_path, monkeypatch):
-    from LandmarkDetector.Panel import training_process
+    from LandmarkDetectorLib.review import training_conversation
 
     person, folder = traveller, tmp_path / "blobs"
-    monkeypatch.setattr(training_process, "_command", lambda python: [python, "-m", "Testing.panel.short_trainer"])
+    short = [sys.executable, "-m", "Testing.panel.short_trainer"]
+    monkeypatch.setattr(training_conversation, "training_command", lambda python: short)
     person.widget("setSection").setCollapsed(False)
     person.press("setNewButton")
     person.widget("setNameEdit").setText("blobs")

@@ -196,6 +196,15 @@ def test_the_comparison_follows_by_itself_and_shows_every_landmark(retraining, t
     assert lines(retraining)[1] == ["a", "3.00", "1.00", "−2.00 (−2.50 … −1.50)"]
 
 
+def test_a_change_of_nearly_nothing_has_no_sign_of_its_own(retraining, trainer):
+    result = comparison()
+    result["overall"] = {**result["overall"], "difference": -0.001, "interval": [-0.3, 0.3]}
+    begin(retraining)
+    trainer.result.emit({"folder": "candidate", "name": "heads"})
+    trainer.result.emit(result)
+    assert lines(retraining)[0][3] == "+0.00 (−0.30 … +0.30)"
+
+
 def test_what_is_not_worse_may_be_used_at_once(retraining, trainer):
     compared(retraining, trainer)
     assert retraining.widget("comparisonReasonEdit").isHidden()
