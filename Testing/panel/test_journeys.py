@@ -12,9 +12,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
-from LandmarkDetectorLib.bundles import load_bundle
+from LandmarkDetectorLib.bundles import import_bundle, load_bundle
 from LandmarkDetectorLib.io import load_landmarks
 from LandmarkDetectorLib.review import ReviewStore
 from LandmarkDetectorLib.review.set_folder import annotated, read_set
@@ -144,6 +145,52 @@ def test_what_a_person_corrects_makes_the_next_model(traveller, made, tmp_path):
     assert person.widget("versionsMessage").text() == "phantom 0.1.0 is in use again."
     person.answer(ask=["new"])
     assert person.detect().GetAttribute("LandmarkDetector.version") == "0.1.0"
+
+
+def test_what_is_cancelled_goes_on_later_and_what_is_closed_leaves_nothing_half_written(traveller, made, tmp_path):
+    import slicer
+
+    from LandmarkDetector.Panel.panel import Panel
+
+    person = traveller
+    import_bundle(made / "run" / "phantom")
+    shutil.copytree(made / "reviews", tmp_path / "reviews")
+    run = tmp_path / "reviews" / "training" / "run-001"
+    widget, before = person.desktop.module_widget, person.panel
+    root = slicer.util.loadUI(widget.resourcePath("UI/LandmarkDetector.ui"))
+    widget.panel = Panel(root, slicer.util.childWidgetVariables(root), person.desktop.scene)
+    try:
+        person.panel.input.choose_bundle("phantom")
+        person.answer(open_folder=[str(tmp_path / "reviews")], ask_text=["Anna"])
+        person.press("casesChooseButton")
+        person.press("casesRetrainButton")
+        person.press("retrainStartButton")
+        wait_for_learning(person)
+        person.press("retrainCancelButton")
+        person.wait_until(lambda: not person.panel.training.running, 30)
+        assert "nothing was put in use" in person.widget("retrainMessage").text()
+        assert list(run.glob("*.checkpoint.pt")) and half_written(run) == []
+
+        person.answer(ask=["go on"])
+        person.press("retrainStartButton")
+        wait_for_learning(person)
+        pid = person.panel.training._worker.pid
+    finally:
+        person.panel.close()
+        widget.panel = before
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    assert half_written(run) == [] and not list(run.glob("*/manifest.json"))
+    assert load_bundle("phantom").version == "0.1.0"
+
+
+def wait_for_learning(person) -> None:
+    """Until some steps were learnt."""
+    person.wait_until(lambda: person.widget("retrainProgress").value() > 0, WAIT)
+    assert "Learning" in person.widget("retrainStage").text()
+
+
+def half_written(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob(".*") if path.name.startswith((".writing-", ".partial-"))]
 
 
 def test_landmarks_of_ones_own_from_their_names_to_a_proposal(traveller, made, tmp_path, monkeypatch):
