@@ -16,7 +16,7 @@ from .state import Entry, State
 VOLUME = "LandmarkDetector.volume"
 """Role of the reference to the volume, which the scene keeps up to date when ids change."""
 
-_GLYPH = 2.0
+GLYPH = 2.0
 """Size of the points in percent of a view; at Slicer's 3 they hide what they point at."""
 
 _SOURCE = ("bundle", "version", "fingerprint")
@@ -55,7 +55,7 @@ def create_result(scene: Any, landmarks: Any, volume_node: Any = None) -> Any:
     scene.AddNode(node)
     node.SetUndoEnabled(True)
     node.CreateDefaultDisplayNodes()
-    node.GetDisplayNode().SetGlyphScale(_GLYPH)
+    node.GetDisplayNode().SetGlyphScale(GLYPH)
     if volume_node is not None:
         node.SetNodeReferenceID(VOLUME, volume_node.GetID())
         node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
