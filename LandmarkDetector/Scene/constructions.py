@@ -197,8 +197,8 @@ class _Piece:
     def _move(self, places: np.ndarray, size: float) -> None:
         node = self.node
         says_value = self._look is not None and self._look[2]  # which Slicer computes when it hears all events
-        if self.kind in ("line", "angle") and not says_value and node.GetNumberOfControlPoints() == len(places):
-            self._move_points(places)
+        if self.kind == "angle" and not says_value and node.GetNumberOfControlPoints() == len(places):
+            self._move_quickly(places)
             return
         folded = node.StartModify()
         try:
@@ -217,8 +217,11 @@ class _Piece:
         finally:
             node.EndModify(folded)
 
-    def _move_points(self, places: np.ndarray) -> None:
-        """Move them and say so once: of every event every view draws the node anew, and EndModify sends several."""
+    def _move_quickly(self, places: np.ndarray) -> None:
+        """Move the points of an angle and say so once: of every event every view builds the node anew.
+
+        EndModify sends several. A line needs all of them, or its old place stays on the screen.
+        """
         node = self.node
         quiet = node.GetDisableModifiedEvent()
         node.SetDisableModifiedEvent(1)
