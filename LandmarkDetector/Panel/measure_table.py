@@ -17,6 +17,8 @@ from LandmarkDetector.Panel.tables import dress
 from LandmarkDetector.Panel.texts import _
 
 NAME, VALUE, INTERVAL, DIFFERENCE, NORM = range(5)
+_SMALL = (42, 9)
+"""Of a norm's bar beside two times."""
 _PALE = (115, 115, 115)
 _PLAIN = (20, 20, 20)
 
@@ -37,11 +39,10 @@ class MeasureTable:
         self._shown: list[MeasureRow] = []
         self._compared: bool | None = None
         dress(table, [""] * (NORM + 1))
-        table.setIconSize(qt.QSize(*BAR))
         table.horizontalHeader().setStretchLastSection(True)
         self._letter = int(table.fontMetrics().height())
         # By contents they would leap while one drags, and a reason why something was not computed is long.
-        for column, letters in ((INTERVAL, 5.7), (DIFFERENCE, 5.1)):
+        for column, letters in ((INTERVAL, 5.7), (DIFFERENCE, 5.2)):
             table.setColumnWidth(column, round(letters * self._letter))
         table.itemSelectionChanged.connect(self._on_selection)
         table.cellClicked.connect(self._on_selection)  # a click on the row that is selected goes there again
@@ -73,6 +74,7 @@ class MeasureTable:
         table.setColumnHidden(INTERVAL, on)
         table.setColumnHidden(DIFFERENCE, not on)
         table.setWordWrap(on)
+        table.setIconSize(qt.QSize(*(_SMALL if on else BAR)))
         table.setColumnWidth(VALUE, round((6.2 if on else 6) * self._letter))
         lines = 2 if on else 1
         table.verticalHeader().setDefaultSectionSize(lines * self._letter + 8)
@@ -141,6 +143,7 @@ class MeasureTable:
         if not (self._compared and comma):
             return row.name
         room = self._widest_name() - self._letter // 2
+        rest = rest.replace(_("projected"), _("proj."))
         return f"{self.widget.fontMetrics().elidedText(name + ',', qt.Qt.ElideRight, room)}\n{rest}"
 
     def _widest_name(self) -> int:
