@@ -90,10 +90,16 @@ class Panel:
         self.export = ExportView(ui, self.parameters, self.dialogs, export.export)
         self.batch_run = BatchRun(self.worker, clock)
         self.batch = BatchView(ui, self.parameters, self.dialogs, self.batch_run, self._batch_order, clock)
-        self.measure = MeasureView(
-            ui, scene, self.parameters, self.dialogs, self._show_point, self.input.bundles.card_of, self._observer_of
-        )
         self.recording = Recording(lambda number: self.cases.may_adopt(number), clock)
+        self.measure = MeasureView(
+            ui,
+            scene,
+            self.parameters,
+            self.dialogs,
+            self._show_point,
+            self.input.bundles.card_of,
+            self.recording.observer_of,
+        )
         self.cases = CasesView(ui, self.parameters, self.dialogs, self.recording, self._open_case)
         self.training = TrainingRun(trainer or TrainingProcess())
         self.retrain = RetrainView(ui, self.dialogs, self.training, self.recording, self._bundle_and_device)
@@ -429,17 +435,6 @@ class Panel:
         if bundle is None and is_list_to_place(node):
             definitions = written_definitions(node)
         return Review(node, names, definitions)
-
-    def _observer_of(self, node) -> str:
-        """Who reviewed a point list: the observer, where the review store knows what it says as that one's."""
-        from LandmarkDetectorLib.core import LandmarkDetectorError
-
-        if node is not self.review.node or self.recording.store is None:
-            return ""
-        try:
-            return self.recording.observer if self.recording.shows(self.recording.case) else ""
-        except LandmarkDetectorError:  # of a damaged case nobody knows; the line under the review says so
-            return ""
 
     @staticmethod
     def _show_point(node, index: int) -> None:
