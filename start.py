@@ -323,7 +323,8 @@ def command_line(python: Path, arguments: list[str]) -> list[str]:
     """What a start runs in the end."""
     if arguments[:1] == ["test"]:
         # Side by side on a few cores; what a person adds holds against it, such as -n 0.
-        several = ["--numprocesses=auto", "--maxprocesses=4", "--dist=loadgroup"]
+        # In the order of their names, for the panel's application stays open, and a desktop's own tests come before.
+        several = ["--numprocesses=auto", "--maxprocesses=4", "--dist=loadgroup", "--no-loadscope-reorder"]
         return [str(python), "-m", "pytest", *several, *arguments[1:]]
     # -I: neither a folder of the person's nor PYTHONPATH stands before the packages of .venv
     if arguments[:1] == ["app"]:

@@ -114,7 +114,7 @@ class LandmarkDetectorLogic(ScriptedLoadableModuleLogic):
         Raises:
             LandmarkDetectorError: the volume, the bundle or the device does not serve; one sentence that says why.
         """
-        from LandmarkDetector.Panel.worker_process import python_executable
+        from LandmarkDetector.Panel.child_process import python_executable
         from LandmarkDetector.Scene.result import create_result
         from LandmarkDetector.Scene.volume_image import image_of_volume
         from LandmarkDetectorLib.inference.client import SubprocessWorker

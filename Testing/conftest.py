@@ -17,7 +17,8 @@ import pytest  # noqa: E402
 hypothesis.settings.register_profile("house", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("house")
 
-FACES = ("desktop", "panel", "scene")
+TRAINED = {"detector", "flat_bundle", "solid_bundle"}
+"""Fixtures that take long to make and serve several files."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,19 +33,36 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anybody imports torch
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip, and say so, what takes long or needs what is not here; keep together what must run in one process."""
+    names = {item.nodeid for item in items}
     for item in items:
-        # The faces share one application and one scene, in the order in which they are collected; elsewhere a file is
-        # the least that shares anything.
-        place = item.path.relative_to(Path(__file__).parent)
-        item.add_marker(pytest.mark.xdist_group("faces" if place.parts[0] in FACES else place.stem))
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
         if item.get_closest_marker("slow") and not config.getoption("--slow"):
             item.add_marker(pytest.mark.skip(reason="slow: runs with --slow"))
         if item.get_closest_marker("data") and config.getoption("--data") is None:
             item.add_marker(pytest.mark.skip(reason="needs the data sets: runs with --data=FOLDER"))
+        if item.get_closest_marker("one_binding") and not config.getoption("--slow") and _other(item) in names:
+            item.add_marker(pytest.mark.skip(reason="slow: under PythonQt's manners only; both run with --slow"))
         if item.get_closest_marker("gpu") and not _has_cuda():
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+def _group(item: pytest.Item) -> str:
+    """What runs in one process, so that what it shares is made once: a binding's application, a bundle, a file's."""
+    place = item.path.relative_to(Path(__file__).parent)
+    if place.parts[0] == "panel":
+        parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        return f"panel {parameters.get('application', place.stem)}"
+    if TRAINED & set(getattr(item, "fixturenames", ())):
+        return f"{place.parts[0]} trained"
+    return place.as_posix()
+
+
+def _other(item: pytest.Item) -> str | None:
+    """The same test under PythonQt's manners, of one that runs under PySide6."""
+    return item.nodeid.replace("PySide6", "PythonQt") if "PySide6" in item.name else None
 
 
 def _has_cuda() -> bool:

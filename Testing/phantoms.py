@@ -73,14 +73,15 @@ def write_dataset(folder: Path, count: int, dimension: int = 2, seed: int = 0, s
 
 def recipe_text(dimension: int = 2, steps: int = 60, **changes: str) -> str:
     """A recipe that trains on the phantoms in seconds."""
+    size, batch, spacing = (32, 8, 1.0) if dimension == 2 else (24, 4, 1.3)
     parts = {
         "head": f"name: phantom\nseed: 3\ndimension: {dimension}\nintensity: {{window: [0, 200]}}\nprior_modes: 2\n"
         "samples: [case00]\nvalidation: {fold_count: 3}\n",
         "coarse": "coarse: {spacing: 2.0, peaks: 3, tolerance: 3.0, views: 3, support: 0.2, tile: 48, "
         "network: {name: unet, arguments: {widths: [8, 16, 24]}}}\n",
-        "coarse_training": f"coarse_training: {{size: 32, sigma: 1.0, steps: {steps}, batch: 8, "
+        "coarse_training": f"coarse_training: {{size: {size}, sigma: 1.0, steps: {steps}, batch: {batch}, "
         "rate: 0.01, average: 0.9, validate_every: 20, augmentation: {scale: 0.05, cut: 0.1, mirror: 0}}\n",
-        "frame": "frame: {spacing: 1.0, margin: 8.0, window: 5.0, "
+        "frame": f"frame: {{spacing: {spacing}, margin: 8.0, window: 5.0, "
         "network: {name: unet, arguments: {widths: [8, 16, 24]}}}\n",
         "frame_training": f"frame_training: {{sigma: 1.2, steps: {steps}, batch: 4, rate: 0.01, "
         "average: 0.9, distance: 0.2, "

@@ -5,7 +5,8 @@
 
 The bundle detects on the subjects that it held out. One half of them, by subject, calibrates; the other half is judged,
 and its figures go into the card beside the calibration. A bundle that was trained on everything is calibrated by the
-out-of-fold predictions of its recipe's cross-validation, which ``cross_validate.py`` writes.
+out-of-fold predictions of its recipe's cross-validation, which ``cross_validate.py --predictions`` writes: those are
+refused where they are of another version of the recipe than the one in the bundle.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 from machine import provenance
 
 from LandmarkDetectorLib.bundles import load_bundle
+from LandmarkDetectorLib.bundles.calibration import INFO
 from LandmarkDetectorLib.core import DatasetError, LandmarkSet
 from LandmarkDetectorLib.datasets import read_dataset
 from LandmarkDetectorLib.evaluation.confidence import found_first, reliability, roc_auc
@@ -27,6 +29,8 @@ from LandmarkDetectorLib.inference import Detector
 from LandmarkDetectorLib.inference.calibrate import Detected, calibrate
 from LandmarkDetectorLib.inference.calibrated_bundle import with_calibration
 from LandmarkDetectorLib.inference.protocol import landmarks_from_record
+
+RECIPE = "docs/recipe.yaml"
 
 
 def main() -> None:
@@ -38,6 +42,8 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=200)
     parser.add_argument("--write", action="store_true", help="write the calibration into the bundle")
     options = parser.parse_args()
+    if (options.data is None) == (options.folds is None):
+        parser.error("give --data, the data set of what the bundle held out, or --folds")
     detector = Detector(options.bundle, "cpu", calibrated=False)
     detected = of_folds(options.folds, detector) if options.folds else of_held_out(options.data, detector)
     test = second_half(detected.subjects)
@@ -55,7 +61,7 @@ def main() -> None:
         "tolerance": tolerance,
         "view unit": detector.pipeline.view_unit,
         "sheet": calibration.sheet.model_dump(mode="json"),
-        "over many halves": halves(detected, tolerance, options.splits),
+        "over many halves": plain(halves(detected, tolerance, options.splits)),
         "provenance": provenance(),
     }
     print(json.dumps({key: value for key, value in content.items() if key != "sheet"}, indent=1))
@@ -89,7 +95,15 @@ def of_folds(file: Path, detector: Detector) -> Detected:
     rows = content.get("predictions", [])
     if not rows:
         raise DatasetError(f"{file.name} holds no predictions; run cross_validate.py with --predictions.")
+    recipe = hashlib.sha256(detector.bundle.read(RECIPE)).hexdigest()
+    if content.get("recipe_sha256") != recipe:
+        raise DatasetError(
+            f"{file.name} is of another recipe, or another version of it, than the one that trained the bundle "
+            f"{detector.bundle.name}; cross-validate the recipe in the bundle ({RECIPE})."
+        )
     found = [landmarks_from_record(row["found"]) for row in rows]
+    if any(INFO in one.info for one in found):
+        raise DatasetError(f"{file.name} holds detections that are calibrated already; cross-validate once more.")
     truths = [landmarks_from_record(row["truth"]) for row in rows]
     families = [row["family"] for row in rows]
     return Detected.of(found, truths, [row["unit"] for row in rows], families, detector.pipeline.labels)
@@ -111,10 +125,12 @@ def halves(detected: Detected, tolerance: float, splits: int) -> dict[str, Any]:
         test = np.array([one not in chosen for one in detected.subjects])
         sheet = calibrate(detected, tolerance, "a random half", test=test).sheet
         rows.append({key: np.nan if value is None else value for key, value in sheet.measured.items()})
-    result = {}
-    for key in rows[0]:
-        values = np.array([row[key] for row in rows])
-        result[key] = {"mean": float(np.nanmean(values)), "sd": float(np.nanstd(values, ddof=1))}
+    result: dict[str, Any] = {}
+    for key in dict.fromkeys(key for row in rows for key in row):
+        values = np.array([row.get(key, np.nan) for row in rows])
+        values = values[np.isfinite(values)]
+        if len(values) > 1:
+            result[key] = {"mean": float(values.mean()), "sd": float(values.std(ddof=1))}
     known = np.isfinite(detected.errors)
     errors = detected.errors / detected.units[:, None]
     raw = np.where(known, detected.confidence, np.nan)
@@ -127,6 +143,13 @@ def halves(detected: Detected, tolerance: float, splits: int) -> dict[str, Any]:
         **{f"AUC, beyond {n:g} times the median": roc_auc(-raw[known], errors[known] > n * typical) for n in limits},
     }
     return result
+
+
+def plain(value: Any) -> Any:
+    """What is not a number as ``None``: JSON has no NaN."""
+    if isinstance(value, dict):
+        return {key: plain(one) for key, one in value.items()}
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@
     python benchmarks/cross_validate.py mouse-skull-ct --data DIR --output runs/mouse --results FILE.json
 
 A fold that is trained already is only published anew, by the recipe as it stands; an interrupted one goes on from its
-checkpoint. ``landmark-detector train --results FILE.json`` quotes the figures in the card of the bundle to ship.
-With ``--predictions FILE`` what each fold's bundle found on the cases that it held out is kept too, with covariances
-and confidences as the networks believe them: ``calibration.py --folds FILE`` calibrates the bundle to ship by them.
+checkpoint. Folds that FILE.json holds of the same recipe and that are not asked for by ``--folds`` are kept, so that
+folds may be trained one after another, on one machine or several. ``landmark-detector train --results FILE.json``
+quotes the figures in the card of the bundle to ship. With ``--predictions FILE`` what each fold's bundle found on the
+cases that it held out is kept too, with covariances and confidences as the networks believe them: ``calibration.py
+--folds FILE`` calibrates the bundle to ship by them.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from LandmarkDetectorLib.core import LandmarkSet
 from LandmarkDetectorLib.datasets import read_dataset
 from LandmarkDetectorLib.datasets.cases import Case
 from LandmarkDetectorLib.evaluation import summarise
+from LandmarkDetectorLib.inference import Detector
 from LandmarkDetectorLib.inference.evaluate import evaluate_bundle
 from LandmarkDetectorLib.inference.protocol import landmarks_to_record
 from LandmarkDetectorLib.training import read_recipe, train
@@ -42,20 +45,34 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--results", type=Path, required=True)
     parser.add_argument("--predictions", type=Path, help="keep what was found on the cases that were held out")
-    parser.add_argument("--folds", type=int, nargs="*")
+    parser.add_argument("--folds", type=int, nargs="+", help="by default all of the recipe")
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
     recipe = read_recipe(find_recipe(options.recipe))
     count = len(fold_families(recipe, read_dataset(options.data)))
     predictions: list[dict] = []
-    folds = [run_fold(options, fold, predictions) for fold in (options.folds or range(count))]
-    results = {"recipe": recipe.name, "recipe_sha256": recipe_fingerprint(find_recipe(options.recipe))}
-    results |= gather(folds, count)
+    asked = list(range(count)) if options.folds is None else options.folds
+    fingerprint = recipe_fingerprint(find_recipe(options.recipe))
+    folds = earlier_folds(options.results, fingerprint, asked)
+    folds += [run_fold(options, fold, predictions) for fold in asked]
+    results = {"recipe": recipe.name, "recipe_sha256": fingerprint}
+    results |= gather(sorted(folds, key=lambda fold: fold["fold"]), count)
     options.results.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     if options.predictions:
         kept = {"recipe": recipe.name, "recipe_sha256": results["recipe_sha256"], "predictions": predictions}
         options.predictions.write_text(json.dumps(kept, separators=(",", ":")) + "\n", encoding="utf-8")
     print(json.dumps(results["card"], indent=1))
+
+
+def earlier_folds(results: Path, fingerprint: str, asked: list[int]) -> list[dict]:
+    """The folds in a file of results that this recipe made and that are not made now."""
+    if not results.is_file():
+        return []
+    content = json.loads(results.read_text(encoding="utf-8"))
+    if content["recipe_sha256"] != fingerprint:
+        print(f"{results.name} is of another state of the recipe; its folds are left out.", file=sys.stderr)
+        return []
+    return [{"provenance": content["provenance"]} | fold for fold in content["folds"] if fold["fold"] not in asked]
 
 
 def run_fold(options: argparse.Namespace, fold: int, predictions: list[dict]) -> dict:
@@ -74,13 +91,15 @@ def run_fold(options: argparse.Namespace, fold: int, predictions: list[dict]) ->
         records = {"found": landmarks_to_record(found), "truth": landmarks_to_record(replace(truth, info={}))}
         predictions.append(row | records)
 
-    figures = evaluate_bundle(bundle, options.data, device=options.device, keep=keep if options.predictions else None)
+    # A fold's bundle may have been calibrated since; what is kept is to calibrate by, and must be uncalibrated itself.
+    judged = Detector(bundle, options.device, calibrated=False)
+    figures = evaluate_bundle(judged, options.data, keep=keep if options.predictions else None)
     print(f"fold {fold}: mean {figures['summary']['mean']:.4f}, p95 {figures['summary']['p95']:.4f}", flush=True)
     seconds = {}
     for curve in sorted(folder.glob("*.csv")):
         with curve.open(encoding="utf-8") as file:
             seconds[curve.stem] = float(list(csv.DictReader(file))[-1]["seconds"])
-    return figures | {"fold": fold, "training_seconds": seconds}
+    return figures | {"fold": fold, "training_seconds": seconds, "provenance": provenance()}
 
 
 def gather(folds: list[dict], count: int) -> dict:

@@ -3,9 +3,9 @@
     python benchmarks/heatmaps.py [--repeats 5] [--no-write] [--small]
 
 Run it where landmarker can be imported: ``pip install --no-deps --target FOLDER landmarker==0.4.1``, and FOLDER on
-PYTHONPATH, leaves the environment as it is. Elsewhere it prints our figures alone. Times are medians of several
-repeats, the two sides in turn; memory is taken in a process of its own per case. What is put beside what stands in
-``heatmap_rows.py``. The report goes to ``benchmarks/results/heatmaps.md``.
+PYTHONPATH, leaves the environment as it is. Elsewhere it prints our figures alone. Times are medians of repeats that
+take a second and a half together or more, the two sides in turn; memory is taken in a process of its own per case.
+What is put beside what stands in ``heatmap_rows.py``. The report goes to ``benchmarks/results/heatmaps.md``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import ctypes
+import itertools
 import math
 import multiprocessing
 import statistics
@@ -42,6 +43,9 @@ PROMISED_ERROR = 0.022
 LONGEST = 5.0
 """Seconds after which a call is not repeated."""
 
+SHORTEST = 1.5
+"""Seconds that the repeats of a call take together at least: one pause of the machine must not be the median."""
+
 SAME_MEMORY = 4.0
 """MB within which two figures are alike: what the allocator holds back."""
 
@@ -63,7 +67,9 @@ def timed(row: Row, values: Tensor, repeats: int) -> tuple[list[float], list[Ten
     calls = [call for call in (row.ours, row.theirs) if call]
     times: list[list[float]] = [[] for _ in calls]
     results: list[Tensor] = [values] * len(calls)
-    for turn in range(repeats + 1):
+    for turn in itertools.count():
+        if turn > repeats and all(sum(spent) > SHORTEST for spent in times):
+            break
         for place, (call, spent) in enumerate(zip(calls, times, strict=True)):
             if turn > 1 and sum(spent) > LONGEST:
                 continue
@@ -248,7 +254,7 @@ def report(repeats: int, small: bool) -> list[str]:
     lines = ["# Heatmaps beside landmarker", ""]
     lines += [f"- {key}: {value}" for key, value in facts.items()]
     lines += [
-        f"- {with_version}; torch uses {torch.get_num_threads()} threads; {repeats} repeats, in turn",
+        f"- {with_version}; torch uses {torch.get_num_threads()} threads; {repeats} repeats or more, in turn",
         NOTES.rstrip(),
     ]
     promises: list[tuple[str, float, bool]] = []

@@ -13,8 +13,13 @@ from LandmarkDetector.Panel.texts import _
 _CELL = 'style="padding: 1px 10px 1px 0"'
 
 
-def card_page(card: Any) -> str:
-    """HTML of a ``Card``, in what a QTextBrowser knows."""
+def card_page(card: Any, reliability: str = "") -> str:
+    """HTML of a ``Card``, in what a QTextBrowser knows.
+
+    Args:
+        card: the card.
+        reliability: what its confidences are worth, HTML by :func:`.reliability_page.reliability_section`.
+    """
     data = card.training_data
     images = _("{modality}, {dimension}D; positions in {unit}").format(
         modality=card.modality, dimension=card.dimension, unit=card.unit
@@ -28,6 +33,7 @@ def card_page(card: Any) -> str:
         _paragraph(images),
         _section(_("How far off it is")),
         *_errors(card),
+        *([_section(_("What its confidence is worth")), reliability] if reliability else []),
         _section(_("Limits")),
         _list(card.limits, _("None are written down; that does not mean that there are none.")),
         _section(_("Not tested on")),

@@ -53,6 +53,16 @@ def lines_of(rows: Sequence[Any], waiting: Sequence[Any], observer: str, order: 
     return [_line(row, reasons.get(row.case), observer) for row in chosen[:MOST]]
 
 
+def side_words(side: str) -> str:
+    """On which side of the split a case stands (``review.locked``), for a person; empty where that is not settled."""
+    words = {
+        "training": _("It trains the next model."),
+        "locked": _("It is locked: it judges the next model and never trains one."),
+        "neither": _("Its subject stands on both sides, so it neither trains nor judges."),
+    }
+    return words.get(side, "")
+
+
 def _line(row: Any, waiting: Any, observer: str) -> CaseLine:
     own = row.reviewed.get(observer, 0)
     others = {name: number for name, number in row.reviewed.items() if name != observer and number}

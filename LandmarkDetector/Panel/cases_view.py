@@ -10,7 +10,7 @@ import qt
 
 from LandmarkDetector.Panel import cases_memory
 from LandmarkDetector.Panel.cases_open import image_name
-from LandmarkDetector.Panel.cases_rows import ALL, NEXT, CaseLine, differences_of, lines_of
+from LandmarkDetector.Panel.cases_rows import ALL, NEXT, CaseLine, differences_of, lines_of, side_words
 from LandmarkDetector.Panel.note import Note, gathered
 from LandmarkDetector.Panel.parameters import Parameters
 from LandmarkDetector.Panel.signals import Signal
@@ -25,7 +25,8 @@ _LATER = 400
 class CasesView:
     """The section "Cases", and the line under the review that says what is recorded.
 
-    No store is used until the person chooses one.
+    Tells by ``changed()`` that the store, its observer or its cases are others. No store is used until the person
+    chooses one.
 
     Args:
         ui: the widgets of the .ui file by name.
@@ -190,9 +191,10 @@ class CasesView:
             ui.casesStoreLabel.setToolTip("")
         for widget in (ui.casesStopButton, ui.casesObserverButton, ui.casesRememberCheck, ui.casesCopyCheck):
             widget.setVisible(on)
-        for widget in (ui.casesOrderCombo, ui.casesTable, ui.casesLabel, ui.casesOpenButton):
+        for widget in (ui.casesOrderCombo, ui.casesTable, ui.casesLabel, ui.casesOpenButton, ui.casesRetrainButton):
             widget.setVisible(on)
         self._on_recorded()
+        self.changed.emit()
 
     # --- the list
 
@@ -218,6 +220,7 @@ class CasesView:
         self.message.show("\n".join(notices), "warning")
         self._fill()
         self._compare(states)
+        self.changed.emit()
 
     def _fill(self) -> None:
         table, store = self._ui.casesTable, self._recording.store
@@ -270,8 +273,18 @@ class CasesView:
             said = _("Nothing waits for you.") if not self._lines else _("Choose a case.")
             self._ui.casesLabel.setText(said)
         else:
-            self._ui.casesLabel.setText(line.about)
+            self._ui.casesLabel.setText("\n".join(filter(None, [line.about, self._side(case)])))
         self._ui.casesOpenButton.setEnabled(line is not None)
+
+    def _side(self, case: str) -> str:
+        """Whether a case trains or judges, in words; empty where that is not settled."""
+        from LandmarkDetectorLib.core import LandmarkDetectorError
+        from LandmarkDetectorLib.review.locked import sides_of
+
+        try:
+            return side_words(sides_of(self._recording.store, [case]).get(case, ""))
+        except LandmarkDetectorError as error:
+            return str(error)
 
     def _chosen(self) -> str:
         table = self._ui.casesTable

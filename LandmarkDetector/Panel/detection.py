@@ -148,7 +148,11 @@ def time_left(elapsed: float, fraction: float) -> str:
     """How long it will take yet, in words; empty as long as that would be a guess."""
     if fraction < 0.1 or elapsed < 0.5 or fraction >= 1:
         return ""
-    seconds = elapsed * (1 - fraction) / fraction
+    return left_words(elapsed * (1 - fraction) / fraction)
+
+
+def left_words(seconds: float) -> str:
+    """So many seconds as a person says them."""
     if seconds < 90:
         return _("about {seconds} s left").format(seconds=max(1, round(seconds)))
     return _("about {minutes} min left").format(minutes=round(seconds / 60))

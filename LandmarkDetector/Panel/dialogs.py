@@ -141,6 +141,11 @@ class Dialogs:
         return Working(self._parent, title)
 
     @staticmethod
+    def open_document(path: str) -> bool:
+        """Open a file with the program that the computer has for it; whether there is one."""
+        return bool(qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(path)))
+
+    @staticmethod
     def _chosen(dialog) -> str | None:
         accepted = dialog.exec()
         files = list(dialog.selectedFiles())

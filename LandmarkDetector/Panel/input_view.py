@@ -10,6 +10,7 @@ from LandmarkDetector.Panel.bundle_list import BundleList, judge
 from LandmarkDetector.Panel.card_page import card_page
 from LandmarkDetector.Panel.note import Note
 from LandmarkDetector.Panel.parameters import Parameters
+from LandmarkDetector.Panel.reliability_page import reliability_section
 from LandmarkDetector.Panel.signals import Signal
 from LandmarkDetector.Panel.texts import _
 
@@ -217,7 +218,7 @@ class InputView:
     def _on_card(self, *_arguments) -> None:
         if self.bundle is not None:
             card = self.bundle.card
-            self._dialogs.show_page(str(card.title), card_page(card))
+            self._dialogs.show_page(str(card.title), card_page(card, reliability_section(self.bundle)))
 
     def _on_import_archive(self, *_arguments) -> None:
         self._take_in(self._dialogs.open_file(_("Import a bundle"), _("Bundles (*.zip *.tar.gz *.tgz);;All files (*)")))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from LandmarkDetector.Panel.annotating import Annotating
 from LandmarkDetector.Panel.batch_open import load_for_review
 from LandmarkDetector.Panel.batch_run import BatchRun
 from LandmarkDetector.Panel.batch_view import BatchView
@@ -22,9 +23,15 @@ from LandmarkDetector.Panel.measure_view import MeasureView
 from LandmarkDetector.Panel.note import gathered
 from LandmarkDetector.Panel.parameters import Parameters
 from LandmarkDetector.Panel.placing import Placing
+from LandmarkDetector.Panel.placing_all import PlacingAll
 from LandmarkDetector.Panel.recording import Recording
+from LandmarkDetector.Panel.retrain_view import RetrainView
 from LandmarkDetector.Panel.review_view import ReviewView
+from LandmarkDetector.Panel.set_view import SetView
 from LandmarkDetector.Panel.texts import _
+from LandmarkDetector.Panel.training_process import TrainingProcess
+from LandmarkDetector.Panel.training_run import TrainingRun
+from LandmarkDetector.Panel.versions_view import VersionsView
 from LandmarkDetector.Panel.volume_view import VolumeView
 from LandmarkDetector.Panel.worker_process import WorkerProcess
 
@@ -41,6 +48,7 @@ class Panel:
         scene: the MRML scene.
         dialogs: how the person is asked.
         worker: what detects.
+        trainer: what trains.
         requirements: which packages are missing, and how they are installed; ``None`` where nothing can be missing.
         clock: seconds that only go up.
     """
@@ -53,6 +61,7 @@ class Panel:
         *,
         dialogs=None,
         worker=None,
+        trainer=None,
         requirements=None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -81,11 +90,23 @@ class Panel:
         self.export = ExportView(ui, self.parameters, self.dialogs, export.export)
         self.batch_run = BatchRun(self.worker, clock)
         self.batch = BatchView(ui, self.parameters, self.dialogs, self.batch_run, self._batch_order, clock)
-        self.measure = MeasureView(
-            ui, scene, self.parameters, self.dialogs, self._show_point, self.input.bundles.card_of, self._observer_of
-        )
         self.recording = Recording(lambda number: self.cases.may_adopt(number), clock)
+        self.measure = MeasureView(
+            ui,
+            scene,
+            self.parameters,
+            self.dialogs,
+            self._show_point,
+            self.input.bundles.card_of,
+            self.recording.observer_of,
+        )
         self.cases = CasesView(ui, self.parameters, self.dialogs, self.recording, self._open_case)
+        self.training = TrainingRun(trainer or TrainingProcess())
+        self.retrain = RetrainView(ui, self.dialogs, self.training, self.recording, self._bundle_and_device)
+        self.versions = VersionsView(ui, lambda: self.recording.observer)
+        self.placing_all = PlacingAll(scene)
+        annotating = Annotating(scene, lambda: self.input.volume, self.review, self.placing_all)
+        self.sets = SetView(ui, self.dialogs, self.training, annotating, self._who_and_device)
         self.halo = HaloView(ui)
         self.volumes = VolumeView(scene, self._adopt_volume)
         self._connect()
@@ -102,6 +123,7 @@ class Panel:
     def exit(self) -> None:
         """The person goes."""
         self.placing.cancel()
+        self.placing_all.cancel()
 
     def close(self) -> None:
         """The panel is not needed any more: end the worker, let go of the scene."""
@@ -109,6 +131,7 @@ class Panel:
         self.run.cancel()
         self.batch_run.stop()
         self.worker.close()
+        self.training.close()
         self._release()
         self.volumes.release()
         self.cases.release()
@@ -135,7 +158,7 @@ class Panel:
         """Begin, where all packages are there; else say which are missing."""
         missing = self._requirements.missing() if self._requirements is not None else []
         self.ui.packagesFrame.setVisible(bool(missing))
-        for name in ("input", "detect", "review", "measure", "export", "batch", "cases"):
+        for name in ("input", "detect", "review", "measure", "export", "batch", "cases", "set"):
             getattr(self.ui, f"{name}Section").setEnabled(not missing)
         if missing:
             text = _("These Python packages are needed first: {packages}.")
@@ -171,6 +194,10 @@ class Panel:
         self.review.table.chosen.connect(self.recording.looked_at)
         self.batch.changed.connect(self._show_ready)
         self.batch.opened.connect(self._on_open)
+        self.cases.changed.connect(self.retrain.show)
+        self.retrain.promoted.connect(self._offer)
+        self.versions.returned.connect(self._offer)
+        self.sets.trained.connect(self._offer)
 
     def _on_detect(self, *_arguments) -> None:
         from LandmarkDetector.Scene.volume_image import contents_of
@@ -275,6 +302,8 @@ class Panel:
 
     def _on_input(self, *_arguments) -> None:
         self.volumes.show(self.input.volume)
+        self.versions.show(self.input.bundle)
+        self.retrain.show()
         if not self.run.running:
             self._show_ready()
             self._warm()
@@ -326,6 +355,20 @@ class Panel:
             return str(error)
         return ""
 
+    # --- bundles that are made here
+
+    def _bundle_and_device(self) -> tuple[Any, str]:
+        return self.input.bundle, self.input.device
+
+    def _who_and_device(self) -> tuple[str, str]:
+        return self.recording.observer, self.input.device
+
+    def _offer(self, name: str) -> None:
+        """Another bundle is in use under a name: offer it, and choose it unless a detection runs."""
+        self.input.read_bundles()
+        if not self.run.running:
+            self.input.choose_bundle(name)
+
     # --- the scene
 
     def _adopt_volume(self, node_id: str = "") -> None:
@@ -360,6 +403,7 @@ class Panel:
         self._volume = self._into = None
         self.review.release()
         self.halo.drop()
+        self.placing_all.cancel()
         self.measure.release()
 
     # --- the result
@@ -382,23 +426,15 @@ class Panel:
 
     def _review_of(self, node) -> Any:
         """A review of a node, with the words of its bundle's card where that is here."""
+        from LandmarkDetector.Scene.annotation import is_list_to_place, written_definitions
         from LandmarkDetector.Scene.review import Review
 
         bundle = self.input.bundles.get(node.GetAttribute(_BUNDLE) or "")
         marks = bundle.card.landmarks if bundle is not None else []
         names, definitions = ({m.label: getattr(m, part) for m in marks} for part in ("name", "definition"))
+        if bundle is None and is_list_to_place(node):
+            definitions = written_definitions(node)
         return Review(node, names, definitions)
-
-    def _observer_of(self, node) -> str:
-        """Who reviewed a point list: the observer, where the review store knows what it says as that one's."""
-        from LandmarkDetectorLib.core import LandmarkDetectorError
-
-        if node is not self.review.node or self.recording.store is None:
-            return ""
-        try:
-            return self.recording.observer if self.recording.shows(self.recording.case) else ""
-        except LandmarkDetectorError:  # of a damaged case nobody knows; the line under the review says so
-            return ""
 
     @staticmethod
     def _show_point(node, index: int) -> None:

@@ -77,6 +77,17 @@ class Recording:
         known = {label for label, entry in entries.items() if entry.reviewed}
         return reviewed.keys() == known and all(_agree(entries[label], now) for label, now in reviewed.items())
 
+    def observer_of(self, node: Any) -> str:
+        """Who reviewed a point list: the observer, where the review store knows what it says as that one's."""
+        from LandmarkDetectorLib.core import LandmarkDetectorError
+
+        if node is not self._node or self.store is None:
+            return ""
+        try:
+            return self.observer if self.shows(self.case) else ""
+        except LandmarkDetectorError:  # of a damaged case nobody knows; the line under the review says so
+            return ""
+
     def look(self) -> None:
         """Record what has changed since the last look."""
         from LandmarkDetectorLib.core import LandmarkDetectorError

@@ -88,12 +88,10 @@ def result_of_case(scene: Any, volume: Any, state: Any, proposals: Sequence[Any]
     from LandmarkDetectorLib.core import Landmark, LandmarkSet
 
     number = {proposal.id: n for n, proposal in enumerate(proposals)}
-    sources = tuple(
-        {"bundle": each.bundle, "version": each.version, "fingerprint": each.fingerprint} for each in proposals
-    )
+    sources = tuple(dict(each.landmarks.info) for each in proposals)
     entries = [_entry(entry, number) for entry in state.entries.values()]
     marks = [Landmark(entry.label, None if entry.proposal is None else entry.proposal.position) for entry in entries]
-    info: Mapping[str, str] = sources[-1] if sources else {}
+    info: Mapping[str, Any] = sources[-1] if sources else {}
     node = create_result(scene, LandmarkSet(tuple(marks), state.unit, volume.GetName(), dict(info)), volume)
     folded = node.StartModify()
     points = {}

@@ -1,8 +1,11 @@
-"""How sure the detector is, drawn around each landmark that nobody has reviewed: ellipsoids in 3D and in the slices."""
+"""How sure the detector is, drawn around each landmark that nobody has reviewed: ellipsoids in 3D and in the slices.
+
+A region whose coverage was measured on held-out cases is whole; one that only the detector believes in has gaps, so
+that its outline in a slice is dashed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,12 +14,13 @@ import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from .control_points import is_placed
+from .regions import Region, regions_of
 from .review import Review
 from .state import UNREVIEWED, Proposal
 from .volume_image import TO_LPS
 
 LEVEL = {2: 2.4477, 3: 2.7955}
-"""Standard deviations within which 95 % of a normal distribution in 2D and 3D lie, sqrt(chi2.ppf(0.95, d))."""
+"""Standard deviations within which 95 % of a normal distribution in 2D and 3D lie, sqrt(chi2.ppf(BELIEVED, d))."""
 
 SURE, FAIR, UNSURE, UNKNOWN = (86, 180, 233), (240, 228, 66), (213, 94, 0), (204, 204, 204)
 """Sky blue, yellow and vermilion of Okabe and Ito, told apart by those who see no red or green; gray where unknown."""
@@ -47,7 +51,7 @@ def colour_of(confidence: float | None) -> tuple[int, int, int]:
 
 
 class Halo:
-    """A model of the regions in which the landmarks lie with 95 % probability, by the detector's own account.
+    """A model of the regions in which the landmarks lie, by what was measured of the bundle or by its own account.
 
     It follows the parent transform, and loses a landmark's region when that is reviewed, or moved: from the first
     movement of a drag on, since of a person's hand the detector knows nothing. It is not saved with the scene and
@@ -62,7 +66,8 @@ class Halo:
         self.scene = review.scene
         self._slots: dict[str, int] = {}
         self._centres = np.empty((0, 3))
-        self._drawn: list[tuple[str, Proposal]] | None = None  # None: drawn anew at the next update
+        self._drawn: list[tuple[str, Proposal, Region]] = []
+        self._stale = True  # drawn anew at the next update
         self._template, self._cells = _unit_sphere(_RINGS)
         self.model = self._add_model()
         self.update()
@@ -79,6 +84,11 @@ class Halo:
     def visible(self) -> bool:
         """Whether the regions are shown."""
         return bool(self.model.GetDisplayVisibility())
+
+    @property
+    def drawn(self) -> list[tuple[str, Region]]:
+        """The landmarks that have a region, by label, and that."""
+        return [(proposal.label, region) for key, proposal, region in self._drawn if key in self._slots]
 
     def show(self, visible: bool) -> None:
         """Show or hide all regions."""
@@ -97,14 +107,16 @@ class Halo:
             self._drawn, self._slots = [], {}
             self.model.SetAndObservePolyData(vtk.vtkPolyData())
             return
-        drawn = [
-            (key, entry.proposal)
+        proposals = {
+            key: entry.proposal
             for key, entry in state.points.items()
             if entry.status == UNREVIEWED and entry.proposal is not None and entry.proposal.covariance is not None
-        ]
-        if drawn != self._drawn:
-            self._drawn = drawn
-            self._build(drawn)
+        }
+        regions = regions_of(state, list(proposals.values()))
+        drawn = [(key, proposal, region) for (key, proposal), region in zip(proposals.items(), regions, strict=True)]
+        if self._stale or drawn != self._drawn:
+            self._drawn, self._stale = drawn, False
+            self._build()
 
     def release(self) -> None:
         """Take the model out of the scene."""
@@ -124,7 +136,7 @@ class Halo:
     def _add_model(self) -> Any:
         model = self.scene.CreateNodeByClass("vtkMRMLModelNode")
         model.UnRegister(None)
-        model.SetName(f"{self.review.node.GetName()} 95 %")
+        model.SetName(f"{self.review.node.GetName()} regions")
         display = self.scene.CreateNodeByClass("vtkMRMLModelDisplayNode")
         display.UnRegister(None)
         shades = self._make_shades()
@@ -163,23 +175,27 @@ class Halo:
             shades.SetColor(number, str(number), red / 255, green / 255, blue / 255, 1.0)
         return shades
 
-    def _build(self, drawn: Sequence[tuple[str, Proposal]]) -> None:
+    def _build(self) -> None:
         """Shapes and colours of all regions, around the places of their proposals."""
+        drawn = self._drawn
         count = len(drawn)
-        self._template, self._cells = _unit_sphere(_RINGS if count < _MANY else _RINGS_OF_MANY)
+        rings = _RINGS if count < _MANY else _RINGS_OF_MANY
+        self._template, self._cells = _unit_sphere(rings)
         size = len(self._template)
-        axes = np.array([_half_axes(proposal) for _, proposal in drawn]).reshape(-1, 3, 3)
-        self._slots = {key: slot for slot, (key, _) in enumerate(drawn)}
-        self._centres = np.array([proposal.position for _, proposal in drawn]).reshape(-1, 3) * TO_LPS
+        axes = np.array([_half_axes(proposal, region) for _, proposal, region in drawn]).reshape(-1, 3, 3)
+        self._slots = {key: slot for slot, (key, _, _) in enumerate(drawn)}
+        self._centres = np.array([proposal.position for _, proposal, _ in drawn]).reshape(-1, 3) * TO_LPS
         points = np.einsum("pi,kji->kpj", self._template, axes) + self._centres[:, None]
         normals = np.einsum("pi,kji->kpj", self._template, np.linalg.inv(axes).transpose(0, 2, 1))
         normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
-        shades = np.array([_shade_of(proposal.confidence) for _, proposal in drawn], dtype=np.uint8)
+        shades = np.array([_shade_of(proposal.confidence) for _, proposal, _ in drawn], dtype=np.uint8)
         data = vtk.vtkPolyData()
         places = vtk.vtkPoints()
         places.SetData(numpy_to_vtk(points.reshape(-1, 3), deep=1))
         data.SetPoints(places)
-        cells = (self._cells + size * np.arange(count)[:, None, None]).reshape(-1, 3)
+        dashes = self._cells[_checkered(self._template, self._cells, rings)]
+        parts = [self._cells if region.calibrated else dashes for _, _, region in drawn]
+        cells = np.concatenate([part + size * slot for slot, part in enumerate(parts)] or [self._cells[:0]])
         triangles = vtk.vtkCellArray()
         triangles.SetData(3, numpy_to_vtk(cells.ravel(), deep=1, array_type=vtk.VTK_ID_TYPE))
         data.SetPolys(triangles)
@@ -197,7 +213,7 @@ class Halo:
         vtk_to_numpy(points.GetData())[slot * size : (slot + 1) * size] = self._centres[slot]
         for changed in (points.GetData(), points, data):
             changed.Modified()
-        self._drawn = None
+        self._stale = True
 
     @vtk.calldata_type(vtk.VTK_INT)
     def _on_point(self, node: Any, event: str, index: int | None = None) -> None:
@@ -210,7 +226,7 @@ class Halo:
                 self._hide(key)
 
     def _on_end(self, *_: Any) -> None:
-        if self._drawn is None:  # a drag that ended where it began
+        if self._stale:  # a drag that ended where it began
             self.update()
 
     def _on_transform(self, *_: Any) -> None:
@@ -222,18 +238,22 @@ def _shade_of(confidence: float | None) -> int:
     return 0 if confidence is None else 1 + round(confidence * (_SHADES - 2))
 
 
-def _half_axes(proposal: Proposal) -> np.ndarray:
-    """The half-axes of the 95 % region as columns, in RAS, (3, 3)."""
+def _half_axes(proposal: Proposal, region: Region) -> np.ndarray:
+    """The half-axes of a region as columns, in RAS, (3, 3)."""
     covariance = np.reshape(np.array(proposal.covariance), (3, 3))
     variances, directions = np.linalg.eigh((covariance + covariance.T) / 2)
     flat = variances[0] <= 1e-9 * max(variances[-1], 1e-12)
-    lengths = LEVEL[2 if flat else 3] * np.sqrt(np.maximum(variances, 0))
+    radius = LEVEL[2 if flat else 3] if region.radius is None else region.radius
+    lengths = radius * np.sqrt(np.maximum(variances, 0))
     lengths = np.maximum(lengths, max(_THINNEST * lengths.max(), 1e-6))
     return TO_LPS[:, None] * directions * lengths
 
 
 def _unit_sphere(rings: int) -> tuple[np.ndarray, np.ndarray]:
-    """Points (P, 3) and triangles (T, 3), turned outwards, of a sphere of radius 1."""
+    """Points (P, 3) and triangles (T, 3), turned outwards, of a sphere of radius 1.
+
+    It is turned by half a step, so that a plane through an axis cuts triangles and does not run along their edges.
+    """
     source = vtk.vtkSphereSource()
     source.SetRadius(1.0)
     source.SetPhiResolution(rings)
@@ -242,4 +262,15 @@ def _unit_sphere(rings: int) -> tuple[np.ndarray, np.ndarray]:
     source.Update()
     data = source.GetOutput()
     cells = vtk_to_numpy(data.GetPolys().GetConnectivityArray()).reshape(-1, 3)
-    return vtk_to_numpy(data.GetPoints().GetData()).copy(), cells.astype(np.int64)
+    half = np.pi / (2 * rings)
+    turn = np.array([[np.cos(half), -np.sin(half), 0], [np.sin(half), np.cos(half), 0], [0, 0, 1]])
+    return vtk_to_numpy(data.GetPoints().GetData()) @ turn.T, cells.astype(np.int64)
+
+
+def _checkered(points: np.ndarray, triangles: np.ndarray, rings: int) -> np.ndarray:
+    """Which triangles (T,) bool of a sphere lie in the black fields of a chessboard of meridians and parallels."""
+    middles = points[triangles].mean(1)
+    middles /= np.linalg.norm(middles, axis=1, keepdims=True)
+    along = np.floor(np.arctan2(middles[:, 1], middles[:, 0]) / (np.pi / rings) + 0.5)
+    down = np.floor(np.arccos(middles[:, 2]) / (np.pi / (rings - 1)))
+    return (along + down) % 2 == 0

@@ -17,9 +17,11 @@ def reconciled(node: Any, state: State) -> State:
     """The state with what others did to the control points since; the same object where they did nothing.
 
     A moved landmark is corrected; one that was said to be missing is absent; one whose position was taken away is not
-    found; one that was added is a person's own; one that was removed is gone.
+    found; one that was added is a person's own; one that was removed is gone. In a fixed list that is placed by
+    hand, what nobody placed is undefined, so one that is missing was said to be.
     """
     points = {}
+    fixed = node.GetFixedNumberOfControlPoints()
     changed = False
     for index, (key, label) in enumerate(keys_of(node)):
         entry, at = state.points.get(key), position_of(node, index)
@@ -29,13 +31,18 @@ def reconciled(node: Any, state: State) -> State:
                 changed = True
             continue
         if not _same(entry.at, at):
-            missing = node.GetNthControlPointPositionStatus(index) == node.PositionMissing
-            status = CORRECTED if at is not None else ABSENT if missing else NOT_FOUND
+            status = CORRECTED if at is not None else ABSENT if _is_missing(node, index) else NOT_FOUND
             entry, changed = replace(entry, status=status, at=at), True
+        elif fixed and entry.proposal is None and entry.status == NOT_FOUND and _is_missing(node, index):
+            entry, changed = replace(entry, status=ABSENT), True
         if entry.label != label:
             entry, changed = replace(entry, label=label), True
         points[key] = entry
     return state.with_points(points) if changed or len(points) != len(state.points) else state
+
+
+def _is_missing(node: Any, index: int) -> bool:
+    return bool(node.GetNthControlPointPositionStatus(index) == node.PositionMissing)
 
 
 def hardened(node: Any, state: State, frame: Frame) -> State:

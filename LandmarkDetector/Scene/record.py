@@ -16,12 +16,13 @@ from typing import Any, cast
 import numpy as np
 
 from .control_points import Frame, Key, is_placed, keys_of, measurements_of, position_of, set_measurements, to_world
+from .regions import stated_regions
 from .state import ABSENT, CORRECTED, NOT_FOUND, STATUSES, Entry, Proposal, State
 
 ATTRIBUTE = "LandmarkDetector.review"
 REVIEW = "review"
 _AXES = ("xx", "xy", "xz", "yy", "yz", "zz")
-_LIBRARY = ("landmark detector", "confidence", *(f"covariance {axes}" for axes in _AXES))
+_LIBRARY = ("landmark detector", "confidence", *(f"covariance {axes}" for axes in _AXES), "region radius")
 _PLANE_TOLERANCE = 1e-3
 
 
@@ -53,11 +54,14 @@ def read_state(node: Any) -> State:
 def write_state(node: Any, state: State) -> str:
     """Put the state into the node, attribute and measurements; the attribute's text."""
     from LandmarkDetectorLib.io.markups_certainty import as_measurements
+    from LandmarkDetectorLib.io.markups_regions import regions_measurement
 
     keys = keys_of(node)
     certain = _CertainSet([_Certain.of(state.points.get(key)) for key, _ in keys], state.unit, _dimension(node, state))
     entries = as_measurements(cast(Any, certain), keys)
     entries.append(_review_measurement(state, keys))
+    regions = regions_measurement(stated_regions(state, keys), [label for _, label in keys])
+    entries += [] if regions is None else [regions]
     set_measurements(node, entries, remove=_LIBRARY)
     text = state.as_json()
     node.SetAttribute(ATTRIBUTE, text)
@@ -164,6 +168,7 @@ def _description(node: Any, index: int, entry: Entry | None, state: State) -> st
 def _info(node: Any, state: State, there: Sequence[tuple[int, Key]], mapping: Frame | None) -> dict[str, Any]:
     """What the library's files keep beside landmarks: the source, ids and flags, and the review."""
     from LandmarkDetectorLib.io.markups import KEPT
+    from LandmarkDetectorLib.io.markups_regions import REGIONS
 
     points = [
         {
@@ -177,7 +182,9 @@ def _info(node: Any, state: State, there: Sequence[tuple[int, Key]], mapping: Fr
     ]
     keys = [key for _, key in there]
     review = _review_measurement(state if mapping is None else in_world(state, mapping), keys)
-    source = dict(state.sources[-1]) if state.sources else {}
+    source = {key: value for key, value in (state.sources[-1] if state.sources else {}).items() if key != REGIONS}
+    regions = stated_regions(state, keys)
+    source |= {} if regions is None else {REGIONS: regions}
     return {**source, KEPT: {"controlPoints": points, "markup": {"measurements": [review]}}}
 
 
@@ -223,12 +230,14 @@ def _review_measurement(state: State, keys: Sequence[Key]) -> dict[str, Any]:
 
 def _from_measurements(node: Any) -> State:
     from LandmarkDetectorLib.io.markups_certainty import from_measurements
+    from LandmarkDetectorLib.io.markups_regions import REGIONS, split_regions
 
-    entries = measurements_of(node)
+    regions, entries = split_regions(measurements_of(node))
     keys = keys_of(node)
     known = from_measurements(entries, keys)
     told = next((read for entry in entries if entry["name"] == REVIEW if (read := _read_review(entry))), None)
-    statuses, proposals, sources = told or ({}, {}, ())
+    # A file of the library, which knows no review, has its regions in a measurement of their own.
+    statuses, proposals, sources = told or ({}, {}, () if regions is None else ({REGIONS: regions},))
     points = {}
     for i, (key, label) in enumerate(keys):
         at = position_of(node, i)

@@ -16,7 +16,7 @@ from .state import Entry, State
 VOLUME = "LandmarkDetector.volume"
 """Role of the reference to the volume, which the scene keeps up to date when ids change."""
 
-_GLYPH = 2.0
+GLYPH = 2.0
 """Size of the points in percent of a view; at Slicer's 3 they hide what they point at."""
 
 _SOURCE = ("bundle", "version", "fingerprint")
@@ -55,7 +55,7 @@ def create_result(scene: Any, landmarks: Any, volume_node: Any = None) -> Any:
     scene.AddNode(node)
     node.SetUndoEnabled(True)
     node.CreateDefaultDisplayNodes()
-    node.GetDisplayNode().SetGlyphScale(_GLYPH)
+    node.GetDisplayNode().SetGlyphScale(GLYPH)
     if volume_node is not None:
         node.SetNodeReferenceID(VOLUME, volume_node.GetID())
         node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
@@ -171,11 +171,16 @@ def _insert(node: Any, index: int, entry: Entry, description: str, state: State)
     return node.GetNthControlPointID(index)
 
 
-def _source(landmarks: Any) -> dict[str, str]:
-    return {key: str(landmarks.info[key]) for key in _SOURCE if key in landmarks.info}
+def _source(landmarks: Any) -> dict[str, Any]:
+    """What a set says of the detection that it came from, and of its regions where it states any."""
+    from LandmarkDetectorLib.io.markups_regions import REGIONS, checked_regions
+
+    source: dict[str, Any] = {key: str(landmarks.info[key]) for key in _SOURCE if key in landmarks.info}
+    regions = checked_regions(landmarks.info.get(REGIONS))
+    return source if regions is None else {**source, REGIONS: regions}
 
 
-def _name_source(node: Any, source: dict[str, str]) -> None:
+def _name_source(node: Any, source: dict[str, Any]) -> None:
     for key in _SOURCE:
         if key in source:
             node.SetAttribute(f"LandmarkDetector.{key}", source[key])

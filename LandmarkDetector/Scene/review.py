@@ -199,13 +199,18 @@ class Review:
         return True
 
     def end_placing(self) -> None:
-        """Landmarks that were to be placed and were not are missing again."""
+        """Landmarks that were to be placed and were not are missing again; those of a list to place still wait."""
         if not self.alive:
             return
+        waits = self.node.GetFixedNumberOfControlPoints()
         with self._quietly():
-            for key in [key for key, entry in self.state.points.items() if entry.at is None]:
-                index = index_of(self.node, key)
-                if index >= 0 and position_of(self.node, index) is None:
+            for key, entry in self.state.points.items():
+                index = index_of(self.node, key) if entry.at is None else -1
+                if index < 0 or position_of(self.node, index) is not None:
+                    continue
+                if waits and entry.proposal is None and entry.status == NOT_FOUND:
+                    self.node.UnsetNthControlPointPosition(index)
+                else:
                     place(self.node, index, None)
 
     # -- who listens ----------------------------------------------------------------------------------------------

@@ -111,7 +111,8 @@ class State:
         points: by control point id, in no particular order.
         unit: ``"mm"`` or ``"px"``.
         dimension: 2 where the detector worked on a flat image, else 3.
-        sources: bundle, version and fingerprint of each detection that a proposal came from.
+        sources: bundle, version and fingerprint of each detection that a proposal came from, and the regions that it
+            stated, if it did.
     """
 
     points: dict[str, Entry] = field(default_factory=dict)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from LandmarkDetectorLib.bundles.calibration import FILE as CALIBRATION
-from LandmarkDetectorLib.bundles.calibration import CalibrationSheet, parse_calibration
+from LandmarkDetectorLib.bundles.calibration import PICTURE, CalibrationSheet, parse_calibration
 from LandmarkDetectorLib.bundles.card import Card, parse_card
 from LandmarkDetectorLib.bundles.config import read_settings
 from LandmarkDetectorLib.bundles.manifest import Manifest, read_listed, verify_manifest
@@ -83,11 +84,52 @@ class Bundle:
         relative = weights_file(self.manifest, self.folder.name)
         return load_weights(self.read(relative), relative)
 
+    @property
+    def detecting(self) -> str:
+        """SHA-256 of what detects, the weights and the settings: all that a calibration depends on.
+
+        Unlike the fingerprint it stays when a card, a sample or ONNX graphs are added.
+        """
+        parts = (weights_file(self.manifest, self.folder.name), CONFIG)
+        return hashlib.sha256("\n".join(self.manifest.files[name].sha256 for name in parts).encode()).hexdigest()
+
     def calibration(self) -> CalibrationSheet | None:
-        """What its confidences and regions are worth; ``None`` where nobody measured it.
+        """What its confidences and regions are worth; ``None`` where nobody measured it of these weights and settings.
 
         Raises:
             BundleError: the file has changed since the bundle was loaded, or is not valid.
+        """
+        sheet = self.any_calibration()
+        return None if sheet is None or sheet.detector != self.detecting else sheet
+
+    def calibration_problem(self) -> str:
+        """Why a calibration that is there does not count, in one sentence; empty where all is well.
+
+        Raises:
+            BundleError: as :meth:`calibration`.
+        """
+        sheet = self.any_calibration()
+        if sheet is None or sheet.detector == self.detecting:
+            return ""
+        if sheet.detector is None:
+            why = "does not say which weights it was made for"
+        else:
+            why = "was made for other weights or settings"
+        return f"The calibration in the bundle {self.name} {why}, so it is not used; calibrate the bundle anew."
+
+    def reliability_diagram(self) -> bytes | None:
+        """The diagram of its calibration as PNG, where it has a calibration that counts, and a diagram.
+
+        Raises:
+            BundleError: as :meth:`calibration`.
+        """
+        return self.read(PICTURE) if PICTURE in self.manifest.files and self.calibration() is not None else None
+
+    def any_calibration(self) -> CalibrationSheet | None:
+        """The calibration that is there, also where it was made for other weights; nobody should detect by that.
+
+        Raises:
+            BundleError: as :meth:`calibration`.
         """
         if CALIBRATION not in self.manifest.files:
             return None

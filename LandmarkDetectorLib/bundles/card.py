@@ -7,6 +7,7 @@ limited, control characters refused, and its words are escaped where they are re
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -178,10 +179,13 @@ def card_bytes(card: Card) -> bytes:
     return to_bytes(card.model_dump(mode="json"), "the card")
 
 
-def card_markdown(card: Card, diagram: bool = False) -> str:
+def card_markdown(card: Card, confidence: Sequence[str] = (), diagram: bool = False) -> str:
     """The card in words, as Markdown. Everything that the card says is escaped: no markup and no link comes from it.
 
-    ``diagram``: whether the bundle has a reliability diagram beside the text.
+    Args:
+        card: the card.
+        confidence: what its confidences are worth, by :func:`LandmarkDetectorLib.bundles.calibration.worth`.
+        diagram: whether the bundle has a reliability diagram beside the text.
     """
     data, unit = card.training_data, card.unit
     lines = [
@@ -211,6 +215,7 @@ def card_markdown(card: Card, diagram: bool = False) -> str:
         "",
         *_errors(card.errors),
         "",
+        *_confidence(confidence, diagram),
         "## Training data",
         "",
         f"{_plain(data.name)}: {data.subjects} subjects, licence {_plain(data.licence)}.",
@@ -238,8 +243,6 @@ def card_markdown(card: Card, diagram: bool = False) -> str:
     if card.figures:
         lines += ["", "## Figures", "", "| What | Value |", "|---|---|"]
         lines += [f"| {_plain(key)} | {_value(value)} |" for key, value in card.figures.items()]
-    if diagram:
-        lines += ["", "![Stated confidence against the share of landmarks that kept it](reliability.png)"]
     return "\n".join(lines) + "\n"
 
 
@@ -258,6 +261,13 @@ def _errors(errors: Errors | None) -> list[str]:
         lines += ["", f"| Label | Mean, {unit} | 95th percentile, {unit} | Images |", "|---|---|---|---|"]
         lines += [f"| {_plain(k)} | {e.mean:.3g} | {e.p95:.3g} | {e.n} |" for k, e in errors.per_landmark.items()]
     return lines
+
+
+def _confidence(sentences: Sequence[str], diagram: bool) -> list[str]:
+    lines = [line for sentence in sentences for line in (_plain(sentence), "")]
+    if diagram:
+        lines += ["![Stated confidence against the share of landmarks that kept it](reliability.png)", ""]
+    return ["## Confidence and regions", "", *lines] if lines else []
 
 
 def _descent(one: Descent) -> str:

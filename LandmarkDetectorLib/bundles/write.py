@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from LandmarkDetectorLib.bundles.bundle import CARD, CONFIG, LICENCE, METADATA, README, SAMPLES, Bundle, read_bundle
+from LandmarkDetectorLib.bundles.calibration import FILE as CALIBRATION
+from LandmarkDetectorLib.bundles.calibration import worth
 from LandmarkDetectorLib.bundles.card import Card, card_bytes, card_markdown
 from LandmarkDetectorLib.bundles.config import make_config
 from LandmarkDetectorLib.bundles.manifest import (
@@ -70,7 +72,7 @@ def write_bundle(
         CARD: card_bytes(card),
         METADATA: to_bytes({**make_metadata(card), **(metadata_overrides or {})}, METADATA),
         CONFIG: to_bytes(make_config(settings), CONFIG),
-        README: card_markdown(card).encode("utf-8"),
+        README: card_markdown(card, () if CALIBRATION in (files or {}) else worth(None)).encode("utf-8"),
         STATE_DICT: save_weights(state_dict),
     }
     extra = {**(files or {}), **{f"{SAMPLES}{name}": content for name, content in (samples or {}).items()}}
@@ -83,7 +85,12 @@ def write_bundle(
 
 
 def extend_bundle(
-    bundle: Bundle, folder: Path | str, files: Mapping[str, Path | bytes], *, replace: bool = False
+    bundle: Bundle,
+    folder: Path | str,
+    files: Mapping[str, Path | bytes],
+    *,
+    without: Collection[str] = (),
+    replace: bool = False,
 ) -> Bundle:
     """Write a bundle once more, byte for byte, with further files; it appears whole or not at all.
 
@@ -91,6 +98,7 @@ def extend_bundle(
         bundle: to write again.
         folder: the folder to make; its parents are made too.
         files: by their path within the bundle, as a path to copy or as bytes.
+        without: paths within the bundle that are left out.
         replace: whether a bundle that is there may be replaced; it stays until the new one is complete.
 
     Raises:
@@ -98,7 +106,7 @@ def extend_bundle(
     """
     contents: dict[str, Path | bytes] = {}
     for name in bundle.manifest.files:
-        if name not in files:
+        if name not in files and name not in without:
             contents[name] = bundle.read(name)
     for name, content in files.items():
         contents[safe_relative(name, "files")] = content

@@ -52,13 +52,17 @@ def list_(as_json: JsonOption = False) -> None:
 def show(bundle: Named, as_json: JsonOption = False) -> None:
     """The card of a bundle: what it is for, its errors, its limits, its data."""
     from LandmarkDetectorLib.bundles import load_bundle
+    from LandmarkDetectorLib.bundles.calibration import worth
     from LandmarkDetectorLib.bundles.card import card_markdown
 
     loaded = load_bundle(bundle)
+    sheet, problem = loaded.calibration(), loaded.calibration_problem()
     if as_json:
-        print_json({**_summary(loaded), "card": loaded.card.model_dump(mode="json")})
+        calibration = None if sheet is None else sheet.model_dump(mode="json")
+        about = {"card": loaded.card.model_dump(mode="json"), "calibration": calibration, "problem": problem or None}
+        print_json({**_summary(loaded), **about})
         return
-    words = card_markdown(loaded.card)
+    words = card_markdown(loaded.card, worth(sheet, problem))
     if results.is_terminal:
         results.print(Markdown(words))
     else:
@@ -104,6 +108,8 @@ def import_(
         print_json(_summary(imported))
     else:
         say(f"Imported {imported.name} {imported.version}; use it with --bundle {imported.name}.")
+        if imported.calibration_problem():
+            say(f"Note: {imported.calibration_problem()}")
 
 
 @bundles.command()

@@ -40,12 +40,12 @@ def create(
     as_json: JsonOption = False,
 ) -> None:
     """Name and define landmarks: a folder with a template to place them on."""
-    from LandmarkDetectorLib.review.new_set import LandmarkList, create_set
+    from LandmarkDetectorLib.review.set_folder import LandmarkList, create_set, parse_mirror
 
     names, definitions = _labels(labels)
-    groups = tuple(tuple(word.strip() for word in group.split(",")) for group in mirror or [])
     steps = None if spacing is None else (spacing, spacing)
-    target = create_set(folder or Path(name), LandmarkList(name, names, definitions, groups, title, modality, steps))
+    landmarks = LandmarkList(name, names, definitions, parse_mirror(mirror or []), title, modality, steps)
+    target = create_set(folder or Path(name), landmarks)
     if as_json:
         print_json({"folder": str(target), "landmarks": list(names)})
         return
@@ -124,6 +124,8 @@ def train(
 
 def _labels(text: str) -> tuple[tuple[str, ...], dict[str, str]]:
     """Labels and definitions from a list or a file."""
+    from LandmarkDetectorLib.review.set_folder import parse_labels
+
     path = Path(text)
     if "," not in text and path.is_file():
         try:
@@ -132,12 +134,4 @@ def _labels(text: str) -> tuple[tuple[str, ...], dict[str, str]]:
             raise LandmarkDetectorError(f"--labels: {path.name} is no text file in UTF-8; save it as one.") from error
     else:
         lines = [word.strip() for word in text.split(",")]
-    names, definitions = [], {}
-    for line in lines:
-        if not line or line.startswith("#"):
-            continue
-        label, _, definition = (part.strip() for part in line.partition(":"))
-        names.append(label)
-        if definition:
-            definitions[label] = definition
-    return tuple(names), definitions
+    return parse_labels(lines)

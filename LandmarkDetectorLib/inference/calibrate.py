@@ -30,6 +30,9 @@ GROSS = 3.0
 """Times the median error: what nobody would let pass."""
 LEAST = 4
 """Subjects below which no confidence is calibrated."""
+EVENTS = 10
+"""So many landmarks at least must lie beyond the tolerance, and as many within it, or there is nothing to learn from:
+ten events a variable (Peduzzi et al. 1996, J Clin Epidemiol 49:1373-9), of which one matters mostly."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,10 +156,11 @@ def calibrate(
     subjects = len(set(fitting.subjects))
     notices = []
     confidence, regions = None, None
-    if subjects >= LEAST and np.isfinite(fitting.errors).any():
-        confidence = _confidence(fitting, tolerance)
+    few = _too_few(fitting, tolerance)
+    if few:
+        notices.append(f"{few} to calibrate confidences; they are the model's own belief.")
     else:
-        notices.append(f"{subjects} subjects are too few to calibrate confidences; they are the model's own belief.")
+        confidence = _confidence(fitting, tolerance)
     if np.isfinite(fitting.errors).any():
         regions, told = _regions(fitting, level)
         notices += told
@@ -177,6 +181,21 @@ def calibrate(
 def model_of(settings: ConfidenceSettings) -> ConfidenceModel:
     """The model that a sheet describes."""
     return ConfidenceModel(settings.intercept, settings.spread, settings.belief, settings.image, settings.offsets)
+
+
+def _too_few(detected: Detected, tolerance: float) -> str:
+    """What is too little to calibrate confidences by, the beginning of a sentence; empty where there is enough."""
+    subjects = len(set(detected.subjects))
+    if subjects < LEAST:
+        return f"{subjects} subjects are too few"
+    errors = detected.errors
+    known = int(np.isfinite(errors).sum())
+    beyond = int((errors > (tolerance * detected.units)[:, None]).sum())
+    if beyond < EVENTS:
+        return f"{beyond} of {known} landmarks beyond the tolerance are too few"
+    if known - beyond < EVENTS:
+        return f"{known - beyond} of {known} landmarks within the tolerance are too few"
+    return ""
 
 
 def _confidence(detected: Detected, tolerance: float) -> ConfidenceSettings:
@@ -212,16 +231,18 @@ def _regions(detected: Detected, level: float) -> tuple[RegionSettings, list[str
 def _measured(
     detected: Detected, tolerance: float, level: float, parts: Sequence[tuple[np.ndarray, np.ndarray]]
 ) -> tuple[Reliability | None, Reliability | None, dict[str, float | None]]:
-    """Each part's second cases judged by a calibration on its first."""
+    """Each part's second cases judged by a calibration on its first; confidences that it leaves alone as they are."""
     errors, lengths = detected.errors, (tolerance * detected.units)[:, None]
     stated, held = np.full(errors.shape, np.nan), np.full(errors.shape, np.nan)
     for fit, judged in parts:
         fitting, judging = detected.cases(fit), detected.cases(judged)
         if not judged.any() or len(set(fitting.subjects)) < LEAST or not np.isfinite(fitting.errors).any():
             continue
-        model = model_of(_confidence(fitting, tolerance))
-        told = (judging.confidence, judging.deviation, lengths[judged], judging.shown[:, None])
-        stated[judged] = model(detected.labels, *told)
+        stated[judged] = judging.confidence
+        if not _too_few(fitting, tolerance):
+            model = model_of(_confidence(fitting, tolerance))
+            told = (judging.confidence, judging.deviation, lengths[judged], judging.shown[:, None])
+            stated[judged] = model(detected.labels, *told)
         regions, _ = _regions(fitting, level)
         scores = build_region_method("ellipsoidal").scores(judging.predictions, judging.truths)[..., 0]
         radii = np.array([regions.radii[label] or np.inf for label in detected.labels])

@@ -5,16 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from LandmarkDetectorLib.bundles import Bundle, Card
-from LandmarkDetectorLib.bundles.bundle import CARD, METADATA, README
-from LandmarkDetectorLib.bundles.calibration import FILE, calibration_bytes
-from LandmarkDetectorLib.bundles.card import card_bytes, card_markdown
-from LandmarkDetectorLib.bundles.metadata import make_metadata
-from LandmarkDetectorLib.bundles.strict_json import to_bytes
-from LandmarkDetectorLib.bundles.write import extend_bundle
+from LandmarkDetectorLib.bundles import Bundle
+from LandmarkDetectorLib.bundles.calibrated import with_sheet
 from LandmarkDetectorLib.inference.calibrate import Calibration
-
-PICTURE = "docs/reliability.png"
 
 
 def with_calibration(
@@ -31,7 +24,8 @@ def with_calibration(
     Args:
         bundle: to write again.
         folder: where, its own folder included.
-        calibration: its sheet and diagrams, if there are any.
+        calibration: its sheet and diagrams; ``None`` where nothing was measured now, and a calibration that belongs to
+            the bundle stays.
         tolerance: in words, for the diagram.
         change: fields of the card that change, such as its errors.
         files: further files.
@@ -39,22 +33,11 @@ def with_calibration(
     Raises:
         BundleError: the card is not valid, or the disk refuses; nothing is left behind.
     """
-    new: dict[str, Path | bytes] = dict(files or {})
-    change = dict(change or {})
-    if calibration is not None:
-        new[FILE] = calibration_bytes(calibration.sheet)
-        measured = {key: value for key, value in calibration.sheet.measured.items() if value is not None}
-        change["figures"] = {**bundle.card.figures, **measured}
-        picture = reliability_picture(calibration, tolerance)
-        if picture is not None:
-            new[PICTURE] = picture
-    card = Card.model_validate({**bundle.card.model_dump(), **change})
-    new |= {
-        CARD: card_bytes(card),
-        README: card_markdown(card, PICTURE in new or PICTURE in bundle.manifest.files).encode(),
-    }
-    new[METADATA] = to_bytes(make_metadata(card), METADATA)
-    return extend_bundle(bundle, folder, new, replace=True)
+    if calibration is None:
+        sheet, picture = bundle.calibration(), bundle.reliability_diagram()
+    else:
+        sheet, picture = calibration.sheet, reliability_picture(calibration, tolerance)
+    return with_sheet(bundle, folder, sheet, picture, change=change, files=files)
 
 
 def reliability_picture(calibration: Calibration, tolerance: str = "the tolerance") -> bytes | None:
@@ -65,7 +48,9 @@ def reliability_picture(calibration: Calibration, tolerance: str = "the toleranc
         from LandmarkDetectorLib.evaluation.canvas import figure_png
         from LandmarkDetectorLib.evaluation.confidence import reliability_figure
 
-        parts = {"as the networks believe": calibration.before, "calibrated": calibration.after}
+        parts = {"as the networks believe": calibration.before}
+        if calibration.sheet.confidence is not None:
+            parts["calibrated"] = calibration.after
         return figure_png(reliability_figure(parts, tolerance), 100)
     except ImportError:
         return None

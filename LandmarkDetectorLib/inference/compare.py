@@ -41,7 +41,7 @@ class Judged:
         subjects: of each of N rows.
         images: the name of each row's image, where it is known.
         errors: (N, K): NaN not annotated, +inf missed.
-        found: (N, K, d) positions, NaN where not found, of a model that was run here.
+        found: (N, K, d) positions, NaN where not found; None where a file of results does not hold them.
         about: what it is, in words.
     """
 
@@ -151,6 +151,7 @@ def read_results(path: Path) -> Judged:
         images = tuple(str(case["image"]) for case in cases) if all("image" in case for case in cases) else None
         subjects = tuple(str(case["subject"]) for case in cases)
         numbers = np.array(errors, dtype=np.float64)
+        found = _positions(cases, labels) if all("found" in case for case in cases) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise DatasetError(
             f"{path.name} holds no results of evaluate --json or of a cross-validation ({error!r}); choose another."
@@ -158,7 +159,16 @@ def read_results(path: Path) -> Judged:
     first = folds[0]
     words = [str(first[key]) for key in ("bundle", "version") if key in first]
     about = f"results in {path.name}" + (f" of {' '.join(words)}" if words else "")
-    return Judged(path.name.removesuffix(".json"), labels, unit, subjects, images, numbers, None, about)
+    return Judged(path.name.removesuffix(".json"), labels, unit, subjects, images, numbers, found, about)
+
+
+def _positions(cases: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> np.ndarray | None:
+    """(N, K, d), NaN where not found; None where nothing was found in any case."""
+    places = [[case["found"][label] for label in labels] for case in cases]
+    d = next((len(place) for row in places for place in row if place is not None), None)
+    if d is None:
+        return None
+    return np.array([[[np.nan] * d if place is None else place for place in row] for row in places], dtype=np.float64)
 
 
 def _judged(candidate: str | Path, data: Path | str | None, subjects: str, device: str, step: Progress) -> Judged:

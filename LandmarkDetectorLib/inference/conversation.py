@@ -51,6 +51,9 @@ class Conversation:
         end: ends the process; called where it cannot be understood.
     """
 
+    WORK = "the detection"
+    """What a request is about, for what is said of one that was lost."""
+
     def __init__(
         self, send: Callable[[bytes], None], listener: Listener, end: Callable[[], None] | None = None
     ) -> None:
@@ -128,7 +131,7 @@ class Conversation:
             busy = self.busy
             self._running = None
             if busy or not self.ready:
-                during = "during the detection" if busy else "while it was starting"
+                during = f"during {self.WORK}" if busy else "while it was starting"
                 self._fail(WorkerError(f"The worker was lost {during} ({reason}); try again."))
 
     def _request(self, command: str, **content: Any) -> None:

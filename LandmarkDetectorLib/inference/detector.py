@@ -62,6 +62,7 @@ class Detector:
         self.bundle = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
         self.pipeline = read_pipeline(self.bundle.settings, self.bundle.name)
         self.sheet = self.bundle.calibration() if calibrated else None
+        self.problem = self.bundle.calibration_problem() if calibrated else ""
         if engine == "onnx":
             from LandmarkDetectorLib.inference.onnx_engine import onnx_device, onnx_networks
 
@@ -74,7 +75,7 @@ class Detector:
     def uncalibrated(self) -> Detector:
         """The same detector, whose confidences are what the networks believe; it shares the networks."""
         other = copy(self)
-        other.sheet = None
+        other.sheet, other.problem = None, ""
         return other
 
     def detect(
@@ -97,7 +98,7 @@ class Detector:
             Cancelled: on request.
         """
         watch = Stopwatch()
-        notices: list[str] = []
+        notices: list[str] = [self.problem] if self.problem else []
         flat, lift = as_dimension(image, self.pipeline, self.bundle.name)
         with watch("other"):
             notices += differences(flat, self.pipeline.appearance)

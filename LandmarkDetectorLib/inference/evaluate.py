@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from LandmarkDetectorLib.bundles import Bundle, load_bundle
-from LandmarkDetectorLib.core import DatasetError, LandmarkSet
+from LandmarkDetectorLib.bundles import Bundle
+from LandmarkDetectorLib.core import DatasetError, Landmark, LandmarkSet
 from LandmarkDetectorLib.datasets.cases import Case, Dataset, read_dataset
 from LandmarkDetectorLib.evaluation import (
     HeadBiometry,
@@ -29,7 +29,7 @@ HEAD = ("OFD left", "OFD right", "BPD upper", "BPD lower")
 
 
 def evaluate_bundle(
-    bundle: Bundle | str | Path,
+    bundle: Bundle | Detector | str | Path,
     data: Path | str,
     *,
     subjects: str = "held-out",
@@ -40,7 +40,7 @@ def evaluate_bundle(
     """Detect on a data set's images and compare with its landmarks.
 
     Args:
-        bundle: a bundle, its name or its folder.
+        bundle: a bundle, its name or its folder, or a detector that is made ready, whose device is its own.
         data: a folder with a ``dataset.json``.
         subjects: ``held-out`` (those that the bundle says did not train and may be judged), ``all`` (also those that
             trained: the figures are then too good), or the path of a text file with one subject a line.
@@ -55,7 +55,7 @@ def evaluate_bundle(
     Raises:
         LandmarkDetectorError: bundle, data or subjects are not usable.
     """
-    detector = Detector(bundle if isinstance(bundle, Bundle) else load_bundle(bundle), device)
+    detector = bundle if isinstance(bundle, Detector) else Detector(bundle, device)
     dataset = read_dataset(data)
     cases = _chosen(detector.bundle, dataset, subjects).cases
     detections, seconds = [], []
@@ -83,7 +83,10 @@ def evaluate_bundle(
 
 
 def judge(labels: list[str], cases: tuple[Case, ...], found: list[LandmarkSet]) -> dict[str, Any]:
-    """``summary``, ``cases`` and, for the landmarks of a head, ``biometry``: found landmarks against annotated ones."""
+    """``summary``, ``cases`` and, for the landmarks of a head, ``biometry``: found landmarks against annotated ones.
+
+    A case holds each landmark's error and where it was found, in the unit of the summary (LPS where that is mm).
+    """
     truths = [case.landmarks.reordered(labels) for case in cases]
     errors = np.array([radial_errors(f, t) for f, t in zip(found, truths, strict=True)])
     false = np.array([false_finds(f, t) for f, t in zip(found, truths, strict=True)])
@@ -96,8 +99,9 @@ def judge(labels: list[str], cases: tuple[Case, ...], found: list[LandmarkSet]) 
                 "subject": c.subject,
                 "image": c.image_path.name,
                 "errors": {lb: _number(e) for lb, e in zip(labels, row, strict=True)},
+                "found": {mark.label: _place(mark) for mark in marks.reordered(labels)},
             }
-            for c, row in zip(cases, errors, strict=True)
+            for c, row, marks in zip(cases, errors, found, strict=True)
         ],
     }
     if set(HEAD) <= set(labels) and unit == "mm":
@@ -134,6 +138,11 @@ def _difference(difference: Any) -> dict[str, float | None]:
         "n": difference.n,
         "not_computed": difference.not_computed,
     }
+
+
+def _place(mark: Landmark) -> list[float] | None:
+    """To a thousandth of the unit: a file of results is read by people too."""
+    return None if mark.position is None else [round(float(x), 3) for x in mark.position]
 
 
 def _chosen(bundle: Bundle, dataset: Dataset, subjects: str) -> Dataset:

@@ -81,9 +81,9 @@ def atomic_path(path: str | os.PathLike[str], suffix: str = ".tmp") -> Iterator[
             neighbour.unlink()
 
 
-def remove_unfinished(folder: str | os.PathLike[str], pid: int) -> None:
-    """Remove what a process that has been killed was writing into a folder; the files themselves are whole."""
-    for neighbour in Path(folder).glob(f"{_PREFIX}{pid}-*"):
+def remove_unfinished(folder: str | os.PathLike[str], pid: int, *, below: bool = False) -> None:
+    """Remove what a process that has been killed was writing into a folder, or anywhere below; the files are whole."""
+    for neighbour in list(Path(folder).glob(f"{'**/' if below else ''}{_PREFIX}{pid}-*")):
         with suppress(OSError):
             neighbour.unlink()
 

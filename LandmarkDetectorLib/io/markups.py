@@ -2,7 +2,8 @@
 
 What the file says beyond landmarks (display, unknown keys, other markups in the file) travels in
 ``LandmarkSet.info["markups"]`` and is written back, so that reading and writing a file changes nothing but landmarks.
-Confidence and covariance go into measurements, see :mod:`LandmarkDetectorLib.io.markups_certainty`.
+Confidence and covariance go into measurements, see :mod:`LandmarkDetectorLib.io.markups_certainty`, and so do regions
+with a stated coverage, see :mod:`LandmarkDetectorLib.io.markups_regions`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 
 from LandmarkDetectorLib.core import Landmark, LandmarkError, LandmarkFileError, LandmarkSet
 from LandmarkDetectorLib.io.markups_certainty import Certainty, Key, as_measurements, from_measurements, spoken
+from LandmarkDetectorLib.io.markups_regions import REGIONS, checked_regions, regions_measurement, split_regions
 from LandmarkDetectorLib.io.names import shown, stem_of
 from LandmarkDetectorLib.io.notices import notice
 from LandmarkDetectorLib.io.text_files import read_text, write_text
@@ -74,7 +76,8 @@ def read_markups(path: Path) -> LandmarkSet:
     measurements = markup.get("measurements", [])
     if not isinstance(measurements, list):
         raise LandmarkFileError(f"{name}: its measurements are no list; save it again from Slicer.")
-    known = from_measurements(measurements, [point.key for point in raw])
+    regions, others = split_regions(measurements)
+    known = from_measurements(others, [point.key for point in raw])
     unit = known.unit or unit
     if known.lost:
         notice(f"{name}: {known.lost}.")
@@ -90,9 +93,12 @@ def read_markups(path: Path) -> LandmarkSet:
     title = markup.get("name", "") or stem_of(path)
     if not isinstance(title, str):
         raise LandmarkFileError(f"{name}: the name of its markup is not text; save it again from Slicer.")
-    info = document.get(_INFO, {})
+    said = document.get(_INFO, {})
+    info = dict(said) if isinstance(said, dict) else {}
+    if regions is not None and checked_regions(info.get(REGIONS)) is None:
+        info[REGIONS] = regions  # Slicer saved it, which drops what the file says outside of its markups
     landmarks = tuple(point.landmark(known, dimension, unit, name) for point in raw)
-    return LandmarkSet(landmarks, unit, title, {**(info if isinstance(info, dict) else {}), KEPT: kept})
+    return LandmarkSet(landmarks, unit, title, {**info, KEPT: kept})
 
 
 def write_markups(landmarks: LandmarkSet, path: Path, *, coordinate_system: str = "LPS") -> None:
@@ -115,6 +121,8 @@ def write_markups(landmarks: LandmarkSet, path: Path, *, coordinate_system: str 
     points = [_written(mark, key, extra, flip, landmarks.unit) for mark, key, extra in parts]
     rest = dict(kept.get("markup", {}))
     measurements = as_measurements(landmarks, keys)
+    regions = regions_measurement(landmarks.info.get(REGIONS), landmarks.labels)
+    measurements += [] if regions is None else [regions]
     ours = {entry["name"] for entry in measurements}
     foreign = [m for m in rest.pop("measurements", []) if not (isinstance(m, Mapping) and m.get("name") in ours)]
     markup = {

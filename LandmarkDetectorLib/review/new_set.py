@@ -1,13 +1,6 @@
-"""A landmark set of one's own, from nothing: names and definitions, a template to place them on, a first bundle.
+"""Training a landmark set of one's own: images with a list to place, then a first bundle, without writing a recipe.
 
-::
-
-    my-skulls/
-        landmark-set.json       names, definitions, pairs of left and right; written once, yours to read
-        README.txt              what to do
-        template.mrk.json       every landmark, not placed yet; a fixed list
-        images/skull1.nii.gz  images/skull1.mrk.json      an image and its landmarks, by the same name
-        training/               runs and bundles
+What the folder holds, and what can be done to it without a network: :mod:`~LandmarkDetectorLib.review.set_folder`.
 """
 
 from __future__ import annotations
@@ -16,91 +9,42 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
 from LandmarkDetectorLib.bundles import Bundle
-from LandmarkDetectorLib.bundles.names import check_bundle_name
-from LandmarkDetectorLib.bundles.store import SHIPPED
-from LandmarkDetectorLib.core import DatasetError, Landmark, LandmarkSet
+from LandmarkDetectorLib.core import DatasetError, LandmarkSet
 from LandmarkDetectorLib.datasets.cases import Dataset, read_dataset
 from LandmarkDetectorLib.datasets.importers.registry import run_importer
 from LandmarkDetectorLib.inference.detector import Detector
 from LandmarkDetectorLib.io import load_image, save_landmarks
 from LandmarkDetectorLib.io.atomic import atomic_write
-from LandmarkDetectorLib.io.markups import KEPT
 from LandmarkDetectorLib.io.names import stem_of
 from LandmarkDetectorLib.review.errors import ReviewError, disk_errors
 from LandmarkDetectorLib.review.images import write_copy
+from LandmarkDetectorLib.review.set_folder import (
+    IMAGES,
+    RUNS,
+    LandmarkList,
+    create_set,
+    fixed,
+    newest_bundle,
+    read_set,
+    why_untaught,
+)
 from LandmarkDetectorLib.training.derive import Measured, derive_recipe
 from LandmarkDetectorLib.training.distributed import assembled
-from LandmarkDetectorLib.training.finetune import seconds_a_step, steps_within
-from LandmarkDetectorLib.training.recipe import Recipe, read_recipe
+from LandmarkDetectorLib.training.finetune import seconds_a_step, stage_shares, steps_within
+from LandmarkDetectorLib.training.recipe import STAGES, Recipe, read_recipe
 from LandmarkDetectorLib.training.train import learn_pipeline, train
 
-ABOUT, TEMPLATE, IMAGES, RUNS = "landmark-set.json", "template.mrk.json", "images", "training"
+__all__ = ["LandmarkList", "Trained", "add_images", "collect", "create_set", "newest_bundle", "read_set", "train_set"]
+
 MINUTES = 20.0
 _LICENCE = "LicenseRef-Private"
-_README = """{name}: a landmark set, made by `landmark-detector new create`.
-
-1. Add images:          landmark-detector new add {name} IMAGE...
-   Each is copied to images/, and the template with it, under the same name.
-2. Place the landmarks: open an image and its .mrk.json in 3D Slicer (or in the desktop window), place every point of
-   the list, save. The list is fixed: a landmark that is not in the image is set to "missing" there (right click),
-   one that you have not placed stays "not placed".
-3. From five images on: landmark-detector new train {name}
-4. The next images:     landmark-detector new add {name} IMAGE...
-   The trained bundle proposes the landmarks; correct them and save, then train again. For more than a few dozen
-   images, keep corrections in a review store (landmark-detector review) and use landmark-detector retrain.
-"""
-
-
-@dataclass(frozen=True)
-class LandmarkList:
-    """A landmark set.
-
-    Args:
-        name: of the set, and of the bundle.
-        labels: in order.
-        definitions: of a landmark, as a person needs it to place it.
-        mirror: pairs of left and right, and single landmarks of the midline.
-        title: in words.
-        modality: in words.
-        spacing: mm a pixel of pictures, where their files do not say.
-    """
-
-    name: str
-    labels: tuple[str, ...]
-    definitions: Mapping[str, str] = field(default_factory=dict)
-    mirror: tuple[tuple[str, ...], ...] = ()
-    title: str = ""
-    modality: str = "not said"
-    spacing: tuple[float, ...] | None = None
-
-    def __post_init__(self) -> None:
-        check_bundle_name(self.name)
-        if (SHIPPED / self.name).exists():
-            raise ReviewError(f"A bundle called {self.name!r} came with the software; give the set another name.")
-        if not self.labels or not all(label.strip() for label in self.labels):
-            raise ReviewError("A landmark set needs at least one label, and none may be empty.")
-        if len(set(self.labels)) < len(self.labels):
-            raise ReviewError("Two landmarks have the same label; give each its own.")
-        named = {label for group in self.mirror for label in group} | set(self.definitions)
-        if named - set(self.labels):
-            raise ReviewError(f"{sorted(named - set(self.labels))[0]!r} is not one of the labels.")
-        if any(len(group) not in (1, 2) for group in self.mirror):
-            raise ReviewError("A mirror group is a pair left,right or one landmark of the midline.")
-
-    def template(self) -> LandmarkSet:
-        """Every landmark, none placed; Slicer keeps the list as it is."""
-        marks = tuple(
-            Landmark(label, None, "undefined", description=self.definitions.get(label, "")) for label in self.labels
-        )
-        return LandmarkSet(marks, "mm", self.name, {KEPT: {"markup": {"fixedNumberOfControlPoints": True}}})
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,71 +56,6 @@ class Trained:
     measured: Measured | None
     cases: int
     left_out: tuple[str, ...]
-
-
-def create_set(folder: Path | str, landmarks: LandmarkList) -> Path:
-    """Make the folder of a landmark set.
-
-    Raises:
-        ReviewError: something is there, or the disk refuses.
-    """
-    path = Path(folder)
-    with disk_errors(f"The landmark set {path.name} cannot be made"):
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise ReviewError(f"{path.name} is there already and not empty; give another folder.")
-        (path / IMAGES).mkdir(parents=True)
-        save_landmarks(landmarks.template(), path / TEMPLATE)
-        (path / "README.txt").write_text(_README.format(name=path.name), encoding="utf-8")
-        content = {
-            "name": landmarks.name,
-            "title": landmarks.title or landmarks.name,
-            "modality": landmarks.modality,
-            "landmarks": [
-                {"label": label, "definition": landmarks.definitions.get(label, "")} for label in landmarks.labels
-            ],
-            "mirror": [list(group) for group in landmarks.mirror],
-            "spacing_mm": None if landmarks.spacing is None else list(landmarks.spacing),
-        }
-        with atomic_write(path / ABOUT, "w", encoding="utf-8") as stream:  # last: it makes the folder a set
-            json.dump(content, stream, indent=1, ensure_ascii=False)
-    return path
-
-
-def read_set(folder: Path | str) -> LandmarkList:
-    """The landmark set in a folder.
-
-    Raises:
-        ReviewError: there is none, or its list is damaged.
-    """
-    file = Path(folder) / ABOUT
-    if not file.is_file():
-        raise ReviewError(
-            f"{Path(folder).name}: there is no landmark set here; make one by landmark-detector new create."
-        )
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        labels = tuple(str(one["label"]) for one in content["landmarks"])
-        definitions = {
-            str(one["label"]): str(one["definition"]) for one in content["landmarks"] if one.get("definition")
-        }
-        spacing = content.get("spacing_mm")
-        return LandmarkList(
-            str(content["name"]),
-            labels,
-            definitions,
-            tuple(tuple(str(label) for label in group) for group in content.get("mirror", [])),
-            str(content.get("title", "")),
-            str(content.get("modality", "not said")),
-            None if spacing is None else tuple(float(step) for step in spacing),
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ReviewError(f"{ABOUT} cannot be read ({error!r}); mend it, or make the set anew.") from None
-
-
-def newest_bundle(folder: Path | str) -> Path | None:
-    """The folder of the bundle that was trained last for a set, or ``None``."""
-    found = sorted(Path(folder).glob(f"{RUNS}/run-*/*/manifest.json"))
-    return found[-1].parent if found else None
 
 
 def add_images(
@@ -215,8 +94,7 @@ def add_images(
         marks = (
             landmarks.template() if detector is None else detector.detect(image).landmarks.reordered(landmarks.labels)
         )
-        kept = {KEPT: {"markup": {"fixedNumberOfControlPoints": True}}}
-        save_landmarks(LandmarkSet(marks.landmarks, marks.unit, stem, {**marks.info, **kept}), file)
+        save_landmarks(fixed(marks, stem), file)
         placed.append(file)
     return placed
 
@@ -239,11 +117,9 @@ def collect(folder: Path | str, output: Path) -> tuple[Dataset, list[str]]:
     entries, left_out = [], []
     for case in found.cases:
         marks = case.landmarks.reordered(landmarks.labels)
-        if "fingerprint" in case.landmarks.info:
-            left_out.append(f"{case.subject}: its landmarks are a detector's; correct and save them in Slicer first.")
-            continue
-        if not np.isfinite(marks.positions).any():
-            left_out.append(f"{case.subject}: nothing is placed on it yet.")
+        reason = why_untaught(marks)
+        if reason:
+            left_out.append(f"{case.subject}: {reason}")
             continue
         file = f"landmarks/{case.subject}.mrk.json"
         save_landmarks(LandmarkSet(marks.landmarks, marks.unit, case.subject), output / file)
@@ -286,7 +162,7 @@ def train_set(
         recipe: a recipe of one's own; by default one is derived from the images.
         resume: go on with the last run, if that was interrupted.
         device: as for training.
-        progress: called with a stage and the fraction of it that is done.
+        progress: called with a stage and the fraction of the whole that is done.
         cancelled: asked after every step.
 
     Raises:
@@ -304,6 +180,7 @@ def train_set(
         run.mkdir(parents=True, exist_ok=True)
     file, measured = run / "recipe.yaml", None
     left_out: list[str] = []
+    seconds: dict[str, float] = {}
     if not unfinished:
         dataset, left_out = collect(root, run / "data")
         if recipe is not None:
@@ -317,12 +194,17 @@ def train_set(
                 labels=landmarks.labels,
             )
         content = content.model_copy(update={"name": landmarks.name, "version": f"0.{len(runs) + 1}.0", "samples": []})
-        content = _within(content, dataset, device, 60 * minutes - (time.monotonic() - started), cancelled)
+        left = 60 * minutes - (time.monotonic() - started)
+        content, seconds = _within(content, dataset, device, left, cancelled)
         _write_recipe(content, file)
-    dataset = read_dataset(run / "data")
-    bundle = train(
-        file, run / "data", run, resume=bool(unfinished), device=device, progress=progress, cancelled=cancelled
-    )
+    dataset, shares = read_dataset(run / "data"), _shares(read_recipe(file), seconds)
+
+    def told(stage: str, fraction: float) -> None:
+        if progress is not None:
+            begin, share = shares[stage]
+            progress(stage, begin + share * fraction)
+
+    bundle = train(file, run / "data", run, resume=bool(unfinished), device=device, progress=told, cancelled=cancelled)
     return Trained(bundle, file, measured, len(dataset.cases), tuple(left_out))
 
 
@@ -330,8 +212,10 @@ def _bundles(run: Path) -> list[Path]:
     return [file.parent for file in run.glob("*/manifest.json")]
 
 
-def _within(recipe: Recipe, dataset: Dataset, device: str, left: float, cancelled: Callable[[], bool] | None) -> Recipe:
-    """The recipe with as many steps as the time allows."""
+def _within(
+    recipe: Recipe, dataset: Dataset, device: str, left: float, cancelled: Callable[[], bool] | None
+) -> tuple[Recipe, dict[str, float]]:
+    """The recipe with as many steps as the time allows, and the seconds that one of each stage takes."""
     pipeline = learn_pipeline(recipe, dataset, dataset.cases)
     with assembled(device) as team:
         seconds = seconds_a_step(recipe, pipeline, dataset.cases, None, team, cancelled)
@@ -342,7 +226,13 @@ def _within(recipe: Recipe, dataset: Dataset, device: str, left: float, cancelle
         changes[f"{name}_training"] = training.model_copy(
             update={"steps": count, "validate_every": max(10, count // 10)}
         )
-    return recipe.model_copy(update=changes)
+    return recipe.model_copy(update=changes), seconds
+
+
+def _shares(recipe: Recipe, seconds: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+    """Where each stage begins and how long it takes, of the whole; steps count alike where no time is known."""
+    steps = {name: getattr(recipe, f"{name}_training").steps for name in STAGES if getattr(recipe, name) is not None}
+    return stage_shares({name: count * seconds.get(name, 1.0) for name, count in steps.items()})
 
 
 def _write_recipe(recipe: Recipe, file: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from LandmarkDetectorLib.inference.calibrated_bundle import with_calibration
 from LandmarkDetectorLib.review.case import CONSENSUS
 from LandmarkDetectorLib.review.errors import ReviewError
 from LandmarkDetectorLib.review.judging import Beside, Judged, judge_beside
+from LandmarkDetectorLib.review.runs import PROMOTED
 from LandmarkDetectorLib.review.store import ReviewStore
 
 REPORT = "docs/comparison.json"
@@ -64,8 +65,15 @@ class Promotion:
             "doubts": list(self.doubts),
             **self.decision.to_json(),
             "cases": list(self.judged.unseen.names),
+            "trained": self._trained(),
             "calibration": None if self.calibration is None else self.calibration.sheet.model_dump(mode="json"),
         }
+
+    def _trained(self) -> dict[str, Any] | None:
+        """Both on the newly reviewed cases, by which nothing is decided: they trained the new one."""
+        part = self.judged.trained
+        compared = _compared(part, self, self.decision.unit)
+        return None if compared is None else {**compared.to_json(), "cases": list(part.names)}
 
 
 def promote(
@@ -101,6 +109,31 @@ def promote(
         BundleError: the candidate is none, or its parent is not there.
         LandmarkDetectorError: store, data or device are not usable.
     """
+    done = compare(
+        candidate,
+        store,
+        against=against,
+        data=data,
+        observer=observer,
+        margins=margins,
+        device=device,
+        progress=progress,
+    )
+    return adopt(done, because=because, by=by) if install else done
+
+
+def compare(
+    candidate: Bundle | str | Path,
+    store: ReviewStore | str | Path,
+    *,
+    against: Bundle | str | Path | None = None,
+    data: Path | str | None = None,
+    observer: str = CONSENSUS,
+    margins: Margins = Margins(),  # noqa: B008  # frozen
+    device: str = "auto",
+    progress: Callable[[str, float], None] | None = None,
+) -> Promotion:
+    """Compare a candidate with the bundle in use, and put nothing in use; arguments and errors as :func:`promote`."""
     new = candidate if isinstance(candidate, Bundle) else load_bundle(candidate)
     store = store if isinstance(store, ReviewStore) else ReviewStore.open(store)
     if not new.card.lineage:
@@ -119,9 +152,27 @@ def promote(
     decision = decide(*errors, unseen.labels, unit, unseen.groups, earlier=unseen.earlier, margins=margins)
     found = tuple(_doubts(judged, old, unit))
     calibration = _calibrated(unseen, new) if len(unseen) else None
-    good = decision.verdict == NOT_WORSE and not found
+    outcome = _outcome(old, new, decision, found, None, "", "", install=False)
+    return Promotion(old, new, decision, found, None, outcome, judged, calibration)
+
+
+def adopt(promotion: Promotion, *, because: str = "", by: str = "") -> Promotion:
+    """Put what was compared in use where it is not worse and nothing is in doubt, or where a person says why.
+
+    Args:
+        promotion: of :func:`compare`.
+        because: why a person wants it in use although the comparison does not say so; it is recorded.
+        by: who that is.
+
+    Returns:
+        The same with what came of it.
+
+    Raises:
+        BundleError: the candidate was altered, or the disk refuses; what was in use stays.
+    """
+    old, new, decision, found = promotion.old, promotion.candidate, promotion.decision, promotion.doubts
     promoted = None
-    if install and (good or because.strip()):
+    if (decision.verdict == NOT_WORSE and not found) or because.strip():
         about = {
             "by": by,
             "because": because.strip(),
@@ -130,9 +181,20 @@ def promote(
             "reasons": list(decision.reasons),
             "compared with": _named(old),
         }
-        promoted = promote_bundle(_finished(new, decision, found, judged, calibration, because, by).folder, about)
-    outcome = _outcome(old, new, decision, found, promoted, because, by, install)
-    return Promotion(old, new, decision, found, promoted, outcome, judged, calibration)
+        finished = _finished(new, decision, found, promotion.judged, promotion.calibration, because, by)
+        promoted = promote_bundle(finished.folder, about)
+    outcome = _outcome(old, new, decision, found, promoted, because, by, install=True)
+    return replace(promotion, promoted=promoted, outcome=outcome)
+
+
+def still_holds(promotion: Promotion) -> bool:
+    """Whether the candidate and the bundle in use are still those that were compared."""
+    try:
+        new = load_bundle(promotion.candidate.folder)
+        compared = promotion.candidate.fingerprint, promotion.old.fingerprint
+        return (new.fingerprint, _before(new).fingerprint) == compared
+    except BundleError:
+        return False
 
 
 def promotion_page(promotion: Promotion) -> str:
@@ -275,7 +337,7 @@ def _finished(
             "unit": decision.unit,
             "extra": {"missed": float(summary["missed"]), "cases": float(len(errors))},
         }
-    folder = new.folder.parent / "promoted" / new.name
+    folder = new.folder.parent / PROMOTED / new.name
     return with_calibration(new, folder, calibration, change=change, files=files)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from LandmarkDetectorLib import __version__
 from LandmarkDetectorLib.core import Landmark, LandmarkError, LandmarkSet
+from LandmarkDetectorLib.io.markups_regions import REGIONS, checked_regions
 from LandmarkDetectorLib.review.documents import read_document, write_document
 from LandmarkDetectorLib.review.errors import ReviewError
 from LandmarkDetectorLib.review.state import Proposal
@@ -65,6 +66,7 @@ def write_proposal(
         ReviewError: the landmarks do not fit the image, or the disk refuses.
     """
     said = {key: str((about or landmarks.info).get(key, "")) for key in _ABOUT}
+    regions = checked_regions(landmarks.info.get(REGIONS))
     at = now()
     stamp = at[:26].replace("-", "").replace(":", "").replace(".", "")
     name = f"{stamp}-{secrets.token_hex(4)}"
@@ -74,6 +76,7 @@ def write_proposal(
         "at": at,
         "software": __version__,
         **said,
+        **({} if regions is None else {REGIONS: regions}),
         "image_sha256": reference["sha256"],
         "unit": reference["unit"],
         "differences": list(differences),
@@ -129,7 +132,7 @@ def _proposal(document: Mapping[str, Any]) -> Proposal:
         )
         for record in document["landmarks"]
     )
-    info = {key: document[key] for key in _ABOUT}
+    info = {key: document[key] for key in (*_ABOUT, REGIONS) if key in document}
     landmarks = LandmarkSet(marks, document["unit"], document["case"], info)
     return Proposal(
         document["proposal"],

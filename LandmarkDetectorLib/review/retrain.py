@@ -138,6 +138,11 @@ def retrain(
         progress=progress,
         cancelled=cancelled,
     )
+    if parent.calibration() is not None:
+        notices.append(
+            f"The calibration of {parent.name} {parent.version} was made for its own weights and is left behind; the "
+            "candidate's confidences are what its networks believe until it is promoted, which calibrates it."
+        )
     candidate = _publish(parent, recipe, tuned, material, len(reviewed), folder, name, by, split)
     return Retrained(candidate, parent, material, tuned, tuple(notices))
 

@@ -16,12 +16,15 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from LandmarkDetectorLib import __version__
 from LandmarkDetectorLib.core import Cancelled, LandmarkDetectorError
 from LandmarkDetectorLib.inference.protocol import PROTOCOL, Lines, ProtocolError, decode
 from LandmarkDetectorLib.inference.worker import Desk, Request, claim_stdout
+
+if TYPE_CHECKING:
+    from LandmarkDetectorLib.review.promote import Promotion
 
 WORK = ("retrain", "promote", "train_set")
 _PAUSE = 0.1
@@ -76,7 +79,10 @@ class TrainingDesk(Desk):
 
 
 class TrainingServant:
-    """Does one request after the other."""
+    """Does one request after the other, and remembers what it compared last: that is promoted as it was shown."""
+
+    def __init__(self) -> None:
+        self._compared: tuple[dict[str, Any], Promotion] | None = None
 
     def do(self, request: Request, desk: TrainingDesk) -> None:
         """Do a request and say how it ended. Only a pipe that is closed on the other side raises."""
@@ -129,7 +135,7 @@ class TrainingServant:
 
     def _promote(self, request: Request, desk: TrainingDesk) -> dict[str, Any]:
         from LandmarkDetectorLib.io.atomic import atomic_write
-        from LandmarkDetectorLib.review.promote import promote, promotion_page
+        from LandmarkDetectorLib.review.promote import adopt, compare, promotion_page
 
         asked = _Options(request)
         progress, cancelled = _listening(request, desk)
@@ -139,17 +145,27 @@ class TrainingServant:
                 raise Cancelled("The comparison was cancelled; nothing was put in use.")
             progress(stage, fraction)
 
-        candidate = Path(asked.text("candidate"))
-        done = promote(
-            candidate,
-            asked.text("store"),
-            progress=step,
-            **asked.given("data", "against", "because", "by", "install", "observer", "device"),
-        )
+        candidate, store = Path(asked.text("candidate")), asked.text("store")
+        about = {"candidate": str(candidate), "store": store, **asked.given("data", "against", "observer", "device")}
+        done = self._known(about)
+        if done is None:
+            done = compare(candidate, store, progress=step, **asked.given("data", "against", "observer", "device"))
+            self._compared = (about, done)
+        if request.message.get("install", True):
+            step("putting it in use", 1.0)
+            done = adopt(done, **asked.given("because", "by"))
         page = Path(request.message.get("html") or candidate.parent / "comparison.html")
         with atomic_write(page, "w", encoding="utf-8") as stream:
             stream.write(promotion_page(done))
         return {**done.to_json(), "html": str(page)}
+
+    def _known(self, about: dict[str, Any]) -> Promotion | None:
+        """What was compared last, if that is what is asked for and both bundles are what they were."""
+        from LandmarkDetectorLib.review.promote import still_holds
+
+        if self._compared is None or self._compared[0] != about or not still_holds(self._compared[1]):
+            return None
+        return self._compared[1]
 
     def _train_set(self, request: Request, desk: TrainingDesk) -> dict[str, Any]:
         from LandmarkDetectorLib.review.new_set import train_set
@@ -164,6 +180,11 @@ class TrainingServant:
         )
         for sentence in done.left_out:
             desk.say("notice", request.number, text=f"Left out: {sentence}")
+        if request.message.get("install"):
+            from LandmarkDetectorLib.bundles.versions import promote_bundle
+
+            more = asked.given("by")
+            promote_bundle(done.bundle.folder, {**more, "because": "trained as a new landmark set"})
         about = {"name": done.bundle.name, "version": done.bundle.version, "fingerprint": done.bundle.fingerprint}
         return {"folder": str(done.bundle.folder), **about, "images": done.cases, "recipe": str(done.recipe)}
 

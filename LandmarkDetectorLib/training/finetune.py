@@ -77,12 +77,7 @@ class Plan:
 
     def shares(self) -> dict[str, tuple[float, float]]:
         """Where each stage begins and how long it takes, as fractions of the whole."""
-        times = {name: count * self.seconds[name] for name, count in self.steps.items()}
-        total, begin, found = sum(times.values()) or 1.0, 0.0, {}
-        for name, seconds in times.items():
-            found[name] = (begin, seconds / total)
-            begin += seconds / total
-        return found
+        return stage_shares({name: count * self.seconds[name] for name, count in self.steps.items()})
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +87,15 @@ class FineTuned:
     state: dict[str, Tensor]
     pipeline: Pipeline
     plan: Plan
+
+
+def stage_shares(times: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+    """Where each stage begins and how long it takes, as fractions of the whole, from what each takes."""
+    total, begin, found = sum(times.values()) or 1.0, 0.0, {}
+    for name, seconds in times.items():
+        found[name] = (begin, seconds / total)
+        begin += seconds / total
+    return found
 
 
 def fine_tune(

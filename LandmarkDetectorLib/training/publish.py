@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from LandmarkDetectorLib.bundles import Bundle, Card, write_bundle
+from LandmarkDetectorLib.bundles.calibrated import Carried
 from LandmarkDetectorLib.bundles.pipeline import Pipeline
 from LandmarkDetectorLib.core import DatasetError, RecipeError
 from LandmarkDetectorLib.datasets.cases import Case
@@ -41,7 +42,8 @@ def publish(
         state: the weights.
         split: who trained and who was held out; the recipe's samples go into the bundle where they are held out.
         data: the folder of the data set, which holds the licence text.
-        folder: that of the run; its curves go into the bundle, which is written to ``folder/NAME``.
+        folder: that of the run; its curves go into the bundle, which is written to ``folder/NAME``. The calibration of
+            the bundle that lies there is kept where the new one detects by the same weights and settings.
         fold: the fold of a cross-validation, or ``None`` for a bundle to ship.
         results: what ``benchmarks/cross_validate.py`` wrote of this recipe on these data; the card quotes its errors.
 
@@ -64,7 +66,9 @@ def publish(
         "origins": recipe.validation.origins,
     }
     files["docs/split.json"] = (json.dumps(split_json, indent=1) + "\n").encode()
-    return write_bundle(
+    # The calibration of a bundle that is published anew stays where its weights and settings do.
+    calibration = Carried.of(folder / recipe.name)
+    written = write_bundle(
         folder / recipe.name,
         card=make_card(recipe, pipeline, split, read_results(results, recipe_path)),
         settings=pipeline.model_dump(mode="json"),
@@ -75,6 +79,7 @@ def publish(
         samples=_samples([case for case in split.held_out if case.subject in recipe.samples], folder),
         replace=True,
     )
+    return written if calibration is None else calibration.over_to(written)
 
 
 def make_card(recipe: Recipe, pipeline: Pipeline, split: Split, results: dict[str, Any]) -> Card:

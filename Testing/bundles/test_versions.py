@@ -93,7 +93,7 @@ def sheet(**change) -> CalibrationSheet:
 
 def test_a_calibration_is_read_with_the_bundle_and_checked(version, tmp_path: Path) -> None:
     made = version("1.1.0", {FILE: calibration_bytes(sheet())})
-    said = made.calibration()
+    said = made.any_calibration()
     assert said is not None and said.regions is not None and said.regions.radii == {"1": 2.5, "2L": None}
     assert version("1.0.0").calibration() is None
     strange = RegionSettings(level=0.9, pooled=True, radii={"nobody": 1.0}, subjects=12)

@@ -16,7 +16,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SEVERAL = ["--numprocesses=auto", "--maxprocesses=4", "--dist=loadgroup"]
+SEVERAL = ["--numprocesses=auto", "--maxprocesses=4", "--dist=loadgroup", "--no-loadscope-reorder"]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX only")
 
 

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from scipy.special import chdtr
 
-from LandmarkDetectorLib.bundles.calibration import INFO, calibration_bytes, parse_calibration, region_radius
+from LandmarkDetectorLib.bundles.calibration import INFO, calibration_bytes, parse_calibration, region_radius, worth
 from LandmarkDetectorLib.core import DatasetError, Landmark, LandmarkSet
-from LandmarkDetectorLib.inference.calibrate import MAP_SPREAD, Detected, calibrate
+from LandmarkDetectorLib.inference.calibrate import EVENTS, MAP_SPREAD, Detected, calibrate
 
 LABELS = ["a", "b", "c", "d", "e"]
 TOLERANCE = 2.0
+SAID = {"level": 0.9, "method": "ellipsoidal"}
 
 
 def detections(rng: np.random.Generator, cases: int, dimension: int = 3) -> tuple[list[LandmarkSet], list[LandmarkSet]]:
@@ -79,7 +80,21 @@ def test_nothing_to_calibrate_by_is_refused() -> None:
 
 
 def test_a_radius_is_read_from_what_a_detection_says() -> None:
-    marks = LandmarkSet((Landmark("a", (0.0, 0.0)),), info={INFO: {"radii": {"a": 2.5, "b": None}}})
+    marks = LandmarkSet((Landmark("a", (0.0, 0.0)),), info={INFO: {**SAID, "radii": {"a": 2.5, "b": None}}})
     assert region_radius(marks, "a") == 2.5
     assert region_radius(marks, "b") is None and region_radius(marks, "c") is None
     assert region_radius(LandmarkSet((), info={INFO: "nonsense"}), "a") is None
+
+
+def test_where_hardly_a_landmark_is_wrong_confidences_stay_as_they_are_and_regions_are_calibrated() -> None:
+    detected = made(3, 60)
+    sure = calibrate(detected, 12.0, "A test.", test=np.arange(60) >= 40).sheet
+    assert (detected.errors[:40] > 12.0).sum() < EVENTS
+    assert sure.confidence is None and sure.regions is not None and all(sure.regions.radii.values())
+    assert any("landmarks beyond the tolerance are too few" in notice for notice in sure.notices)
+    assert sure.measured["confidence, off by"] == sure.measured["confidence, off by, before"]
+    assert sure.measured["regions at 90 %, held"] > 0.8
+    words = worth(sure)
+    assert any("not calibrated: they are what the networks believe" in line and "points" in line for line in words)
+    never = calibrate(detected, 1e-3, "A test.").sheet
+    assert never.confidence is None and any("within the tolerance are too few" in note for note in never.notices)

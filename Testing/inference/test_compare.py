@@ -139,6 +139,12 @@ def test_a_bundle_is_compared_with_a_file_of_results_and_its_positions_with_the_
     file.write_text(json.dumps(figures), encoding="utf-8")
     standing = compare([file, flat_bundle.folder], watched, subjects="all", device="cpu").standing
     assert len(standing.subjects) == 6 and standing.pairs[0].overall.difference == 0
-    assert list(standing.against) == ["phantom"]  # a file of results has no positions
+    assert list(standing.against) == ["figures", "phantom"]
+    for observer, pair in standing.against["phantom"].items():  # positions in a file are rounded
+        assert standing.against["figures"][observer].mean == pytest.approx(pair.mean, abs=1e-3)
     assert standing.observers is not None and standing.observers.all_pairs.mean == pytest.approx(1)
     assert standing.against["phantom"]["mean"].mean == pytest.approx(standing.models["phantom"].mean)
+    for case in figures["cases"]:
+        del case["found"]
+    file.write_text(json.dumps(figures), encoding="utf-8")
+    assert list(compare([file, flat_bundle.folder], watched, subjects="all").standing.against) == ["phantom"]

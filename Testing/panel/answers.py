@@ -43,6 +43,11 @@ class AnsweredDialogs:
         """Remember the page."""
         self.asked.append(("show_page", html))
 
+    def open_document(self, path: str) -> bool:
+        """Remember the file."""
+        self.asked.append(("open_document", path))
+        return True
+
     def _next(self, method: str, question: str) -> str | None:
         self.asked.append((method, question))
         if not self.answers.get(method):

@@ -73,7 +73,7 @@ class Person:
     def answer(self, **answers: Any) -> AnsweredDialogs:
         """Answer the dialogs to come; see :class:`AnsweredDialogs`."""
         self.dialogs = AnsweredDialogs(**answers)
-        for name in ("ask", "ask_text", "open_file", "open_folder", "save_file", "show_page"):
+        for name in ("ask", "ask_text", "open_file", "open_folder", "save_file", "show_page", "open_document"):
             setattr(self.panel.dialogs, name, getattr(self.dialogs, name))
         return self.dialogs
 

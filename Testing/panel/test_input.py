@@ -44,6 +44,54 @@ def test_a_card_of_a_stranger_brings_no_markup():
     assert "<img" not in page and "<script" not in page and "&lt;img" in page
 
 
+def test_the_card_shows_the_reliability_diagram_of_a_calibrated_bundle_with_its_number_of_cases(person):
+    from LandmarkDetectorLib.bundles import load_bundle
+
+    person.panel.input.choose_bundle(HEAD)
+    person.rest()
+    dialogs = person.answer()
+    person.press("bundleInfoButton")
+    page, sheet = dialogs.asked[0][1], load_bundle(HEAD).calibration()
+    assert "What its confidence is worth" in page and f"on {sheet.cases} held-out cases" in page
+    assert page.count("<img") == 1 and "data:image/png;base64," in page and sheet.protocol in page
+
+
+def test_the_card_of_a_bundle_that_is_not_calibrated_says_so(person):
+    dialogs = person.answer()
+    person.press("bundleInfoButton")
+    page = dialogs.asked[0][1]
+    assert "Confidences are not calibrated" in page and "<img" not in page
+
+
+def test_the_picture_of_a_stranger_is_shown_only_where_it_is_a_modest_png():
+    pytest.importorskip("qt", reason="the host is not running")
+    from LandmarkDetector.Panel.reliability_page import reliability_section
+    from LandmarkDetectorLib.bundles import load_bundle
+
+    shipped = load_bundle(HEAD)
+    sheet = shipped.calibration().model_copy(update={"protocol": "<script>1</script>"})
+
+    class Strange:
+        def __init__(self, picture: bytes) -> None:
+            self.picture = picture
+
+        def calibration(self):
+            return sheet
+
+        def calibration_problem(self):
+            return ""
+
+        def reliability_diagram(self):
+            return self.picture
+
+    good = shipped.reliability_diagram()
+    assert "<img" in reliability_section(Strange(good))
+    huge = good[:16] + (60_000).to_bytes(4, "big") + good[20:]
+    for picture in (b"GIF89a" + good, huge, good[:20], good + bytes(1 << 20)):
+        page = reliability_section(Strange(picture))
+        assert "<img" not in page and "<script" not in page and "&lt;script&gt;" in page
+
+
 def test_a_bundle_that_is_no_bundle_is_refused_with_the_reason(person, tmp_path):
     (tmp_path / "nothing.zip").write_bytes(b"no archive")
     person.answer(open_file=[str(tmp_path / "nothing.zip")])

@@ -20,6 +20,8 @@ from LandmarkDetectorLib.io import load_landmarks
 from Testing.panel import own_process
 from Testing.panel.person import HEAD, PICTURE, SAMPLE
 
+pytestmark = pytest.mark.one_binding
+
 GONE = 2.0
 """Seconds within which nothing of a detection may be left."""
 
@@ -245,12 +247,12 @@ def test_a_worker_that_cannot_be_started_is_said(person, room, monkeypatch):
 
 
 def test_an_application_without_its_python_says_so(person, room, monkeypatch):
-    from LandmarkDetector.Panel import worker_process
+    from LandmarkDetector.Panel import child_process
 
     person.open(PICTURE, HEAD)
     person.panel.worker.end()
     with monkeypatch.context() as patch:
-        patch.setattr(worker_process.sys, "executable", "SlicerApp-real")
+        patch.setattr(child_process.sys, "executable", "SlicerApp-real")
         patch.setenv("PATH", "/nowhere")
         person.click("detectButton")
         person.wait_until(lambda: not person.panel.run.running, 5)

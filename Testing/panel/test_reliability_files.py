@@ -21,6 +21,8 @@ from LandmarkDetectorLib.io import load_landmarks
 from Testing.panel.person import SAMPLE
 from Testing.panel.test_reliability import is_one_sentence
 
+pytestmark = pytest.mark.one_binding
+
 FORMATS = (".mrk.json", ".fcsv", ".csv", ".xlsx")
 TO_RAS = np.array([-1.0, -1.0, 1.0])
 EXACT = 1e-6

@@ -15,6 +15,8 @@ from LandmarkDetectorLib.bundles.store import SHIPPED
 from Testing.panel.person import HEAD, PICTURE, SAMPLE, SKULL
 from Testing.panel.test_reliability import is_one_sentence
 
+pytestmark = pytest.mark.one_binding
+
 
 def volume_of(person, array: np.ndarray | None, kind: str = "vtkMRMLScalarVolumeNode", spacing: float = 0.1) -> Any:
     """A volume of the scene with these voxels (Z, Y, X[, C]), chosen."""

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
 
+from Testing.panel.person import HEAD, PICTURE
+
 
 @pytest.fixture
 def reviewing(person):
@@ -142,7 +144,7 @@ def test_uncertainty_is_shown_and_hidden(reviewing):
     def halos() -> int:
         scene = reviewing.desktop.scene
         nodes = [scene.GetNthNodeByClass(i, "vtkMRMLModelNode") for i in range(scene.GetNumberOfNodes())]
-        return sum(node is not None and node.GetName().endswith("95 %") for node in nodes)
+        return sum(node is not None and node.GetName().endswith(" regions") for node in nodes)
 
     assert halos() == 1
     reviewing.widget("halosCheck").click()
@@ -154,3 +156,64 @@ def test_uncertainty_is_shown_and_hidden(reviewing):
 def test_every_button_names_its_key(reviewing):
     for name, key in {"confirm": "C", "absent": "X", "place": "L", "reset": "R", "undo": "U", "next": "N"}.items():
         assert f"(key {key})" in reviewing.widget(f"{name}Button").toolTip()
+
+
+def test_rings_that_nobody_calibrated_are_called_so(reviewing):
+    label = reviewing.widget("halosLabel")
+    assert label.isVisibleTo(label.parentWidget()) and label.text().startswith("Dashed rings are uncalibrated")
+    reviewing.widget("halosCheck").click()
+    assert not label.isVisibleTo(label.parentWidget()) and label.text() == ""
+    reviewing.widget("halosCheck").click()
+    assert "uncalibrated" in label.text()
+    reviewing.panel.review.choose_node(None)
+    reviewing.rest()
+    assert label.text() == ""
+
+
+def test_calibrated_rings_say_what_they_hold_also_when_the_landmarks_were_read_from_a_file(person, tmp_path):
+    from LandmarkDetector.Panel.batch_open import load_for_review
+    from LandmarkDetectorLib.bundles import load_bundle
+    from LandmarkDetectorLib.bundles.calibration import INFO, regions_info
+    from LandmarkDetectorLib.core import Landmark, LandmarkSet
+    from LandmarkDetectorLib.inference.image_sources import Source
+    from LandmarkDetectorLib.io import load_image, save_image, save_landmarks
+
+    bundle = load_bundle(HEAD)
+    image = load_image(PICTURE)
+    save_image(image, tmp_path / "head.mha")
+    middle = image.grid.to_world((np.array(image.grid.size) - 1) / 2)
+    marks = [
+        Landmark(label, middle + 5.0 * i, None, 0.4, np.eye(len(middle)) * (1 + i))
+        for i, label in enumerate(bundle.labels)
+    ]
+    info = {"bundle": HEAD, "version": bundle.version, "fingerprint": bundle.fingerprint}
+    said = regions_info(bundle.calibration())
+    save_landmarks(LandmarkSet(tuple(marks), image.grid.unit, "head", {**info, **said}), tmp_path / "head.mrk.json")
+    source = Source(tmp_path / "head.mha", "head")
+    volume, node = load_for_review(person.desktop.scene, source, [tmp_path / "head.mrk.json"])
+    person.panel._go_on_with(volume, node)
+    person.rest()
+    promise = f"90 % of true positions lie within the ring, measured on {said[INFO]['cases']} held-out cases."
+    assert person.widget("halosLabel").text() == promise
+    person.key(Qt.Key.Key_C)
+    assert person.widget("halosLabel").text() == promise, "three are left"
+
+
+@pytest.mark.parametrize(
+    ("drawn", "words"),
+    [
+        ([], ""),
+        ([("a", (0.9, 2.0, 77))], "90 % of true positions lie within the ring, measured on 77 held-out cases."),
+        ([("a", (0.9, 2.0, None))], "90 % of true positions lie within the ring, measured on held-out cases."),
+        (
+            [("a", (0.9, 2.0, 77)), ("b", (0.95, None, None)), ("c", (0.95, None, None))],
+            "90 % of true positions lie within the ring, measured on 77 held-out cases.\n"
+            "Dashed rings, of b, c, are uncalibrated: too few cases could promise anything for them.",
+        ),
+    ],
+)
+def test_what_rings_promise_in_words(person, drawn, words):
+    from LandmarkDetector.Panel.halo_view import coverage
+    from LandmarkDetector.Scene.regions import Region
+
+    assert coverage([(label, Region(*given)) for label, given in drawn]) == words

@@ -45,8 +45,8 @@ def _one_thread() -> Iterator[None]:
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few steps of small networks, whatever the machine."""
-    monkeypatch.setattr(derive, "ACROSS", {2: 40, 3: 26})
-    monkeypatch.setattr(new_set, "steps_within", lambda recipe, seconds, left: dict.fromkeys(seconds, 40))
+    monkeypatch.setattr(derive, "ACROSS", {2: 40, 3: 20})
+    monkeypatch.setattr(new_set, "steps_within", lambda recipe, seconds, left: dict.fromkeys(seconds, 30))
 
 
 def scans(folder: Path, count: int, dimension: int, seed: int, turn: float = 0.1) -> list[tuple[Path, LandmarkSet]]:

@@ -90,6 +90,33 @@ def test_a_request_tells_progress_the_time_left_and_the_result(made, desk, tmp_p
     assert promoted["promoted"] and Path(promoted["html"]).is_file()
 
 
+def test_what_was_compared_last_is_put_in_use_as_it_was_shown(made, desk, tmp_path: Path, monkeypatch) -> None:
+    from LandmarkDetectorLib.review import promote as promoting
+
+    times = []
+    judge = promoting.judge_beside
+    monkeypatch.setattr(promoting, "judge_beside", lambda *a, **k: times.append(1) or judge(*a, **k))
+    desk, told, _ = desk
+    servant = worker.TrainingServant()
+
+    def do(message: dict) -> dict:
+        desk.take(encode(message))
+        servant.do(desk.next(), desk)
+        return told.of("result")[-1]
+
+    import_bundle(made[0].folder)
+    candidate = do(request(made, tmp_path / "run"))["folder"]
+    about = {"id": 2, "command": "promote", "candidate": candidate, "store": str(made[2].folder), "device": "cpu"}
+    shown = do({**about, "install": False})
+    assert not shown["promoted"] and set(shown["landmarks"]) == set(made[0].labels) and len(times) == 1
+    assert shown["trained"]["cases"] and set(shown["trained"]["per_landmark"]) == set(made[0].labels)
+    used = do({**about, "because": "a test", "by": "Dr Roe"})
+    assert used["promoted"] and used["landmarks"] == shown["landmarks"] and len(times) == 1
+    assert load_bundle(made[0].name).version == "0.2.0"
+    do({**about, "install": False})  # another one is in use now: it is compared with that
+    assert len(times) == 2
+
+
 def test_what_is_wrong_is_said_in_one_sentence(made, desk, tmp_path: Path) -> None:
     _, told, do = desk
     do({"id": 1, "command": "retrain", "bundle": "nothing-like-it", "store": "x", "output": str(tmp_path / "run")})

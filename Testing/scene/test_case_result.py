@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from LandmarkDetector.Scene.case_result import proposals_of, result_of_case, what_is_said
+from LandmarkDetector.Scene.halo import Halo
 from LandmarkDetector.Scene.image_volume import image_for_store, volume_of_image
 from LandmarkDetector.Scene.record import read_state
 from LandmarkDetector.Scene.result import create_result, landmark_set_of
@@ -141,3 +142,21 @@ def test_a_case_becomes_a_result_that_says_the_same(scene, tmp_path):
     review.history.undo()
     assert landmark_set_of(node)["c"].position is None
     assert not review.history.can_undo(), "opening a case is no step to take back"
+
+
+def test_a_case_keeps_the_regions_that_its_proposals_stated(scene, tmp_path):
+    store = ReviewStore.create(tmp_path / "reviews")
+    case = store.add_image(images()["volume"], copy=True)
+    radii = {"a": 4.0, "b": None, "c": 5.0, "d": 6.0}
+    said = {"level": 0.9, "method": "ellipsoidal", "radii": radii, "cases": 77, "subjects": 64}
+    store.add_proposal(case, marks_of())
+    store.add_proposal(case, LandmarkSet(marks_of().landmarks, info={**marks_of().info, "regions": said}))
+    first, second = store.case(case).proposals()
+    assert second.landmarks.info["regions"] == said and "regions" not in first.landmarks.info
+    node = result_of_case(scene, volume_of_image(scene, store.image(case), "case"), store.state(case, "Anna"), [first])
+    assert not any(region.calibrated for _, region in Halo(Review(node)).drawn)
+    state = store.state(case, "Anna")
+    node = result_of_case(scene, volume_of_image(scene, store.image(case), "case"), state, [first, second])
+    drawn = dict(Halo(Review(node)).drawn)
+    assert {label: region.radius for label, region in drawn.items()} == {"a": 4.0, "c": 5.0, "d": 6.0}
+    assert drawn["a"].cases == 77 and proposals_of(node, read_state(node))[1].info["regions"] == said

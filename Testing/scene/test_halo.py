@@ -15,9 +15,10 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from LandmarkDetector.Scene.focus import jump_to
 from LandmarkDetector.Scene.halo import LEVEL, Halo, colour_of
-from LandmarkDetector.Scene.result import create_result, update_result
+from LandmarkDetector.Scene.result import create_result, landmark_set_of, update_result
 from LandmarkDetector.Scene.review import Review
 from LandmarkDetectorLib.core import Grid, Landmark, LandmarkSet
+from LandmarkDetectorLib.io import save_landmarks
 from Testing.scene.nodes import SPREAD, TO_RAS, add_linear, add_volume, marks_of
 from Testing.scene.views import SliceView, ThreeDView
 
@@ -282,3 +283,92 @@ def test_without_a_logic_the_module_is_asked_for_it(flat, monkeypatch):
     modules = SimpleNamespace(markups=SimpleNamespace(logic=lambda: world.markups))
     monkeypatch.setattr(slicer, "modules", modules, raising=False)
     assert jump_to(create_result(world.scene, marks_of(), volume), 0)
+
+
+# --- regions whose coverage was measured -----------------------------------------------------------------------------
+
+STATED = {"level": 0.9, "method": "ellipsoidal", "radii": {"a": 4.0, "c": 5.0, "d": None}, "cases": 77, "subjects": 64}
+
+
+def calibrated_marks() -> LandmarkSet:
+    marks = marks_of()
+    return LandmarkSet(marks.landmarks, marks.unit, marks.name, {**marks.info, "regions": STATED})
+
+
+def reach(points: np.ndarray, mark: Landmark) -> np.ndarray:
+    """How far points are from a landmark in standard deviations of its covariance."""
+    offset = points - mark.position
+    return np.sqrt(np.einsum("pi,ij,pj->p", offset, np.linalg.inv(mark.covariance), offset))
+
+
+def test_a_calibrated_region_has_the_radius_that_was_measured_and_others_the_believed_one(scene, ct):
+    halo = Halo(Review(create_result(scene, calibrated_marks(), ct)))
+    found, marks = regions(halo), calibrated_marks()
+    assert np.allclose(reach(found["a"], marks["a"]), 4.0, rtol=1e-3)
+    assert np.allclose(reach(found["c"], marks["c"]), 5.0, rtol=1e-3)
+    assert np.allclose(reach(found["d"], marks["d"]), LEVEL[3], rtol=1e-3)
+    drawn = dict(halo.drawn)
+    assert drawn["a"].calibrated and (drawn["a"].level, drawn["a"].cases) == (0.9, 77)
+    assert not drawn["d"].calibrated and drawn["d"].level == 0.95
+
+
+def test_the_regions_are_there_again_when_a_scene_or_a_file_is_read_back(scene, ct, tmp_path):
+    node = create_result(scene, calibrated_marks(), ct)
+    storage = scene.AddNewNodeByClass("vtkMRMLMarkupsJsonStorageNode")
+    storage.SetFileName(str(tmp_path / "a.mrk.json"))
+    assert storage.WriteData(node) == 1
+    save_landmarks(calibrated_marks(), tmp_path / "library.mrk.json")
+    for name in ("a.mrk.json", "library.mrk.json"):
+        storage.SetFileName(str(tmp_path / name))
+        again = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "again")
+        assert storage.ReadData(again) == 1
+        halo = Halo(Review(again))
+        assert np.allclose(reach(regions(halo)["c"], calibrated_marks()["c"]), 5.0, rtol=1e-3), name
+        assert dict(halo.drawn)["a"].cases == 77 and not dict(halo.drawn)["d"].calibrated
+        assert landmark_set_of(again).info["regions"]["radii"] == {"a": 4.0, "c": 5.0, "d": None}
+
+
+def test_a_second_detection_by_a_bundle_that_is_not_calibrated_leaves_the_regions_of_what_it_did_not_touch(scene, ct):
+    node = create_result(scene, calibrated_marks(), ct)
+    review = Review(node)
+    review.confirm([next(row.point_id for row in review.rows() if row.label == "a")])
+    update_result(node, LandmarkSet(marks_of().landmarks, info={"bundle": "heads", "version": "2.0.0"}))
+    halo = Halo(review)
+    assert not any(region.calibrated for _, region in halo.drawn)
+    assert "regions" not in landmark_set_of(node).info
+    review.reset([next(row.point_id for row in review.rows() if row.label == "a")])
+    halo.update()
+    assert dict(halo.drawn)["a"].calibrated and not dict(halo.drawn)["c"].calibrated
+
+
+def test_what_a_file_says_of_regions_does_not_speak_of_landmarks_of_an_earlier_detection_or_that_were_moved(scene, ct):
+    node = create_result(scene, marks_of(), ct)
+    review = Review(node)
+    review.confirm([next(row.point_id for row in review.rows() if row.label == "a")])
+    update_result(node, calibrated_marks())
+    assert landmark_set_of(node).info["regions"]["radii"] == {"c": 5.0, "d": None}
+    node.SetNthControlPointPosition(2, 1, 2, 3)
+    assert review.settled() and landmark_set_of(node).info["regions"]["radii"] == {"d": None}
+
+
+@pytest.mark.parametrize("variance", [np.diag([25.0, 25.0, 25.0]), np.diag([36.0, 25.0, 0.0])], ids=["solid", "flat"])
+@pytest.mark.parametrize("turn", [0.0, 0.3])
+def test_the_outline_of_a_region_that_nobody_calibrated_is_dashed(flat, tmp_path, variance, turn):
+    world, volume, view = flat
+    rotation = np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
+    mark = Landmark("a", (10, 5, 0), None, 1.0, rotation @ variance @ rotation.T)
+    seen = []
+    radius = LEVEL[3 if variance[2, 2] else 2]  # the same region, measured and not
+    for info in ({}, {"regions": {**STATED, "radii": {"a": radius}}}):
+        node = create_result(world.scene, LandmarkSet((mark,), info=info), volume)
+        node.GetDisplayNode().SetVisibility(False)
+        halo = Halo(Review(node))
+        seen.append(coloured(view, tmp_path / "a.png", colour_of(1.0)))
+        halo.release()
+    dashed, whole = seen
+    assert 0.3 * len(whole) < len(dashed) < 0.7 * len(whole)
+    middle_of = (whole.min(0) + whole.max(0)) / 2
+    angles = [np.unique(np.degrees(np.arctan2(*(part - middle_of).T)) // 6) for part in seen]
+    assert len(angles[1]) == 60, "a whole ring is seen in every direction"
+    around = np.isin(np.arange(-30, 30), angles[0])
+    assert (around != np.roll(around, 1)).sum() >= 12, "dashes and gaps all around"

@@ -8,6 +8,7 @@ Needs the desktop's packages (``pip install ".[desktop]"``) and no screen.
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -18,11 +19,13 @@ if os.environ["QT_QPA_PLATFORM"] == "offscreen":
     os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
 sys.path.insert(0, str(ROOT))
 
+import numpy as np  # noqa: E402
 from PySide6.QtCore import QPoint, QRect, Qt  # noqa: E402
 from PySide6.QtGui import QColor, QImage, QPainter, QPen, QPixmap  # noqa: E402
 from PySide6.QtTest import QTest  # noqa: E402
 from PySide6.QtWidgets import QApplication, QWidget  # noqa: E402
 
+from LandmarkDetectorLib.io import load_landmarks  # noqa: E402
 from Testing.panel.person import HEAD, PICTURE, SAMPLE, SKULL, Person, open_desktop  # noqa: E402
 
 LARGEST = 400_000  # bytes
@@ -52,7 +55,7 @@ def grab(window: QWidget, *parts: QWidget) -> QPixmap:
 
 def fold(person: Person, *opened: str) -> None:
     """Open these sections of the panel and fold the others."""
-    for name in ("input", "detect", "review", "measure", "export", "batch", "cases"):
+    for name in ("input", "detect", "review", "measure", "export", "batch", "cases", "set"):
         person.widget(f"{name}Section").setCollapsed(name not in opened)
     person.rest(200)
 
@@ -206,8 +209,65 @@ def cases(person: Person) -> None:
         person.press("casesStopButton")
 
 
+def retraining(person: Person, made: Path) -> None:
+    """A store of phantoms, a bundle retrained on them in seconds, and the comparison that waits for a decision."""
+    person.answer(open_folder=[str(made / "run" / "phantom"), str(made / "reviews")], ask_text=["Anna"])
+    person.panel.input.import_folder.trigger()
+    person.press("casesChooseButton")
+    fold(person, "cases")
+    person.press("casesRetrainButton")
+    person.widget("retrainMinutesSpin").setValue(1)
+    person.press("retrainStartButton")
+    person.wait_until(lambda: not person.widget("comparisonFrame").isHidden(), 240)
+    person.widget("comparisonReasonEdit").setText("More cases of our scanner")
+    person.rest(1000)
+    section, first, last = (person.widget(name) for name in ("casesSection", "casesRetrainButton", "comparisonFrame"))
+    top = first.mapTo(section, QPoint(0, 0)).y()
+    bottom = last.mapTo(section, QPoint(0, last.height())).y()
+    save(section.grab(QRect(0, top - MARGIN, section.width(), bottom - top + 2 * MARGIN)), "retraining")
+    person.press("casesStopButton")
+
+
+def new_landmarks(person: Person, made: Path) -> None:
+    """A set in the middle: three images are placed, the fourth is being placed."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        person.press("setNewButton")
+        person.widget("setNameEdit").setText("blobs")
+        person.widget("setLabelsEdit").setPlainText(
+            "nose: The largest blob.\nleft: The left one.\nright\ntail\nfin: The smallest, behind."
+        )
+        person.answer(open_folder=[str(Path(folder) / "blobs")])
+        person.press("setCreateButton")
+        fold(person, "set")
+        for number in range(4):
+            person.open(made / "more" / f"scan{number}.mha")
+            person.press("setPlaceButton")
+            truth = load_landmarks(made / "more" / f"scan{number}.mrk.json")
+            for mark in list(truth)[: 3 if number == 3 else None]:
+                person.click_in("Red", person.pixel("Red", np.array([-mark.position[0], -mark.position[1], 0.0])))
+            if number < 3:
+                person.press("setAddButton")
+                person.desktop.close_scene()
+        person.rest(1000)
+        save(grab(person.desktop.window), "new-landmarks")
+        person.desktop.close_scene()
+
+
 def main() -> None:
     """Take all of them."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "Testing.panel.phantom_bundle", folder]
+        subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
+        os.environ["LANDMARK_DETECTOR_BUNDLES"] = str(Path(folder) / "bundles")
+        take(Path(folder))
+
+
+def take(made: Path) -> None:
+    """All pictures; ``made``: what :mod:`Testing.panel.phantom_bundle` has written."""
     application = QApplication([])
     application.setStyle("Fusion")
     desktop = open_desktop("PySide6")
@@ -223,6 +283,8 @@ def main() -> None:
     person.desktop.close_scene()
     measurements(person)
     cases(person)
+    retraining(person, made)
+    new_landmarks(person, made)
     desktop.close()
 
 

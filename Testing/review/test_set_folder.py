@@ -1,0 +1,109 @@
+"""The folder of a landmark set: an image with what was placed on it goes in as if it had been added and saved."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from LandmarkDetectorLib.core import Grid, Image, Landmark, LandmarkSet
+from LandmarkDetectorLib.io import load_image, load_landmarks, save_landmarks
+from LandmarkDetectorLib.review import ReviewError
+from LandmarkDetectorLib.review.new_set import collect
+from LandmarkDetectorLib.review.set_folder import (
+    IMAGES,
+    LandmarkList,
+    add_annotated,
+    annotated,
+    create_set,
+    parse_labels,
+    parse_mirror,
+    training_was_interrupted,
+)
+from Testing.phantoms import LABELS, phantom
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return create_set(tmp_path / "blobs", LandmarkList("blobs", tuple(LABELS), {"nose": "The largest blob."}))
+
+
+def without(marks: LandmarkSet, **status: str) -> LandmarkSet:
+    """The landmarks with some that are ``missing`` or ``undefined``."""
+    changed = (Landmark(m.label, None, status[m.label]) if m.label in status else m for m in marks)
+    return LandmarkSet(tuple(changed), marks.unit, marks.name)
+
+
+@pytest.mark.parametrize("dimension", [2, 3])
+def test_what_was_placed_on_an_image_teaches_as_if_it_had_been_saved_beside_it(folder: Path, dimension: int) -> None:
+    image, truth = phantom(np.random.default_rng(0), dimension, 20)
+    file = add_annotated(folder, image, without(truth, fin="missing", left="undefined"), "scan 1")
+    assert file == folder / IMAGES / "scan 1.mrk.json" and annotated(folder) == ["scan 1"]
+    kept = load_landmarks(file)
+    assert [mark.label for mark in kept] == LABELS and kept["fin"].status == "missing"
+    dataset, left_out = collect(folder, folder / "data")
+    (case,) = dataset.cases
+    assert not left_out and case.absent == {"fin"} and case.landmarks["left"].status == "undefined"
+    assert np.allclose(case.landmarks["nose"].position, truth["nose"].position, atol=1e-3)
+    assert np.array_equal(case.image().array, image.array) and case.image().grid.same_as(image.grid, 1e-3)
+
+
+def test_landmarks_of_the_same_image_are_replaced_only_when_that_is_said(folder: Path) -> None:
+    image, truth = phantom(np.random.default_rng(0), 2, 20)
+    file = add_annotated(folder, image, without(truth, fin="undefined"), "scan")
+    with pytest.raises(ReviewError, match="may be replaced"):
+        add_annotated(folder, image, truth, "scan")
+    add_annotated(folder, image, truth, "scan", replace=True)
+    assert load_landmarks(file)["fin"].position is not None
+    other, marks = phantom(np.random.default_rng(1), 2, 20)
+    with pytest.raises(ReviewError, match="Another image called scan"):
+        add_annotated(folder, other, marks, "scan", replace=True)
+    picture = next(path for path in (folder / IMAGES).iterdir() if not path.name.endswith(".json"))
+    assert np.array_equal(load_image(picture).array, image.array)
+
+
+def test_what_does_not_belong_to_the_set_is_refused_and_nothing_is_written(folder: Path) -> None:
+    image, truth = phantom(np.random.default_rng(0), 2, 20)
+    fewer = LandmarkSet(truth.landmarks[:-1])
+    more = LandmarkSet((*truth.landmarks, Landmark("ear", (1.0, 2.0))))
+    nothing = without(truth, **dict.fromkeys(LABELS, "undefined"))
+    proposed = LandmarkSet(truth.landmarks, info={"fingerprint": "f" * 64})
+    cases = ((fewer, "lacks 'fin'"), (more, "does not know 'ear'"), (nothing, "nothing is placed"), (proposed, "a det"))
+    for marks, says in cases:
+        with pytest.raises(ReviewError, match=says):
+            add_annotated(folder, image, marks, "scan")
+    assert list((folder / IMAGES).iterdir()) == []
+
+
+def test_a_picture_without_a_scale_is_refused_by_a_set_in_mm(tmp_path: Path) -> None:
+    folder = create_set(tmp_path / "mm", LandmarkList("mm", ("a",), spacing=(0.5, 0.5)))
+    picture = Image(np.zeros((1, 4, 4), np.uint8), Grid.regular((4, 4), 1.0, "px"))
+    with pytest.raises(ReviewError, match="has no scale"):
+        add_annotated(folder, picture, LandmarkSet((Landmark("a", (1.0, 2.0)),), "px"), "scan")
+
+
+def test_only_images_that_teach_are_counted(folder: Path) -> None:
+    _, truth = phantom(np.random.default_rng(0), 2, 20)
+    save_landmarks(truth, folder / IMAGES / "placed.mrk.json")
+    save_landmarks(replace(truth, info={"fingerprint": "f" * 64}), folder / IMAGES / "proposed.mrk.json")
+    save_landmarks(without(truth, **dict.fromkeys(LABELS, "undefined")), folder / IMAGES / "empty.mrk.json")
+    assert annotated(folder) == ["placed"]
+
+
+def test_an_interrupted_training_is_known_until_it_has_its_bundle(folder: Path) -> None:
+    assert not training_was_interrupted(folder)
+    run = folder / "training" / "run-001"
+    (run / "blobs").mkdir(parents=True)
+    assert not training_was_interrupted(folder)  # nothing was learnt yet
+    (run / "recipe.yaml").write_text("name: blobs\n", encoding="utf-8")
+    assert training_was_interrupted(folder)
+    (run / "blobs" / "manifest.json").write_text("{}", encoding="utf-8")
+    assert not training_was_interrupted(folder)
+
+
+def test_labels_and_pairs_are_read_from_lines() -> None:
+    labels, definitions = parse_labels(["nose: The largest: blob", "", "# by Anna", "  left  ", "right"])
+    assert labels == ("nose", "left", "right") and definitions == {"nose": "The largest: blob"}
+    assert parse_mirror(["left, right", " ", "nose"]) == (("left", "right"), ("nose",))
