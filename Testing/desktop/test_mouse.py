@@ -227,20 +227,19 @@ def test_the_view_in_which_something_is_dragged_is_drawn_before_the_others(deskt
         (view.render_window, view.render_window.AddObserver("EndEvent", lambda *_, name=name: drawn.append(name)))
         for name, view in (("there", there), ("here", here))
     ]
+
+    def order_of_drawing():
+        hands.settle(200)
+        drawn.clear()
+        for view in (there, here):
+            view.request()
+        hands.settle(200)
+        return list(drawn)
+
     QTest.mousePress(here, Qt.MouseButton.RightButton, Qt.KeyboardModifier.NoModifier, here.rect().center())
-    hands.settle(200)
-    drawn.clear()
-    for view in (there, here):
-        view.request()
-    hands.settle(200)
-    assert drawn == ["here", "there"]
+    assert order_of_drawing() == ["here", "there"]
     QTest.mouseRelease(here, Qt.MouseButton.RightButton, Qt.KeyboardModifier.NoModifier, here.rect().center())
-    hands.settle(200)
-    drawn.clear()
-    for view in (there, here):
-        view.request()
-    hands.settle(200)
-    assert drawn == ["there", "here"]
+    assert order_of_drawing() == ["there", "here"]
     for window, tag in tags:
         window.RemoveObserver(tag)
 

@@ -173,7 +173,7 @@ class Job:
         try:
             end = self._pool.work(*arguments)
             self.status = "finished"
-        except Exception:
+        except Exception:  # a future's status says that its work failed, whatever it was
             self.status, end = "error", {}
         self._pool.sent.append(pickle.dumps(end))
         self._callback(self)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from typer.testing import CliRunner
 
 from LandmarkDetectorLib.bundles import load_bundle
@@ -22,6 +20,8 @@ from LandmarkDetectorLib.training import derive
 from LandmarkDetectorLib.training.derive import derive_recipe, measure
 from Testing.phantoms import LABELS, phantom, write_dataset
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CARD = {
     "title": "t",
     "description": "d",
@@ -32,14 +32,6 @@ CARD = {
     "credit": "c",
     "training_data": {"name": "n", "citation": "c", "licence": "l"},
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from typer.testing import CliRunner
 
 from LandmarkDetectorLib.bundles import Bundle, import_bundle, load_bundle
@@ -29,13 +27,7 @@ from LandmarkDetectorLib.training.train import train_networks
 from Testing.phantoms import phantom
 from Testing.review.small_model import reviewed_store, small_bundle
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -22,20 +22,14 @@ from LandmarkDetectorLib.training.recipe import AdaLossTargets, LearntTargets, S
 from Testing.phantoms import recipe_text
 from Testing.training.test_image_stage import prepared, recipe_of_one_look
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ALONE = lambda thing: [thing]  # noqa: E731  (a team of one)
 NETWORK = {"name": "unet", "arguments": {"widths": [8]}}
 LOOK = ImageStage(
     spacing=1, network=NETWORK, window=5, size=[32, 32], tolerance=3, decoder="gaussian_fit", activation="none"
 )
 DRAWS = "decoder: gaussian_fit, "
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def places(batch: int = 2, count: int = 3, dimension: int = 2) -> torch.Tensor:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from LandmarkDetectorLib.bundles import Bundle, load_bundle
 from LandmarkDetectorLib.bundles.calibration import INFO, region_radius
@@ -26,16 +25,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 import calibration  # noqa: E402
 import cross_validate  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CASES = 48
 Run = Callable[..., None]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

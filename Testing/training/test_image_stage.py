@@ -22,15 +22,9 @@ from LandmarkDetectorLib.training.specimens import load_specimens
 from LandmarkDetectorLib.training.train import learn_pipeline
 from Testing.phantoms import recipe_text, write_dataset
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 NETWORK = "network: {name: unet, arguments: {widths: [8, 16, 24]}}"
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def recipe_of_one_look(dimension: int, steps: int, stage: str = "", training: str = "", patch: bool = False) -> str:

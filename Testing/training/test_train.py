@@ -19,13 +19,7 @@ from LandmarkDetectorLib.training import read_recipe, train
 from LandmarkDetectorLib.training.split import fold_families, split_cases
 from Testing.phantoms import recipe_text, write_dataset
 
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def prepared(folder: Path, dimension: int = 2, steps: int = 60, count: int = 12, **changes: str) -> tuple[Path, Path]:
