@@ -27,8 +27,15 @@ class StatusLook:
     colour: tuple[int, int, int]
 
 
-def status_look(status: str) -> StatusLook:
-    """The look of one of the statuses of a review."""
+def status_look(status: str, proposed: bool = True) -> StatusLook:
+    """The look of one of the statuses of a review; what no program proposed is placed by a person, not corrected."""
+    if not proposed:
+        placed = {
+            "not found": StatusLook("○", _("not placed"), (105, 105, 105)),
+            "corrected": StatusLook("✎", _("placed"), (44, 110, 190)),
+        }
+        if status in placed:
+            return placed[status]
     return {
         "unreviewed": StatusLook("○", _("unreviewed"), (105, 105, 105)),
         "confirmed": StatusLook("✓", _("confirmed"), (32, 143, 90)),

@@ -99,7 +99,7 @@ class ReviewTable:
             for column in (LABEL, CONFIDENCE, STATUS):
                 table.setItem(place, column, qt.QTableWidgetItem())
         label, confidence, status = (table.item(place, column) for column in (LABEL, CONFIDENCE, STATUS))
-        look = status_look(row.status)
+        look = status_look(row.status, row.proposed)
         label.setText(row.label if row.name in ("", row.label) else f"{row.label}  {row.name}")
         tip = "\n".join(part for part in (row.name or row.label, row.definition) if part)
         for item in (label, confidence, status):
@@ -120,4 +120,4 @@ class ReviewTable:
 
 def _look(row: Any) -> tuple[Any, ...]:
     confidence = None if row.confidence is None else round(row.confidence, 2)
-    return row.label, row.name, row.definition, confidence, row.status
+    return row.label, row.name, row.definition, confidence, row.status, row.proposed

@@ -269,7 +269,6 @@ class ReviewView:
     def _counts(self) -> str:
         if self._node is None:
             return _("Nothing to review yet: detect landmarks, or choose a result.")
-        parts = {status: self._tally[status] for status in TO_LOOK_AT}
         left, total = self.left, self.total
         if self._trouble:
             return self._trouble
@@ -277,7 +276,13 @@ class ReviewView:
             return _("This point list is empty.")
         if not left:
             return _("All {total} landmarks are reviewed.").format(total=total)
-        told = ", ".join(f"{number} {status_look(status).word}" for status, number in parts.items() if number)
+        words = Counter(
+            status_look(row.status, row.proposed).word
+            for status in TO_LOOK_AT
+            for row in self._by_id.values()
+            if row.status == status
+        )
+        told = ", ".join(f"{number} {word}" for word, number in words.items())
         return _("{left} of {total} left: {told}").format(left=left, total=total, told=told)
 
     # --- what the person does
@@ -379,7 +384,7 @@ def _place(row: Any) -> tuple[float, ...]:
 
 
 def _about(row: Any) -> str:
-    look = status_look(row.status)
+    look = status_look(row.status, row.proposed)
     title = row.label if row.name in ("", row.label) else f"{row.label}, {row.name}"
     parts = [f"{title}: {look.word}"]
     if row.confidence is not None:

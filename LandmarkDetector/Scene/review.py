@@ -40,6 +40,7 @@ class Row:
         definition: where it lies, by the card; empty without.
         confidence: of the position that stands there, or ``None`` where nobody said, or a person placed it.
         status: one of :data:`STATUSES`.
+        proposed: whether a detector said anything of it; what a person added, or has to place, it did not.
         position: in the world, LPS, (3,), or ``None``.
     """
 
@@ -50,6 +51,7 @@ class Row:
     definition: str
     confidence: float | None
     status: str
+    proposed: bool
     position: tuple[float, ...] | None
 
 
@@ -133,6 +135,7 @@ class Review:
                     self.definitions.get(label, ""),
                     None if believed is None else believed.confidence,
                     entry.status,
+                    entry.proposal is not None,
                     position,
                 )
             )

@@ -35,6 +35,7 @@ def test_cancel_while_the_voxels_are_written_leaves_nothing(person):
     assert person.desktop.scene.GetNumberOfNodes() == before and not voxel_files()
 
 
+@pytest.mark.one_binding
 def test_cancel_in_mid_run_leaves_no_process_and_no_node_and_the_next_click_works(person):
     person.open(SAMPLE)
     before = person.desktop.scene.GetNumberOfNodes()
@@ -55,6 +56,7 @@ def voxel_files() -> list:
     return [file.path for file in psutil.Process().open_files() if PREFIX in file.path]
 
 
+@pytest.mark.one_binding
 def test_a_worker_that_is_killed_is_reported_and_the_next_click_works(person):
     person.open(SAMPLE)
     pid = begin_and_reach(person, "coarse")

@@ -147,6 +147,7 @@ def test_what_a_person_corrects_makes_the_next_model(traveller, made, tmp_path):
     assert person.detect().GetAttribute("LandmarkDetector.version") == "0.1.0"
 
 
+@pytest.mark.one_binding
 def test_what_is_cancelled_goes_on_later_and_what_is_closed_leaves_nothing_half_written(traveller, made, tmp_path):
     import slicer
 
@@ -193,6 +194,7 @@ def half_written(folder: Path) -> list[Path]:
     return [path for path in folder.rglob(".*") if path.name.startswith((".writing-", ".partial-"))]
 
 
+@pytest.mark.one_binding
 def test_landmarks_of_ones_own_from_their_names_to_a_proposal(traveller, made, tmp_path, monkeypatch):
     from LandmarkDetectorLib.review import training_conversation
 
@@ -217,6 +219,7 @@ def test_landmarks_of_ones_own_from_their_names_to_a_proposal(traveller, made, t
         person.rest()
         assert person.widget("setMessage").text().startswith("Click in a view where nose is")
         assert person.widget("setMessage").text().endswith("\nThe largest blob.")
+        assert person.widget("countsLabel").text() == "5 of 5 left: 5 not placed"
         for label in LABELS[:4] if number == 0 else LABELS:
             person.click_in("Red", person.pixel("Red", truth[label]))
         if number == 0:
@@ -224,6 +227,7 @@ def test_landmarks_of_ones_own_from_their_names_to_a_proposal(traveller, made, t
             person.choose("fin")
             person.press("absentButton")
             person.rest()
+        assert {person.status(label) for label in LABELS[:4]} == {"placed"}
         assert not person.widget("setPlaceButton").isChecked()
         assert "add the image to the set" in person.widget("setMessage").text()
         assert not person.widget("setTrainButton").isEnabled()
