@@ -94,7 +94,8 @@ def run_fold(options: argparse.Namespace, fold: int, predictions: list[dict]) ->
     # A fold's bundle may have been calibrated since; what is kept is to calibrate by, and must be uncalibrated itself.
     judged = Detector(bundle, options.device, calibrated=False)
     figures = evaluate_bundle(judged, options.data, keep=keep if options.predictions else None)
-    print(f"fold {fold}: mean {figures['summary']['mean']:.4f}, p95 {figures['summary']['p95']:.4f}", flush=True)
+    mean, p95 = figures["summary"]["mean"], figures["summary"]["p95"]
+    print(f"fold {fold}: " + ("nothing found" if mean is None else f"mean {mean:.4f}, p95 {p95:.4f}"), flush=True)
     seconds = {}
     for curve in sorted(folder.glob("*.csv")):
         with curve.open(encoding="utf-8") as file:

@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import psutil
+import pytest
 import vtk
 from PySide6.QtCore import QTimer
 
