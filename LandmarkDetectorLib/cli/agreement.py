@@ -7,12 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from LandmarkDetectorLib.cli.console import Steps, print_json, results, say
-from LandmarkDetectorLib.cli.evaluate import write_json, write_text
-from LandmarkDetectorLib.cli.measure import pairs
-from LandmarkDetectorLib.cli.options import DeviceOption
-from LandmarkDetectorLib.cli.outputs import check_report_can_be_written
-from LandmarkDetectorLib.cli.tables import figure_tables
+from LandmarkDetectorLib.cli.console import Steps, say
+from LandmarkDetectorLib.cli.figures import FigureFiles, FiguresOption
+from LandmarkDetectorLib.cli.options import (
+    ChoiceOption,
+    DeviceOption,
+    ReadersDataOption,
+    SetsOption,
+    SubjectsOption,
+    pairs,
+)
 
 
 def agreement(
@@ -24,46 +28,15 @@ def agreement(
             metavar="A B [C]...",
         ),
     ],
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder with images, landmarks and dataset.json; observers are read from it, bundles run on it.",
-            exists=True,
-            file_okay=False,
-            metavar="DIR",
-        ),
-    ] = None,
-    sets: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="What is measured: a set that measure --list names, or a YAML file. May be given several times.",
-            metavar="NAME|FILE",
-            show_default=False,
-        ),
-    ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write the figures as JSON; - is stdout.", metavar="FILE")
-    ] = None,
+    data: ReadersDataOption = None,
+    sets: SetsOption = None,
+    json_file: FiguresOption = None,
     html: Annotated[
         Path | None, typer.Option("--html", help="Write a page with plots, tables and classes.", metavar="FILE")
     ] = None,
     pictures: Annotated[Path | None, typer.Option("--figures", help="Write each plot as a PNG.", metavar="DIR")] = None,
-    subjects: Annotated[
-        str,
-        typer.Option(
-            help="Of bundles: held-out, those that the bundle was not trained on; all; or a file with one a line.",
-            metavar="held-out|all|FILE",
-        ),
-    ] = "held-out",
-    choice: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="An option other than the set's own, such as mandibular_plane=Go-Me.",
-            metavar="NAME=OPTION",
-            show_default=False,
-        ),
-    ] = None,
+    subjects: SubjectsOption = "held-out",
+    choice: ChoiceOption = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Compare readers, observers with each other or a model with observers: distances, bias, correlations, classes."""
@@ -77,12 +50,8 @@ def agreement(
     choices = pairs(choice or [], "--choice", "NAME=OPTION")
     if choices and len(loaded) != 1:
         raise MeasurementError("--choice is of one set; give --set once with it.")
-    to_stdout = json_file == Path("-")
-    for file in (None if to_stdout else json_file, html):
-        if file is not None:
-            file.parent.mkdir(parents=True, exist_ok=True)  # now, and not after an hour of work
-    if html is not None or pictures is not None:
-        check_report_can_be_written("leave --html and --figures out")
+    files = FigureFiles(json_file, html, pictures)
+    files.prepare()
     with Steps() as steps:
         read = gather_readings(readers, data, subjects=subjects, device=device, progress=steps)
         gaps, unit = distances_of(read.readers, read.labels)
@@ -92,21 +61,13 @@ def agreement(
         )  # fmt: skip
     document = {"about": dict(read.about), **found.to_json(), "notices": list(read.notices)}
     title = f"Agreement of {', '.join(found.readers[:-1])} and {found.readers[-1]}"
-    if to_stdout:
-        print_json(document)
-    else:
-        for table in figure_tables(_tables(found), title):
-            results.print(table)
-    for notice in read.notices:
-        say(f"Note: {notice}")
-    if json_file is not None and not to_stdout:
-        write_json(document, json_file)
-        say(f"Written: {json_file}")
-    if html is not None:
+
+    def page() -> str:
         from LandmarkDetectorLib.measure.reports.agreement_page import render_agreement
 
-        write_text(render_agreement(found, title=title, about=read.about, notices=read.notices), html)
-        say(f"Written: {html}")
+        return render_agreement(found, title=title, about=read.about, notices=read.notices)
+
+    files.write(title, _tables(found), document, page, read.notices)
     if pictures is not None:
         say(f"Written: {_write_pictures(found, pictures)} pictures in {pictures}")
 

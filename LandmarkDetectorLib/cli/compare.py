@@ -7,11 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from LandmarkDetectorLib.cli.console import Steps, print_json, results, say
-from LandmarkDetectorLib.cli.evaluate import write_json, write_text
-from LandmarkDetectorLib.cli.options import DeviceOption
-from LandmarkDetectorLib.cli.outputs import check_report_can_be_written
-from LandmarkDetectorLib.cli.tables import figure_tables
+from LandmarkDetectorLib.cli.console import Steps
+from LandmarkDetectorLib.cli.figures import FigureFiles, FiguresOption
+from LandmarkDetectorLib.cli.options import DeviceOption, ReadersDataOption, SubjectsOption
 
 
 def compare(
@@ -22,28 +20,12 @@ def compare(
             metavar="A B [C]...",
         ),
     ],
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder with images, landmarks and dataset.json; bundles are run on it, observers read from it.",
-            exists=True,
-            file_okay=False,
-            metavar="DIR",
-        ),
-    ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write the figures as JSON; - is stdout.", metavar="FILE")
-    ] = None,
+    data: ReadersDataOption = None,
+    json_file: FiguresOption = None,
     html: Annotated[
         Path | None, typer.Option("--html", help="Write a page with curves, differences and tables.", metavar="FILE")
     ] = None,
-    subjects: Annotated[
-        str,
-        typer.Option(
-            help="Of bundles: held-out, those that the bundle was not trained on; all; or a file with one a line.",
-            metavar="held-out|all|FILE",
-        ),
-    ] = "held-out",
+    subjects: SubjectsOption = "held-out",
     device: DeviceOption = "auto",
 ) -> None:
     """Compare models on the same cases, by paired statistics; the first is what the others are compared with.
@@ -52,33 +34,19 @@ def compare(
     """
     from LandmarkDetectorLib.inference.compare import compare as compare_models
 
-    to_stdout = json_file == Path("-")
-    for file in (None if to_stdout else json_file, html):
-        if file is not None:
-            file.parent.mkdir(parents=True, exist_ok=True)  # now, and not after an hour of work
-    if html is not None:
-        check_report_can_be_written("leave --html out")
+    files = FigureFiles(json_file, html)
+    files.prepare()
     with Steps() as steps:
         compared = compare_models(models, data, subjects=subjects, device=device, progress=steps)
-    if to_stdout:
-        print_json(compared.to_json())
-    else:
-        for table in figure_tables(_tables(compared.standing), " and ".join(compared.standing.models)):
-            results.print(table)
-    for notice in compared.notices:
-        say(f"Note: {notice}")
-    if json_file is not None and not to_stdout:
-        write_json(compared.to_json(), json_file)
-        say(f"Written: {json_file}")
-    if html is not None:
+    title = " and ".join(compared.standing.models)
+
+    def page() -> str:
         from LandmarkDetectorLib.evaluation import render_standing
 
         about = dict(compared.about) | ({"Data set": data.resolve().name} if data else {})
-        page = render_standing(
-            compared.standing, title=" and ".join(compared.standing.models), about=about, notices=compared.notices
-        )
-        write_text(page, html)
-        say(f"Written: {html}")
+        return render_standing(compared.standing, title=title, about=about, notices=compared.notices)
+
+    files.write(title, _tables(compared.standing), compared.to_json(), page, compared.notices)
 
 
 def _tables(standing: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from LandmarkDetectorLib.cli.options import JsonOption
+from LandmarkDetectorLib.cli.options import ChoiceOption, JsonOption, SetsOption, pairs
 from LandmarkDetectorLib.core.errors import LandmarkDetectorError
 
 
@@ -20,15 +20,7 @@ def measure(
             show_default=False,
         ),
     ] = None,
-    sets: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="What is measured: a set that --list names, or a YAML file of your own. May be given several times.",
-            metavar="NAME|FILE",
-            show_default=False,
-        ),
-    ] = None,
+    sets: SetsOption = None,
     distance: Annotated[
         list[str] | None,
         typer.Option(
@@ -84,14 +76,7 @@ def measure(
             metavar="midpoint|left|right|each",
         ),
     ] = None,
-    choice: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="An option other than the set's own, such as mandibular_plane=Go-Me.",
-            metavar="NAME=OPTION",
-            show_default=False,
-        ),
-    ] = None,
+    choice: ChoiceOption = None,
     include: Annotated[
         list[str] | None,
         typer.Option(help="A measurement that is off by default, such as GA.", metavar="NAME", show_default=False),
@@ -168,18 +153,3 @@ def two_labels(word: str) -> tuple[str, str]:
     if not (first and sign and second):
         raise LandmarkDetectorError(f"--distance {word}: write two labels with a comma between them.")
     return first, second
-
-
-def pairs(words: list[str], option: str, form: str) -> dict[str, str]:
-    """``NAME=VALUE`` words as a mapping.
-
-    Raises:
-        LandmarkDetectorError: a word without a name or a value.
-    """
-    found = {}
-    for word in words:
-        name, sign, value = (part.strip() for part in word.partition("="))
-        if not (name and sign and value):
-            raise LandmarkDetectorError(f"{option} {word}: write it as {form}.")
-        found[name] = value
-    return found

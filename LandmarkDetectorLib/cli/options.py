@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from LandmarkDetectorLib.core.errors import LandmarkDetectorError
+
 DeviceOption = Annotated[
     str,
     typer.Option(help="Where the networks run; auto takes CUDA where there is one.", metavar="auto|cpu|cuda|cuda:N"),
@@ -30,3 +32,51 @@ DataOption = Annotated[
     typer.Option(help="Folder with images, landmarks and dataset.json.", exists=True, file_okay=False, metavar="DIR"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+ReadersDataOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder with images, landmarks and dataset.json; observers are read from it, bundles run on it.",
+        exists=True,
+        file_okay=False,
+        metavar="DIR",
+    ),
+]
+SubjectsOption = Annotated[
+    str,
+    typer.Option(
+        help="Of bundles: held-out, those that the bundle was not trained on; all; or a file with one a line.",
+        metavar="held-out|all|FILE",
+    ),
+]
+SetsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="What is measured: a set that measure --list names, or a YAML file. May be given several times.",
+        metavar="NAME|FILE",
+        show_default=False,
+    ),
+]
+ChoiceOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="An option other than the set's own, such as mandibular_plane=Go-Me.",
+        metavar="NAME=OPTION",
+        show_default=False,
+    ),
+]
+
+
+def pairs(words: list[str], option: str, form: str) -> dict[str, str]:
+    """``NAME=VALUE`` words as a mapping.
+
+    Raises:
+        LandmarkDetectorError: a word without a name or a value.
+    """
+    found = {}
+    for word in words:
+        name, sign, value = (part.strip() for part in word.partition("="))
+        if not (name and sign and value):
+            raise LandmarkDetectorError(f"{option} {word}: write it as {form}.")
+        found[name] = value
+    return found

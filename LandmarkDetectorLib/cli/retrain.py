@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from LandmarkDetectorLib.cli.console import Steps, print_json, results, say
-from LandmarkDetectorLib.cli.evaluate import write_json, write_text
+from LandmarkDetectorLib.cli.figures import write_json, write_text
 from LandmarkDetectorLib.cli.interrupt import first_interrupt_asks
 from LandmarkDetectorLib.cli.options import BundleOption, DeviceOption, JsonOption
 from LandmarkDetectorLib.cli.outputs import check_report_can_be_written

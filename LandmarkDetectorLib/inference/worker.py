@@ -114,7 +114,7 @@ def main() -> None:
             os.setsid()
     desk = Desk(send)
     desk.say("hello", protocol=PROTOCOL, version=__version__, pid=os.getpid())
-    threading.Thread(target=_read, args=(desk,), daemon=True).start()
+    threading.Thread(target=read_requests, args=(desk,), daemon=True).start()
     try:
         _serve(desk)
     except BrokenPipeError:  # nobody listens any more
@@ -137,8 +137,8 @@ def _serve(desk: Desk) -> None:
         servant.do(desk.next(), desk)
 
 
-def _read(desk: Desk) -> None:
-    """Read requests; the end of the input is the end of everything."""
+def read_requests(desk: Desk) -> None:
+    """Hand what comes in on standard input to the desk; its end is the end of everything."""
     lines = Lines()
     while True:
         # Not through sys.stdin: its lock would be held by this thread whenever the process ends.

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from LandmarkDetectorLib import __version__
 from LandmarkDetectorLib.core import Cancelled, LandmarkDetectorError
-from LandmarkDetectorLib.inference.protocol import PROTOCOL, Lines, ProtocolError, decode
-from LandmarkDetectorLib.inference.worker import Desk, Request, claim_stdout
+from LandmarkDetectorLib.inference.protocol import PROTOCOL, ProtocolError, decode
+from LandmarkDetectorLib.inference.worker import Desk, Request, claim_stdout, read_requests
 
 if TYPE_CHECKING:
     from LandmarkDetectorLib.review.promote import Promotion
@@ -237,7 +237,7 @@ def main() -> None:
             os.setsid()
     desk = TrainingDesk(send)
     desk.say("hello", protocol=PROTOCOL, version=__version__, pid=os.getpid())
-    threading.Thread(target=_read, args=(desk,), daemon=True).start()
+    threading.Thread(target=read_requests, args=(desk,), daemon=True).start()
     servant = TrainingServant()
     try:
         desk.say("ready")
@@ -245,23 +245,6 @@ def main() -> None:
             servant.do(desk.next(), desk)
     except BrokenPipeError:  # nobody listens any more
         os._exit(0)
-
-
-def _read(desk: TrainingDesk) -> None:
-    """Read requests; the end of the input is the end of everything."""
-    lines = Lines()
-    while True:
-        with suppress(InterruptedError):
-            piece = os.read(0, 1 << 16)
-            if not piece:
-                os._exit(0)
-            try:
-                for line in lines.feed(piece):
-                    desk.take(line)
-            except ProtocolError as error:
-                desk.refuse(None, str(error))
-            except BrokenPipeError:
-                os._exit(0)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from PySide6.QtWidgets import QApplication, QWidget  # noqa: E402
 from LandmarkDetectorLib.io import load_landmarks  # noqa: E402
 from Testing.panel.person import HEAD, PICTURE, SAMPLE, SKULL, Person, open_desktop  # noqa: E402
 
-LARGEST = 1_000_000  # bytes
+LARGEST = 500_000  # bytes
 WINDOW = (1360, 860)
 MARGIN = 3
 
