@@ -90,6 +90,7 @@ class Sampler:
         return np.array([np.full(self.dimension, np.nan) if p is None else positions[p] for p in self.partners])
 
     def mirrored_flags(self, seen: np.ndarray) -> np.ndarray:
+        """What is known of each landmark's partner, in its place; false where it has none."""
         return np.array([p is not None and bool(seen[p]) for p in self.partners])
 
     def posed(
