@@ -32,13 +32,15 @@ def picture(results: dict[str, Any]) -> bytes:
         reviewed = [0, *(row["reviewed"] for row in rounds)]
         means = [results["start"]["mean"], *(row["in use"]["mean"] for row in rounds)]
         errors.plot(reviewed, means, color=colour, linestyle=style, label=f"{name} order")
-        taken = [(row["reviewed"], row["in use"]["mean"]) for row in rounds if row["in use"] == row["candidate"]]
-        errors.plot(*zip(*taken, strict=True), "o", color=colour, markersize=4)
+        taken = [row for row in rounds if row["in use"]["mean"] == row["candidate"]["mean"]]
+        places = [row["reviewed"] for row in taken], [row["in use"]["mean"] for row in taken]
+        errors.plot(*places, "o", color=colour, markersize=4)
         share = [100 * row["corrections a case"] / row["landmarks a case"] for row in rounds]
         work.plot(reviewed[1:], share, color=colour, linestyle=style, marker=".", label=f"{name} order")
-    scratch = results["scratch on everything"]["mean"]
-    errors.axhline(scratch, color="black", linewidth=0.8, label="from scratch on everything")
-    errors.axhspan(scratch, 1.1 * scratch, color="black", alpha=0.08, linewidth=0, label="within 10 % of it")
+    if "scratch on everything" in results:
+        scratch = results["scratch on everything"]["mean"]
+        errors.axhline(scratch, color="black", linewidth=0.8, label="from scratch on everything")
+        errors.axhspan(scratch, 1.1 * scratch, color="black", alpha=0.08, linewidth=0, label="within 10 % of it")
     errors.set(xlabel="cases reviewed", ylabel="mean error on cases in no store (mm)")
     work.set(xlabel="cases reviewed", ylabel="landmarks to correct in a batch (%)", ylim=(0, None))
     errors.legend(fontsize=8)

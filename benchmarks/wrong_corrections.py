@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--wrong", type=int, default=8, help="families of the batch that follows")
     parser.add_argument("--test", type=int, default=20)
     parser.add_argument("--minutes", type=float, default=60.0)
-    parser.add_argument("--scale", type=float, default=1.0, help="of the recipe's steps, for a reduced run")
+    parser.add_argument("--scale", type=float, default=1.0, help="of the finest stage's steps, for a reduced run")
     options = parser.parse_args()
     setting, dataset, work = SETTINGS[options.setting], read_dataset(options.data), options.output.absolute()
     families = list(dict.fromkeys(case.family for case in dataset.cases))

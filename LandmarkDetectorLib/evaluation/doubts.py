@@ -14,6 +14,8 @@ import numpy as np
 
 _SHARE = 0.1
 """Of the cases; and never fewer than two."""
+_MOST = 3
+"""Exchanged pairs that are named; of more, their number says enough."""
 _FAR = 1.5
 """Times the error that the model before is known to exceed in one of twenty landmarks."""
 
@@ -42,11 +44,18 @@ def _exchanged(reviewed: np.ndarray, predicted: np.ndarray, labels: Sequence[str
         straight = _apart(reviewed[:, a], predicted[:, a]) + _apart(reviewed[:, b], predicted[:, b])
         crossed = _apart(reviewed[:, a], predicted[:, b]) + _apart(reviewed[:, b], predicted[:, a])
         known = np.isfinite(straight)
-        swapped = int((crossed[known] < 0.5 * straight[known]).sum())
-        if swapped >= _enough(int(known.sum())):
-            words = f"{labels[a]} and {labels[b]} lie crosswise to what the model before says in {swapped} of"
-            found.append(f"{words} {int(known.sum())} cases; were their labels exchanged?")
-    return found
+        swapped, cases = int((crossed[known] < 0.5 * straight[known]).sum()), int(known.sum())
+        if swapped >= _enough(cases):
+            words = f"{labels[a]} and {labels[b]} lie crosswise to what the model before says in {swapped} of {cases}"
+            found.append((swapped / cases, f"{words} cases; were their labels exchanged?"))
+    found.sort(key=lambda pair: -pair[0])
+    said = [sentence for _, sentence in found[:_MOST]]
+    if len(found) > _MOST:
+        said.append(
+            f"{len(found) - _MOST} further pairs of labels lie crosswise, too. Are left and right mixed up, in the "
+            "corrections or by the model before?"
+        )
+    return said
 
 
 def _moved(reviewed: np.ndarray, predicted: np.ndarray, unit: str, usual: float | None) -> list[str]:

@@ -120,6 +120,16 @@ def test_labels_that_were_exchanged_are_named() -> None:
     assert sentence.startswith("1 and 4 lie crosswise") and "3 of 8" in sentence
 
 
+def test_of_many_exchanged_labels_the_surest_are_named_and_the_others_counted() -> None:
+    labels = [str(number) for number in range(12)]
+    reviewed = np.random.default_rng(12).normal(0, 20, (8, 12, 3))
+    predicted = reviewed[:, [1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 10, 11]]
+    reviewed[:4, :2] = predicted[:4, :2]
+    found = doubts(reviewed, predicted, labels, "mm", None)
+    assert len(found) == 4 and all("8 of 8" in sentence for sentence in found[:3])
+    assert found[-1].startswith("2 further pairs of labels")
+
+
 @pytest.mark.parametrize("together", [True, False])
 def test_positions_that_are_off_by_3_mm_are_seen(together: bool) -> None:
     rng = np.random.default_rng(11)
