@@ -95,7 +95,7 @@ def batch(
     store = ReviewStore.open(folder / "store")
     store, truths = opened(folder / "store", cases)
     correct(store, truths, name, kind)
-    before = load_bundle(name)
+    before = measured(load_bundle(name), test, setting)  # now: a promotion takes its place
     new = retrain(name, store, folder / "run-2", data=rehearsal, minutes=options.minutes, by=WHO, device="cpu").bundle
     promotion = promote(new, store, by=WHO, device="cpu")
     row = {
@@ -103,7 +103,7 @@ def batch(
         "verdict": promotion.decision.verdict,
         "doubts": list(promotion.doubts),
         "reasons": list(promotion.decision.reasons),
-        "in use, on the test": measured(before, test, setting),
+        "in use, on the test": before,
         "candidate, on the test": measured(new, test, setting),
     }
     file.write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")

@@ -278,7 +278,8 @@ def _doubts(judged: Judged, old: Bundle, unit: str) -> list[str]:
         trained.labels,
         np.zeros((len(truths), len(trained.labels))),
     )
-    return doubts_about(part.positions(part.truths), part.positions(part.old), part.labels, unit, usual)
+    before = unseen.distances(unseen.old)[unseen.earlier]
+    return doubts_about(part.positions(part.truths), part.positions(part.old), part.labels, unit, usual, before)
 
 
 def _usual(judged: Judged, old: Bundle, unit: str) -> float | None:

@@ -120,6 +120,19 @@ def test_labels_that_were_exchanged_are_named() -> None:
     assert sentence.startswith("1 and 4 lie crosswise") and "3 of 8" in sentence
 
 
+def test_positions_twice_as_far_from_the_model_as_before_are_seen_even_where_it_errs_much() -> None:
+    rng = np.random.default_rng(13)
+    reviewed, predicted = shapes(rng, 8)
+    before = np.linalg.norm(rng.normal(0, 0.6, (5, 6, 3)), axis=-1)
+    away = rng.normal(size=reviewed.shape)
+    moved = reviewed + 2.5 * away / np.linalg.norm(away, axis=-1, keepdims=True)
+    assert doubts(moved, predicted, LABELS[:6], "mm", 4.0) == []
+    (sentence,) = doubts(moved, predicted, LABELS[:6], "mm", 4.0, before)
+    assert "times as far as in the cases that it was judged by" in sentence
+    assert doubts(moved, predicted, LABELS[:6], "mm", 4.0, before[:2]) == []
+    assert doubts(predicted + rng.normal(0, 0.8, moved.shape), predicted, LABELS[:6], "mm", 4.0, before) == []
+
+
 def test_of_many_exchanged_labels_the_surest_are_named_and_the_others_counted() -> None:
     labels = [str(number) for number in range(12)]
     reviewed = np.random.default_rng(12).normal(0, 20, (8, 12, 3))
