@@ -239,7 +239,7 @@ def test_points_that_a_person_removes_and_adds_while_it_runs_are_taken_as_they_a
     node.AddControlPoint(1, 2, 3, "mine")
     person.wait_until(lambda: not person.panel.run.running)
     person.rest()
-    assert "mine" in [row[0] for row in person.rows] and person.status("mine") == "corrected"
+    assert "mine" in [row[0] for row in person.rows] and person.status("mine") == "placed"
 
 
 def test_a_result_without_any_points_says_so(person):
