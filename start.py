@@ -336,7 +336,7 @@ def main(arguments: list[str]) -> int:
     """Set up where needed, then become the job; returns the exit code where it cannot."""
     testing = arguments[:1] == ["test"]
     extras = {"test": TEST, "app": APP}.get(arguments[0] if arguments else "", RUNTIME)
-    if extras == APP:
+    if extras == APP and not {"-h", "--help"}.intersection(arguments):
         from LandmarkDetectorDesktop.__main__ import missing_screen
 
         if missing_screen():  # before minutes of a download

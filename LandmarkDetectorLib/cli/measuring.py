@@ -72,6 +72,7 @@ def measure_all(files: Sequence[Path], wanted: Wanted, outputs: Sequence[Output]
                 records.append({"landmarks": str(file), "error": said})
                 continue
             done.append(measured)
+            _say_what_does_not_fit(measured, file)
             written = [str(each.file) for each in own]
             records.append({"landmarks": str(file), **measured_record(measured), "files": written})
     shared = [each for each in outputs if each.subject is None]
@@ -102,14 +103,31 @@ def _tell(done: Sequence[Measured], records: list[dict[str, Any]], shared: Seque
 
 def _sets(files: Sequence[Path], wanted: Wanted) -> list[MeasurementSet]:
     from LandmarkDetectorLib.io import load_landmarks
-    from LandmarkDetectorLib.measure import load_set, suggest_sets
+    from LandmarkDetectorLib.measure import load_set
 
     if wanted.sets or wanted.distances:
         return [load_set(name) for name in dict.fromkeys(wanted.sets)]
-    allowed = suggest_sets(load_landmarks(files[0]).labels)
-    names = ", ".join(each.name for each in allowed[:4])
-    hint = f"these landmarks allow {names}" if allowed else "these landmarks allow none that comes with the library"
+    hint = _what_is_allowed(load_landmarks(files[0]).labels)
     raise LandmarkDetectorError(f"Say by --set what to measure: {hint}; --list names all.")
+
+
+def _what_is_allowed(labels: Sequence[str]) -> str:
+    from LandmarkDetectorLib.measure import suggest_sets
+
+    names = ", ".join(each.name for each in suggest_sets(labels)[:4])
+    return f"these landmarks allow {names or 'none that comes with the library'}"
+
+
+def _say_what_does_not_fit(measured: Measured, file: Path) -> None:
+    """Of landmarks of another anatomy every row lacks something, and no row says that the set is the wrong one."""
+    from LandmarkDetectorLib.measure import suggest_sets
+
+    labels = measured.landmarks.labels
+    for each in measured.sets:
+        used = any(result.labels for result in measured.results if result.set_name == each.name)
+        if not used and not suggest_sets(labels, [each]):
+            hint = _what_is_allowed(labels)
+            say(f"Note: {shown(file)} has no landmark that {each.name} could use; {hint}, and --label renames them.")
 
 
 def measure_one(file: Path, wanted: Wanted, sets: Sequence[MeasurementSet], *, several: bool = False) -> Measured:

@@ -177,7 +177,13 @@ class Detector:
                 with watch("shape"):
                     centres, _ = refiner.join(seen, refiner.believe(seen))
         with watch("shape"):
-            return self._landmarks(refiner, _mean(measured), pose, image.grid)
+            marks, shown = self._landmarks(refiner, _mean(measured), pose, image.grid)
+        if all(mark.status == "missing" for mark in marks):
+            notices.append(
+                f"{image.name}: no landmark is sure enough to be shown; see whether the image is of the kind that the "
+                "bundle was made for."
+            )
+        return marks, shown
 
     def _landmarks(
         self, refiner: Refiner, measured: Measurement, pose: np.ndarray, grid: Grid

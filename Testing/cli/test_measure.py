@@ -65,6 +65,12 @@ def test_without_a_set_the_landmarks_say_which_would_fit(run, refused, heads: Pa
     assert "Give files of landmarks" in refused(run("measure"))
 
 
+def test_a_set_for_another_anatomy_is_said_to_be_the_wrong_one(run, heads: Path) -> None:
+    result = run("measure", heads / "ada.csv", "--set", "hip", "--set", "steiner")
+    assert result.exit_code == 0 and result.stderr.count("Note:") == 1
+    assert "ada.csv has no landmark that hip could use; these landmarks allow" in " ".join(result.stderr.split())
+
+
 def test_json_goes_to_stdout_and_holds_all_that_is_known(run, heads: Path) -> None:
     content = json.loads(run("measure", heads, "--set", "steiner", "--json").stdout)
     assert [subject["subject"] for subject in content["subjects"]] == ["ada", "ben"]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from LandmarkDetectorLib.bundles import load_bundle, verify_bundle
-from LandmarkDetectorLib.core import LandmarkSet
+from LandmarkDetectorLib.core import Grid, Image, LandmarkSet
 from LandmarkDetectorLib.datasets import read_dataset
 from LandmarkDetectorLib.evaluation import head_biometry
 from LandmarkDetectorLib.inference import Detector
@@ -123,3 +123,12 @@ def test_recipes_split_the_data_by_family(name: str, data_root: Path) -> None:
         assert not {c.family for c in split.training} & {c.family for c in split.held_out}
         judged += [case.image_path.name for case in split.held_out]
     assert len(judged) == len(set(judged)) == sum(case.origin == "native" for case in dataset.cases)
+
+
+def test_of_a_picture_without_a_head_it_is_said_that_nothing_was_found() -> None:
+    ramp = np.broadcast_to(np.arange(600, dtype=np.float32), (1, 400, 600))
+    detection = Detector("fetal-head-us", "cpu").detect(
+        Image(ramp, Grid((600, 400), (0.2, 0.2), (0, 0), np.eye(2)), "ramp")
+    )
+    assert all(mark.status == "missing" for mark in detection.landmarks)
+    assert any(notice.startswith("ramp: no landmark is sure enough to be shown") for notice in detection.notices)
