@@ -18,6 +18,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
 
 import numpy as np
 import torch
@@ -280,7 +282,14 @@ class _Stage:
                 writer.writerows({k: f"{v:.6g}" for k, v in row.items()} for row in self.history)
 
     def _load(self) -> None:
-        state = torch.load(self.checkpoint, map_location=self.team.device, weights_only=True)
+        try:
+            self._take(torch.load(self.checkpoint, map_location=self.team.device, weights_only=True))
+        except (OSError, EOFError, RuntimeError, KeyError, TypeError, ValueError, UnpicklingError) as error:
+            raise RecipeError(
+                f"{self.checkpoint.name} is damaged; delete it, and --resume begins stage {self.run.name} anew."
+            ) from error
+
+    def _take(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])

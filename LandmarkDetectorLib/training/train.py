@@ -25,6 +25,7 @@ from LandmarkDetectorLib.training.distributed import Team, assembled, batch_norm
 from LandmarkDetectorLib.training.objective import Objective
 from LandmarkDetectorLib.training.publish import publish, read_results
 from LandmarkDetectorLib.training.recipe import STAGES, Recipe, StageTraining, find_recipe, read_recipe
+from LandmarkDetectorLib.training.run_record import check_record, run_record, write_record
 from LandmarkDetectorLib.training.samplers import (
     Batch,
     FrameSampler,
@@ -72,16 +73,12 @@ def train(
         cancelled: asked after every step; when it says yes, a checkpoint is written and :class:`Cancelled` raised.
 
     Raises:
-        LandmarkDetectorError: recipe, data or device are not usable, or ``output`` holds another run and ``resume`` is
-            off.
+        LandmarkDetectorError: recipe, data or device are not usable; ``output`` holds a run, and ``resume`` is off or
+            the run was begun with another fold, other cases or another way of training.
     """
     path = find_recipe(recipe)
     content = read_recipe(path)
     output, data = Path(output), Path(data)
-    if not resume and any(output.glob("*.checkpoint.pt")):
-        raise RecipeError(
-            f"{output.name} holds a run already; add --resume to go on with it, or choose another folder."
-        )
     if results is not None:
         read_results(Path(results), path)  # better refused now than after hours
     dataset = read_dataset(data)
@@ -90,7 +87,11 @@ def train(
             f"{path.name} is for {content.dimension}D images and {dataset.name} is not; choose another recipe."
         )
     split = split_cases(content, dataset, fold)
+    record = run_record(content, split, fold)
+    check_record(output, record, resume=resume)
     with assembled(device) as team:
+        if team.first:
+            write_record(output, record)
         learnt = learn_pipeline(content, dataset, split.training) if team.first else None
         pipeline = team.from_first(learnt)
         assert pipeline is not None

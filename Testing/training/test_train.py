@@ -68,6 +68,39 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
         assert torch.equal(value, parts[name]), name
 
 
+def test_only_the_run_that_began_a_folder_goes_on_in_it(tmp_path: Path) -> None:
+    recipe, data = prepared(tmp_path, steps=20)
+    run = tmp_path / "run"
+    train(recipe, data, run, device="cpu", fold=0)
+    with pytest.raises(RecipeError, match=r"run was begun otherwise \(fold was 0 and is 1\)"):
+        train(recipe, data, run, device="cpu", fold=1, resume=True)
+    other = tmp_path / "other.yaml"
+    other.write_text(recipe.read_text(encoding="utf-8").replace("steps: 20", "steps: 30"), encoding="utf-8")
+    with pytest.raises(RecipeError, match=r"coarse_training.steps was 20 and is 30"):
+        train(other, data, run, device="cpu", fold=0, resume=True)
+    for file in data.glob("*.mrk.json"):
+        moved = json.loads(file.read_text(encoding="utf-8"))
+        moved["markups"][0]["controlPoints"][0]["position"][0] += 1
+        file.write_text(json.dumps(moved), encoding="utf-8")
+    with pytest.raises(RecipeError, match="training cases are others"):
+        train(recipe, data, run, device="cpu", fold=0, resume=True)
+    (run / "run.json").unlink()
+    with pytest.raises(RecipeError, match=r"no run\.json says what they were trained by"):
+        train(recipe, data, run, device="cpu", fold=0, resume=True)
+
+
+def test_a_damaged_checkpoint_is_named_and_its_stage_begins_anew_without_it(tmp_path: Path) -> None:
+    recipe, data = prepared(tmp_path, steps=20)
+    whole = train(recipe, data, tmp_path / "run", device="cpu").state_dict()
+    checkpoint = tmp_path / "run" / "frame.checkpoint.pt"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    with pytest.raises(RecipeError, match=r"frame.checkpoint.pt is damaged; delete it, and --resume begins stage"):
+        train(recipe, data, tmp_path / "run", device="cpu", resume=True)
+    checkpoint.unlink()
+    again = train(recipe, data, tmp_path / "run", device="cpu", resume=True).state_dict()
+    assert all(torch.equal(value, again[name]) for name, value in whole.items())
+
+
 def test_a_run_that_is_complete_is_only_published_anew(tmp_path: Path) -> None:
     recipe, data = prepared(tmp_path, steps=30)
     train(recipe, data, tmp_path / "run", device="cpu")
