@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from LandmarkDetectorLib.core import LandmarkFileError
+from LandmarkDetectorLib.io.atomic import settle
 from LandmarkDetectorLib.io.names import shown
 
 
@@ -72,9 +73,7 @@ def _write(target: Path, name: str, write: Any) -> None:
             file = Path(folder) / name
             if not write(file) or not file.is_file():
                 raise OSError(None, "the disk is full or the folder is not writable")
-            with open(file, "rb+") as written:
-                os.fsync(written.fileno())  # a power cut leaves the old file or the new one
-            os.replace(file, target)
+            settle(file, target)
     except OSError as error:
         cause = error.strerror or type(error).__name__
         raise LandmarkFileError(

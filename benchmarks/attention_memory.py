@@ -108,10 +108,9 @@ def peak_mb(device: str, reset: bool = False) -> float:
         if reset:
             torch.cuda.reset_peak_memory_stats()
         return torch.cuda.max_memory_allocated() / 2**20
-    import resource
+    from LandmarkDetectorLib.io.limits import peak_memory
 
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    return peak_memory() / 2**20
 
 
 if __name__ == "__main__":

@@ -104,6 +104,9 @@ def of_folds(file: Path, detector: Detector) -> Detected:
     found = [landmarks_from_record(row["found"]) for row in rows]
     if any(INFO in one.info for one in found):
         raise DatasetError(f"{file.name} holds detections that are calibrated already; cross-validate once more.")
+    lacking = set(range(content.get("folds", 0))) - {row["fold"] for row in rows}
+    if lacking:
+        raise DatasetError(f"{file.name} lacks fold {min(lacking)}; cross-validate that one too.")
     truths = [landmarks_from_record(row["truth"]) for row in rows]
     families = [row["family"] for row in rows]
     return Detected.of(found, truths, [row["unit"] for row in rows], families, detector.pipeline.labels)

@@ -92,7 +92,7 @@ def signs_of(case: Case, detector: Detector, several: Augmented) -> tuple[Any, f
         found = detector.detect(image).landmarks
     signs = {}
     if seen.looks:
-        signs = inside(seen, found, detector, unit)
+        signs = inside(seen, detector, unit)
     places = [several._seen(several.view(image.grid, 0), found)]
     for number in range(1, LOOKS):
         view = several.view(image.grid, number)
@@ -107,7 +107,7 @@ def signs_of(case: Case, detector: Detector, several: Augmented) -> tuple[Any, f
     return found, unit, signs
 
 
-def inside(seen: Seen, found: Any, detector: Detector, unit: float) -> dict[str, np.ndarray]:
+def inside(seen: Seen, detector: Detector, unit: float) -> dict[str, np.ndarray]:
     """The signs of the one look that a detection takes."""
     pipeline, refiner = detector.pipeline, seen.refiner
     count, d, rule = len(pipeline.labels), pipeline.dimension, pipeline.calibration

@@ -18,12 +18,13 @@ import json
 import os
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
-from machine import provenance
+from machine import kept, provenance
 
 from LandmarkDetectorLib.bundles import Bundle, import_bundle, load_bundle
 from LandmarkDetectorLib.bundles.store import VARIABLE
@@ -34,7 +35,7 @@ from LandmarkDetectorLib.evaluation.confidence import found_first, roc_auc
 from LandmarkDetectorLib.inference import Detector
 from LandmarkDetectorLib.inference.calibrate import Detected
 from LandmarkDetectorLib.review import Correction, ReviewStore
-from LandmarkDetectorLib.review.promote import promote
+from LandmarkDetectorLib.review.promote import adopt, promote
 from LandmarkDetectorLib.review.retrain import retrain
 from LandmarkDetectorLib.training import train
 from LandmarkDetectorLib.training.recipe import find_recipe
@@ -140,18 +141,11 @@ def loop(
     store, truths = opened(folder / "store", parts["pool"])
     rng = np.random.default_rng(seed + 1)
     shuffled = [str(case) for case in rng.permutation(sorted(truths))]
+    settings = {"minutes": minutes, "seed": seed, "families": len({truth.family for truth in truths.values()})}
     rounds: list[dict[str, Any]] = []
-    number = 0
-    while True:
-        number += 1
-        file = folder / f"round-{number:02d}.json"
-        if file.is_file():
-            rounds.append(json.loads(file.read_text(encoding="utf-8")))
-            continue
+
+    def one(number: int, batch: list[str]) -> dict[str, Any]:
         current = load_bundle(first.name)
-        batch = chosen(store, truths, current, how, shuffled, setting.batch)
-        if not batch:
-            return rounds
         reviewed = [review(store, case, truths[case], setting.tolerance) for case in batch]
         run = folder / f"run-{number:02d}"
         candidate = retrain(
@@ -161,8 +155,8 @@ def loop(
         because = ""
         if verdict.promoted is None and verdict.decision.verdict != "worse":
             because = "simulated: the annotations are known to be right"
-            promote(candidate, store, because=because, by=WHO, device="cpu")
-        row = {
+            adopt(verdict, because=because, by=WHO)
+        return {
             "round": number,
             "reviewed": sum(bool(row.reviewed) for row in store.cases()),
             "corrections a case": float(np.mean([one for one, _ in reviewed])),
@@ -174,7 +168,17 @@ def loop(
             "candidate": measured(candidate, parts["test"], setting),
             "in use": measured(load_bundle(first.name), parts["test"], setting),
         }
-        file.write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
+
+    while True:
+        number = len(rounds) + 1
+        # A round that was broken off goes on with the cases that it began with.
+        plan, file = folder / f"batch-{number:02d}.json", folder / f"round-{number:02d}.json"
+        if not plan.is_file():
+            batch = chosen(store, truths, load_bundle(first.name), how, shuffled, setting.batch)
+            if not batch:
+                return rounds
+            plan.write_text(json.dumps(batch), encoding="utf-8")
+        row = kept(file, settings, partial(one, number, json.loads(plan.read_text(encoding="utf-8"))))
         rounds.append(row)
         print(
             f"{how} {number}: {row['reviewed']} reviewed, {row['corrections a case']:.2f} corrections a case, "

@@ -59,7 +59,8 @@ def main() -> None:
     results |= gather(sorted(folds, key=lambda fold: fold["fold"]), count)
     options.results.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     if options.predictions:
-        kept = {"recipe": recipe.name, "recipe_sha256": results["recipe_sha256"], "predictions": predictions}
+        predictions += earlier_predictions(options.predictions, fingerprint, asked)
+        kept = {"recipe": recipe.name, "recipe_sha256": fingerprint, "folds": count, "predictions": predictions}
         options.predictions.write_text(json.dumps(kept, separators=(",", ":")) + "\n", encoding="utf-8")
     print(json.dumps(results["card"], indent=1))
 
@@ -73,6 +74,17 @@ def earlier_folds(results: Path, fingerprint: str, asked: list[int]) -> list[dic
         print(f"{results.name} is of another state of the recipe; its folds are left out.", file=sys.stderr)
         return []
     return [{"provenance": content["provenance"]} | fold for fold in content["folds"] if fold["fold"] not in asked]
+
+
+def earlier_predictions(file: Path, fingerprint: str, asked: list[int]) -> list[dict]:
+    """What is kept of folds that this recipe made and that are not made now."""
+    if not file.is_file():
+        return []
+    content = json.loads(file.read_text(encoding="utf-8"))
+    if content["recipe_sha256"] != fingerprint:
+        print(f"{file.name} is of another state of the recipe; its predictions are left out.", file=sys.stderr)
+        return []
+    return [row for row in content["predictions"] if row["fold"] not in asked]
 
 
 def run_fold(options: argparse.Namespace, fold: int, predictions: list[dict]) -> dict:

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 
-from LandmarkDetectorLib.core import LandmarkSet
 from LandmarkDetectorLib.datasets import read_dataset
 
 ORIGINAL_WIDTH = 4288
@@ -55,11 +54,6 @@ def original_figures(results: dict, data: Path) -> dict[str, float]:
             figures[f"{label}: {name}, pixels of the original"] = round(float(value), 2)
         figures[f"{label}: mean share of the distance from fovea to disc"] = round(float(np.mean(errors / lengths)), 4)
     return figures
-
-
-def _length(landmarks: LandmarkSet) -> float:
-    fovea, disc = (landmarks[label].position for label in LANDMARKS)
-    return float(np.linalg.norm(fovea - disc))
 
 
 if __name__ == "__main__":

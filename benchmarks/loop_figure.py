@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from LandmarkDetectorLib.evaluation.canvas import blank_figure, figure_png, series_styles
+from LandmarkDetectorLib.evaluation.promotion import NOT_WORSE
 
 
 def main() -> None:
@@ -32,7 +33,7 @@ def picture(results: dict[str, Any]) -> bytes:
         reviewed = [0, *(row["reviewed"] for row in rounds)]
         means = [results["start"]["mean"], *(row["in use"]["mean"] for row in rounds)]
         errors.plot(reviewed, means, color=colour, linestyle=style, label=f"{name} order")
-        taken = [row for row in rounds if row["in use"]["mean"] == row["candidate"]["mean"]]
+        taken = [row for row in rounds if row["because"] or (row["verdict"] == NOT_WORSE and not row["doubts"])]
         places = [row["reviewed"] for row in taken], [row["in use"]["mean"] for row in taken]
         errors.plot(*places, "o", color=colour, markersize=4)
         share = [100 * row["corrections a case"] / row["landmarks a case"] for row in rounds]

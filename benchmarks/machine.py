@@ -1,12 +1,15 @@
-"""What a figure was measured on: machine, commit, versions, command."""
+"""What a figure was measured on: machine, commit, versions, command; and rows of long runs, which are kept."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -23,6 +26,22 @@ def provenance() -> dict[str, str]:
         "command": "python benchmarks/" + " ".join(words),
         "versions": f"Python {platform.python_version()}, torch {torch.__version__}",
     }
+
+
+def kept(file: Path, settings: dict[str, Any], make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """A row that was made before, or is made now and kept: with its settings, and what it was measured on.
+
+    Raises:
+        SystemExit: the file holds a row that was made otherwise.
+    """
+    if file.is_file():
+        row = json.loads(file.read_text(encoding="utf-8"))
+        if row.get("settings") != settings:
+            sys.exit(f"{file} was made by {row.get('settings')} and not by {settings}; choose another --output.")
+        return row
+    row = make() | {"settings": settings, "provenance": provenance()}
+    file.write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
+    return row
 
 
 def _cores() -> int:

@@ -130,11 +130,11 @@ def compared(readers: Sequence[str], data: Path, subjects: str = "held-out", dev
         "readers": dict(readings.about),
         "images": len(readings.subjects),
         "notices": readings.notices,
-        "pairs": {f"{b} - {a}": of_pair(found, readings.readers, (a, b)) for a, b in found.pairs},
+        "pairs": {f"{b} - {a}": of_pair(found, (a, b)) for a, b in found.pairs},
     }
 
 
-def of_pair(found: Agreement, readers: Any, pair: tuple[str, str]) -> dict[str, Any]:
+def of_pair(found: Agreement, pair: tuple[str, str]) -> dict[str, Any]:
     """The three angles and the distances of a pair of readers."""
     mean = found.landmarks[pair].mean
     rows: dict[str, Any] = {"mean_distance_mm": round(float(mean), 3)}

@@ -63,10 +63,10 @@ def enlarge(source: Path, target: Path, voxels: int | tuple[int, ...]) -> None:
 
 
 def measure(path: Path, bundle: str, landmarks: int) -> dict[str, float]:
-    import resource
 
     from LandmarkDetectorLib import load_bundle, load_image
     from LandmarkDetectorLib.inference import Detector
+    from LandmarkDetectorLib.io.limits import peak_memory
 
     start = time.perf_counter()
     image = load_image(path)
@@ -80,7 +80,7 @@ def measure(path: Path, bundle: str, landmarks: int) -> dict[str, float]:
         "seconds to read": round(read, 2),
         "seconds to detect, first call": round(time.perf_counter() - start, 2),
         "volume MB": round(image.array.nbytes / 2**20),
-        "peak MB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak MB": round(peak_memory() / 2**20),
     }
 
 

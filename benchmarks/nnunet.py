@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import resource
 import subprocess
 import sys
 import tempfile
@@ -110,7 +109,9 @@ def show(name: str, result: dict[str, Any]) -> None:
 
 
 def peak() -> int:
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    from LandmarkDetectorLib.io.limits import peak_memory
+
+    return round(peak_memory() / 2**20)
 
 
 def ours(path: Path, bundle: str, threads: int) -> dict[str, Any]:

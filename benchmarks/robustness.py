@@ -34,6 +34,7 @@ def main() -> None:
     detector = Detector(options.bundle, options.device)
     image = load_image(options.image)
     original = detector.detect(image).landmarks.positions
+    there = ~np.isnan(original).any(axis=1)
     rows = []
     for name, copy, back in copies(image):
         found = detector.detect(copy).landmarks.positions @ back[:-1, :-1].T + back[:-1, -1]
@@ -44,7 +45,7 @@ def main() -> None:
             "copy": name,
             "mean": float(np.nanmean(moved)),
             "max": float(np.nanmax(moved)),
-            "lost": int(np.isnan(moved).sum()),
+            "lost": int(np.isnan(moved[there]).sum()),
         }
         rows.append(row)
         print(f"{name:32s} mean {row['mean']:.4f}  max {row['max']:.3f}  lost {row['lost']}", flush=True)

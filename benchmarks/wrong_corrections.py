@@ -13,12 +13,13 @@ import argparse
 import json
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from corrections_loop import SETTINGS, WHO, cases_of, measured, opened, scaled, subset
-from machine import provenance
+from machine import kept
 
 from LandmarkDetectorLib.bundles import import_bundle, load_bundle
 from LandmarkDetectorLib.bundles.store import VARIABLE
@@ -66,10 +67,14 @@ def main() -> None:
         one = retrain(first.name, store, base / "run", data=folder, minutes=options.minutes, by=WHO, device="cpu")
         promote(one.bundle, store, because="the honest beginning", by=WHO, device="cpu")
         (base / "done").touch()
-    rows = {kind: batch(kind, work, base, wrong, test, folder, first.name, options, setting) for kind in KINDS}
+    settings = {name: getattr(options, name) for name in ("honest", "wrong", "test", "minutes", "scale")}
+    rows = {}
+    for kind in KINDS:
+        make = partial(batch, kind, work, base, wrong, test, folder, first.name, options, setting)
+        rows[kind] = kept(work / f"{kind.replace(' ', '-')}.json", settings, make)
     print(json.dumps(rows, indent=1))
     if options.results:
-        content = {"setting": options.setting, "shift in mm": SHIFT, "kinds": rows, "provenance": provenance()}
+        content = {"setting": options.setting, "shift in mm": SHIFT, "kinds": rows}
         options.results.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
@@ -86,13 +91,9 @@ def batch(
 ) -> dict[str, Any]:
     """A batch of one kind, learnt and compared in a copy of the honest beginning."""
     folder = work / kind.replace(" ", "-")
-    file = folder / "result.json"
-    if file.is_file():
-        return json.loads(file.read_text(encoding="utf-8"))
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(base, folder)
     os.environ[VARIABLE] = str(folder / "bundles")
-    store = ReviewStore.open(folder / "store")
     store, truths = opened(folder / "store", cases)
     correct(store, truths, name, kind)
     before = measured(load_bundle(name), test, setting)  # now: a promotion takes its place
@@ -106,7 +107,6 @@ def batch(
         "in use, on the test": before,
         "candidate, on the test": measured(new, test, setting),
     }
-    file.write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
     print(f"{kind}: {'promoted' if row['promoted'] else 'not promoted'}, {row['verdict']}", flush=True)
     return row
 

@@ -8,7 +8,6 @@ behind is therefore either a ``.partial-*`` folder, which nobody takes for a bun
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import re
 import secrets
@@ -18,21 +17,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from LandmarkDetectorLib.core.errors import BundleError
+from LandmarkDetectorLib.io.disk import advice, sync_folder
 
 PARTIAL = ".partial-"
 REPLACED = re.compile(r"\.replaced-(?P<name>.+)-[0-9a-f]{16}")
 _STALE_SECONDS = 24 * 3600
 _ATTEMPTS = 50
-
-_ADVICE = {
-    errno.ENOSPC: "free some space and try again",
-    errno.EDQUOT: "free some space and try again",
-    errno.EFBIG: "choose a disk that takes larger files",
-    errno.EROFS: "choose a folder that can be written",
-    errno.EACCES: "check that you may read and write there",
-    errno.EPERM: "check that you may read and write there",
-    errno.ENOENT: "check that the folder exists",
-}
 
 
 @contextlib.contextmanager
@@ -41,8 +31,7 @@ def disk_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        advice = _ADVICE.get(exc.errno or 0, "check the disk and try again")
-        raise BundleError(f"{doing} failed: {exc.strerror or exc}; {advice}.") from exc
+        raise BundleError(f"{doing} failed: {exc.strerror or exc}; {advice(exc)}.") from exc
 
 
 @contextlib.contextmanager
@@ -109,7 +98,7 @@ def put_in_place(stage: Path, target: Path, *, replace: bool) -> None:
             continue
         if old is not None:
             discard(old)
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
         return
     raise BundleError(f"{target} keeps being changed by another program; try again when it has finished.")
 
@@ -154,14 +143,3 @@ def _replaced(parent: Path) -> list[tuple[Path, str]]:
         return []
     pairs = [(entry, REPLACED.fullmatch(entry.name)) for entry in sorted(parent.iterdir(), reverse=True)]
     return [(entry, match["name"]) for entry, match in pairs if match]
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename outlast a power cut; Windows has no such call for folders and needs none."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

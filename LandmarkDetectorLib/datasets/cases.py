@@ -17,6 +17,7 @@ the image; of others without a place nothing is known.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,7 +92,7 @@ def read_dataset(folder: str | Path) -> Dataset:
     """Read ``dataset.json`` in a folder; images stay on disk, landmarks are read and paired by label.
 
     Raises:
-        DatasetError: the list is missing, is not JSON, or an entry lacks something.
+        DatasetError: the list is missing, is not JSON, an entry lacks something, or two cannot be told apart.
         LandmarkFileError: a file of landmarks cannot be read.
     """
     folder = Path(folder)
@@ -110,6 +111,13 @@ def read_dataset(folder: str | Path) -> Dataset:
             cases.append(_case(folder, labels, entry))
         except (KeyError, TypeError, ValueError) as error:
             raise DatasetError(f"{folder.name}/dataset.json: entry {number} is not usable ({error!r}).") from error
+    counts = Counter((case.subject, case.image_path.name) for case in cases)
+    for (subject, image), count in counts.items():
+        if count > 1:
+            raise DatasetError(
+                f"{folder.name}/dataset.json: subject {subject} has {count} images called {image}, which results could "
+                "not tell apart; name them otherwise, or list each once."
+            )
     return Dataset(str(content.get("name", folder.name)), labels, tuple(cases))
 
 

@@ -25,7 +25,7 @@ from LandmarkDetectorLib.evaluation.comparison import holm
 from LandmarkDetectorLib.evaluation.plain import plain
 from LandmarkDetectorLib.evaluation.resampling import owners, sums_by_case
 
-NOT_WORSE, WORSE, UNDECIDED = VERDICTS = ("not worse", "worse", "undecided")
+NOT_WORSE, WORSE, UNDECIDED = ("not worse", "worse", "undecided")
 LEAST_SUBJECTS = 3
 """Below so many, nothing is shown."""
 _FLOOR = 0.1

@@ -91,9 +91,9 @@ def judge(labels: list[str], cases: tuple[Case, ...], found: list[LandmarkSet]) 
     errors = np.array([radial_errors(f, t) for f, t in zip(found, truths, strict=True)])
     false = np.array([false_finds(f, t) for f, t in zip(found, truths, strict=True)])
     unit = found[0].unit
-    families = [case.subject for case in cases]
+    subjects = [case.subject for case in cases]
     result: dict[str, Any] = {
-        "summary": summarise(errors, labels, unit, false_finds=false, cases=families).to_json(),
+        "summary": summarise(errors, labels, unit, false_finds=false, cases=subjects).to_json(),
         "cases": [
             {
                 "subject": c.subject,

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from LandmarkDetectorLib.core import LandmarkFileError
+from LandmarkDetectorLib.io.disk import sync_folder
 
 _BINARY = getattr(os, "O_BINARY", 0)
 _PREFIX = ".writing-"
@@ -68,7 +69,7 @@ def atomic_path(path: str | os.PathLike[str], suffix: str = ".tmp") -> Iterator[
         # os.open rather than tempfile: the file gets the permissions that the person's umask gives to any new file.
         os.close(os.open(neighbour, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY, 0o666))
         yield neighbour
-        _settle(neighbour, target)
+        settle(neighbour, target)
     except OSError as error:
         if error.filename is not None and not _concerns(error.filename, target, neighbour):
             raise  # about another file, which the block was reading
@@ -88,7 +89,12 @@ def remove_unfinished(folder: str | os.PathLike[str], pid: int, *, below: bool =
             neighbour.unlink()
 
 
-def _settle(neighbour: Path, target: Path) -> None:
+def settle(neighbour: Path, target: Path) -> None:
+    """Give a file that is whole the name of another, whose protection and mode it keeps.
+
+    Raises:
+        OSError: the other is write-protected, or the disk refuses.
+    """
     descriptor = os.open(neighbour, os.O_RDWR | _BINARY)
     try:
         os.fsync(descriptor)
@@ -100,13 +106,7 @@ def _settle(neighbour: Path, target: Path) -> None:
         with suppress(OSError):  # file systems without modes refuse, and lose nothing by it
             os.chmod(neighbour, stat.S_IMODE(target.stat().st_mode))
     os.replace(neighbour, target)
-    if os.name == "posix":
-        with suppress(OSError):  # the file stands; network file systems cannot all vouch for the name as well
-            folder = os.open(target.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+    sync_folder(target.parent)
 
 
 def _concerns(filename: Any, *paths: Path) -> bool:

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from LandmarkDetectorLib.core.errors import LandmarkDetectorError
-
-_ADVICE = {
-    errno.ENOSPC: "free some space and try again",
-    errno.EDQUOT: "free some space and try again",
-    errno.EROFS: "choose a folder that can be written",
-    errno.EACCES: "check that you may read and write there",
-    errno.EPERM: "check that you may read and write there",
-    errno.ENOENT: "check that the folder is still there",
-}
+from LandmarkDetectorLib.io.disk import advice
 
 
 class ReviewError(LandmarkDetectorError):
@@ -32,5 +23,4 @@ def disk_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        advice = _ADVICE.get(error.errno or 0, "check the disk and try again")
-        raise ReviewError(f"{doing} ({error.strerror or type(error).__name__}); {advice}.") from error
+        raise ReviewError(f"{doing} ({error.strerror or type(error).__name__}); {advice(error)}.") from error

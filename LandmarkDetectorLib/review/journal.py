@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from LandmarkDetectorLib.io.disk import sync_folder
 from LandmarkDetectorLib.review.errors import disk_errors
 from LandmarkDetectorLib.review.lines import Log, seal_of, sealed
 from LandmarkDetectorLib.review.locks import locked
@@ -147,18 +148,6 @@ class Journal:
             os.close(descriptor)
         if new:
             sync_folder(self.path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a new name outlast a power cut; Windows has no such call, and some network disks refuse it."""
-    if os.name != "posix":
-        return
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _size(path: Path) -> int:

@@ -30,13 +30,15 @@ from LandmarkDetectorLib import __version__
 from LandmarkDetectorLib.bundles.bundle import Bundle
 from LandmarkDetectorLib.core import Image, LandmarkDetectorError, LandmarkSet
 from LandmarkDetectorLib.io import load_image
+from LandmarkDetectorLib.io.disk import sync_folder
+from LandmarkDetectorLib.io.notices import notice
 from LandmarkDetectorLib.review import images
 from LandmarkDetectorLib.review.case import CASE, CONSENSUS, PLACES, Case, anchor, check_observer
 from LandmarkDetectorLib.review.consensus import consensus
 from LandmarkDetectorLib.review.documents import FORMAT, read_document, write_document
 from LandmarkDetectorLib.review.errors import ReviewError, disk_errors
 from LandmarkDetectorLib.review.index import CaseRow, Index
-from LandmarkDetectorLib.review.journal import Journal, sync_folder
+from LandmarkDetectorLib.review.journal import Journal
 from LandmarkDetectorLib.review.locks import locked
 from LandmarkDetectorLib.review.proposals import now, write_proposal
 from LandmarkDetectorLib.review.state import Correction, ReviewState
@@ -160,7 +162,19 @@ class ReviewStore:
                     about |= {"subject": subject, "family": family}
                     write_document(folder / CASE, "case", about, what)
                     sync_folder(folder.parent)
+        self._say_whose(case_id, subject, family)
         return case_id
+
+    def _say_whose(self, case_id: str, subject: str, family: str) -> None:
+        """A case is written once; whoever says later whose it is must know that nobody listens."""
+        about = self.case(case_id).about
+        for kind, word in (("subject", subject), ("family", family)):
+            if word and word != about[kind]:
+                known = f"another {kind}" if about[kind] else f"no {kind}"
+                notice(
+                    f"{case_id}: it was stored with {known}, and stays so; what was reviewed of other images of "
+                    f"this {kind} may stand on the other side of the split."
+                )
 
     def add_proposal(
         self,

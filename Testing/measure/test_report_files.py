@@ -187,7 +187,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, suffi
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("LandmarkDetectorLib.io.atomic._settle", full)
+    monkeypatch.setattr("LandmarkDetectorLib.io.atomic.settle", full)
     with pytest.raises(LandmarkFileError, match="No space left"):
         save_measurements([fetus()], file)
     assert file.read_bytes() == b"before" and list(tmp_path.iterdir()) == [file]
