@@ -13,6 +13,7 @@ import vtk
 from qtpy.QtCore import QCoreApplication, Qt, QTimer
 from qtpy.QtWidgets import QApplication, QMessageBox, QWidget
 
+from LandmarkDetector.Scene.history import History
 from LandmarkDetectorDesktop import opening, saving
 from LandmarkDetectorDesktop.actions import Actions
 from LandmarkDetectorDesktop.changes import Changes
@@ -112,6 +113,7 @@ class Desktop:
         events = slicer.vtkMRMLScene
         for event in (events.EndCloseEvent, events.EndImportEvent, events.EndRestoreEvent):
             self._observations.add(self.scene, event, self._on_scene)
+        self._observations.add(self.scene, events.EndCloseEvent, self._on_emptied)
         composite = self.slice_views["Red"].logic.GetSliceCompositeNode()
         self._observations.add(composite, vtk.vtkCommand.ModifiedEvent, self._on_shown)
         self._shown: Any = None
@@ -196,6 +198,9 @@ class Desktop:
         if self.scene is not None:
             self.surface.show(self.volume)
             self.view3d.request()
+
+    def _on_emptied(self, *_: Any) -> None:
+        self.scene_path = None  # what comes next, or half of it, must not be saved in the place of what was there
 
     def _on_scene(self, *_: Any) -> None:
         self._shown = None
@@ -295,15 +300,17 @@ class Desktop:
 
     def undo(self) -> None:
         """Take the last change of landmarks back."""
-        if self.scene.GetNumberOfUndoLevels():
-            self.scene.Undo()
+        history = History(self.scene)
+        if history.can_undo():
+            history.undo()
         else:
             self.window.statusBar().showMessage("There is nothing to undo.", 3000)
 
     def redo(self) -> None:
         """Do again what was taken back."""
-        if self.scene.GetNumberOfRedoLevels():
-            self.scene.Redo()
+        history = History(self.scene)
+        if history.can_redo():
+            history.redo()
         else:
             self.window.statusBar().showMessage("There is nothing to redo.", 3000)
 

@@ -43,6 +43,10 @@ class Dialogs:
         """Show a text until the person has read it."""
         self._ask(kind, text, QMessageBox.StandardButton.Ok, detail, title, parent)
 
+    def tell(self, text: str) -> None:
+        """Show a text of the program's own, which may hold HTML."""
+        self._ask("info", text, QMessageBox.StandardButton.Ok, "", "", None, Qt.TextFormat.RichText)
+
     def confirm(
         self,
         text: str,
@@ -63,13 +67,14 @@ class Dialogs:
         detail: str,
         title: str,
         parent: QWidget | None,
+        form: Qt.TextFormat = Qt.TextFormat.PlainText,  # names of files and nodes stand in it
     ) -> bool:
         self.said = [*self.said[-99:], (kind, text)]
         logging.getLogger(__name__).debug("%s: %s", kind, text)
         if self.answer is not None:
             return bool(self.answer(kind, text))
         box = QMessageBox(_ICONS[kind], title or self._title, text, buttons, parent or self._window())
-        box.setTextFormat(Qt.TextFormat.PlainText)  # names of files and nodes stand in it
+        box.setTextFormat(form)
         if detail:
             box.setDetailedText(detail)
         agreed = (QMessageBox.StandardButton.Ok, QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.Retry)

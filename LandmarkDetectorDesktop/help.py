@@ -13,7 +13,13 @@ KEYS = """<h3>In a slice view</h3><table cellspacing="4">
 <h3>In the 3D view</h3><table cellspacing="4">
 <tr><td>Left button and drag</td><td>turn</td></tr>
 <tr><td>Right button and drag, wheel</td><td>zoom</td></tr>
-<tr><td>Middle button and drag</td><td>move</td></tr></table>"""
+<tr><td>Middle button and drag</td><td>move</td></tr></table>
+<h3>In the table of landmarks</h3><table cellspacing="4">
+<tr><td><b>C</b>, <b>X</b></td><td>confirm, absent</td></tr>
+<tr><td><b>L</b></td><td>place by a click in a view</td></tr>
+<tr><td><b>R</b></td><td>back to the proposal</td></tr>
+<tr><td><b>N</b>, <b>P</b></td><td>next, previous</td></tr>
+<tr><td><b>U</b>, <b>Shift+U</b></td><td>undo, redo</td></tr></table>"""
 
 ABOUT = """<h3>Landmark Detector</h3>
 <p>Proposes anatomical landmarks in medical images; a person reviews every one of them.</p>

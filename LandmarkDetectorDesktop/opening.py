@@ -106,7 +106,7 @@ def _open_markups(logics: Any, path: Path) -> Any:
     if not path.is_file():
         raise LandmarkFileError(f"{name}: there is no such file; check the path.")
     load_landmarks(path)  # says what is wrong, where Slicer's reader would take what it can get
-    scene, before = logics.scene, set()
+    scene = logics.scene
     before = {scene.GetNthNodeByClass(i, "vtkMRMLMarkupsNode").GetID() for i in range(_count(scene))}
     read = logics.markups.LoadMarkupsFromFcsv if path.suffix.lower() == ".fcsv" else logics.markups.LoadMarkupsFromJson
     node_id = read(str(path), name.split(".")[0])

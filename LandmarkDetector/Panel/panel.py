@@ -76,6 +76,7 @@ class Panel:
         self._bundle = ""
         self._into: Any = None
         self._notices: list[str] = []
+        self._from_batch: dict[Any, tuple[Any, Any]] = {}
         self._closing = self._begun = False
         root.setMRMLScene(scene)
         self.parameters = Parameters(scene)
@@ -122,8 +123,7 @@ class Panel:
 
     def exit(self) -> None:
         """The person goes."""
-        self.placing.cancel()
-        self.placing_all.cancel()
+        self._end_placing()
 
     def close(self) -> None:
         """The panel is not needed any more: end the worker, let go of the scene."""
@@ -214,7 +214,7 @@ class Panel:
         self._volume, self._bundle, self._into = volume, bundle.name, into
         self._contents = contents_of(volume)
         self._notices.clear()
-        self.placing.cancel()
+        self._end_placing()
         self.detect.show_running()
         self.batch.show_ready(_("A detection is running."))
         self._lock(True)
@@ -264,6 +264,7 @@ class Panel:
         if contents_of(volume) != self._contents:
             self.detect.message.show(_("The volume was changed meanwhile; detect again."), "warning")
             return
+        self._end_placing()  # the click would add a landmark to what is there now
         try:
             if self._is_here(into):
                 update_result(into, detection.landmarks)
@@ -278,6 +279,10 @@ class Panel:
         told = dict.fromkeys([*self._notices, *detection.notices])
         notices = [notice for notice in told if notice not in self.input.notices]
         self.detect.message.show("\n".join(notices), "warning" if notices else "plain")
+
+    def _end_placing(self) -> None:
+        self.placing.cancel()
+        self.placing_all.cancel()
 
     def _is_here(self, node) -> bool:
         return node is not None and node.GetScene() is not None and bool(self.scene.IsNodePresent(node))
@@ -301,7 +306,11 @@ class Panel:
         self.batch.show_ready("" if self.input.bundle is not None else _("Choose a bundle."))
 
     def _on_input(self, *_arguments) -> None:
+        from LandmarkDetector.Scene.result import volume_of
+
         self.volumes.show(self.input.volume)
+        if self.review.node is not None and volume_of(self.review.node) not in (None, self.input.volume):
+            self.review.deselect()
         self.versions.show(self.input.bundle)
         self.retrain.show()
         if not self.run.running:
@@ -324,9 +333,14 @@ class Panel:
     def _on_open(self, source, files) -> None:
         from LandmarkDetectorLib.core import LandmarkDetectorError
 
+        key = source, tuple((path, path.stat().st_mtime_ns) for path in files if path.is_file())
+        here = self._from_batch.get(key, ())
+        if here and all(self._is_here(each) for each in here):  # with what was reviewed since
+            self._go_on_with(*here)
+            return
         try:
             with gathered() as notices:
-                volume, node = load_for_review(self.scene, source, files)
+                volume, node = self._from_batch[key] = load_for_review(self.scene, source, files)
         except LandmarkDetectorError as error:
             self.batch.message.show(str(error), "error")
             return
@@ -436,12 +450,16 @@ class Panel:
             definitions = written_definitions(node)
         return Review(node, names, definitions)
 
-    @staticmethod
-    def _show_point(node, index: int) -> None:
-        """Bring all views to a control point, and light it up."""
-        from LandmarkDetector.Scene.focus import jump_to
+    def _show_point(self, node, index: int) -> None:
+        """Bring all views to a control point of the volume that it lies in, and light it up."""
+        from LandmarkDetector.Scene.focus import jump_to, light_up
+        from LandmarkDetector.Scene.result import volume_of
 
+        review = self.review.review
+        if review is not None and review.interacting:
+            return  # the markups widget drags the one that is lit
+        volume = volume_of(node)
+        if volume is not None and not self.run.running:
+            self.input.choose_volume(volume)
         jump_to(node, index)
-        if node.GetDisplayNode() is not None:
-            # Not its "selected" flag: that is saved, and modules that are given the list leave out the others.
-            node.GetDisplayNode().SetActiveControlPoint(index)
+        light_up(node, index)

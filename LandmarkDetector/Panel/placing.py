@@ -45,6 +45,8 @@ class Placing:
         interaction.SwitchToSinglePlaceMode()
         self._observe(node, node.PointPositionDefinedEvent, self._on_defined)
         self._observe(interaction, interaction.InteractionModeChangedEvent, self._on_mode)
+        for event in (self._scene.StartUndoEvent, self._scene.StartRedoEvent):
+            self._observe(self._scene, event, lambda *_: self.cancel())
         return True
 
     def cancel(self) -> None:

@@ -52,6 +52,8 @@ class PlacingAll:
         self._observe(node, node.PointPositionDefinedEvent, self._on_defined)
         self._observe(node, node.PointPositionMissingEvent, self._on_defined)  # it was said to be absent
         self._observe(interaction, interaction.InteractionModeChangedEvent, self._on_mode)
+        for event in (self._scene.EndUndoEvent, self._scene.EndRedoEvent):
+            self._observe(self._scene, event, self._on_undone)
         self.waits.emit()
         return True
 
@@ -71,6 +73,14 @@ class PlacingAll:
     def _on_defined(self, node, _event) -> None:
         if self.next[0]:
             self.waits.emit()
+        else:
+            self.cancel()
+
+    def _on_undone(self, *_arguments) -> None:
+        """The first landmark without a place is the next one again, in words and for the click."""
+        if self._scene.IsNodePresent(self._node):
+            self._node.SetControlPointPlacementStartIndex(0)
+            self._on_defined(self._node, None)
         else:
             self.cancel()
 

@@ -24,6 +24,7 @@ from LandmarkDetector.Panel.review_rows import (
 from LandmarkDetector.Panel.review_table import ReviewTable
 from LandmarkDetector.Panel.signals import Signal
 from LandmarkDetector.Panel.texts import _
+from LandmarkDetector.Scene.focus import light_up
 
 _WORDS = 240
 """Letters of a landmark's definition that are shown below the table; the rest is in its tooltip."""
@@ -128,8 +129,14 @@ class ReviewView:
 
     def select(self, point_id: str) -> None:
         """Go to a landmark, also where the filter hides it."""
-        if not self.table.select(point_id):
+        if point_id == self._current or not self.table.select(point_id):
             self._on_chosen(point_id)
+
+    def deselect(self) -> None:
+        """Go to no landmark: what the views show now is another image, and no key shall judge unseen."""
+        self._placing.cancel()
+        self._current = ""
+        self._show()
 
     def begin(self) -> None:
         """Go to the landmark to look at first; the keys work at once."""
@@ -138,6 +145,8 @@ class ReviewView:
         self._refresh()
         self._sort(self._by_id.values())
         self._show()
+        if not self.table.rows:
+            self._ui.searchEdit.setText("")  # of an earlier result; it would hide all of this one
         first = next_to_look_at(self.table.rows, "")
         if first:
             self.select(first)
@@ -168,8 +177,9 @@ class ReviewView:
             (ui.undoButton, "U", lambda: self._step(self._history.undo)),
             (ui.redoButton, "Shift+U", lambda: self._step(self._history.redo)),
         ):
-            button.clicked.connect(lambda *_, action=action: action())
-            shortcut = qt.QShortcut(qt.QKeySequence(key), ui.reviewSection)
+            button.clicked.connect(lambda *_, action=action: self._do(action))
+            # Of the table alone: in a list to choose from, a letter chooses.
+            shortcut = qt.QShortcut(qt.QKeySequence(key), ui.reviewTable)
             shortcut.setContext(qt.Qt.WidgetWithChildrenShortcut)
             shortcut.activated.connect(lambda *_, button=button: button.click())
             self._keys.append(shortcut)
@@ -209,6 +219,9 @@ class ReviewView:
         self._tally = Counter(row.status for row in rows)
         if self._by_id.keys() != before.keys():
             self._sort(rows)
+        now, earlier = self._by_id.get(self._current), before.get(self._current)
+        if now is not None and earlier is not None and now.index != earlier.index:
+            light_up(self._node, now.index)  # control points before it have come or gone
         moved = [i for i, row in self._by_id.items() if row.status == "corrected" and _differs(before.get(i), row)]
         self._show()
         if len(moved) == 1 and before and moved[0] != self._placing.point_id:
@@ -286,6 +299,11 @@ class ReviewView:
         return _("{left} of {total} left: {told}").format(left=left, total=total, told=told)
 
     # --- what the person does
+
+    def _do(self, action: Callable[[], Any]) -> None:
+        """What a button says; the keys of the table work at once afterwards."""
+        self.table.widget.setFocus()
+        action()
 
     def _on_result(self, *_arguments) -> None:
         node = self._ui.resultSelector.currentNode()

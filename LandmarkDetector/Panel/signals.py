@@ -16,10 +16,6 @@ class Signal:
         """Tell ``listener`` from now on."""
         self._listeners.append(listener)
 
-    def disconnect_all(self) -> None:
-        """Tell nobody any more."""
-        self._listeners.clear()
-
     def emit(self, *arguments: Any) -> None:
         """Call every listener."""
         for listener in list(self._listeners):

@@ -30,6 +30,12 @@ def index_of(node: Any, key: str) -> int:
     return node.GetNthControlPointIndexByID(key)
 
 
+def keep_ids_apart(node: Any) -> None:
+    """Let the next control point get an id that none has; undo begins to count anew."""
+    numbers = [int(key) for key, _ in keys_of(node) if key.isdigit()]
+    node.SetLastUsedControlPointNumber(max([node.GetLastUsedControlPointNumber(), *numbers]))
+
+
 def is_placed(node: Any, index: int) -> bool:
     """Whether a control point has a position of its own; one that hangs on the mouse has none yet."""
     return node.GetNthControlPointPositionStatus(index) == node.PositionDefined

@@ -43,6 +43,15 @@ def jump_to(node: Any, index: int, logic: Any = None) -> bool:
     return True
 
 
+def light_up(node: Any, index: int) -> None:
+    """Show a control point as the one that is meant.
+
+    Not by its "selected" flag: that is saved, and modules that are given the list leave out the others.
+    """
+    if node.GetDisplayNode() is not None:
+        node.GetDisplayNode().SetActiveControlPoint(index)
+
+
 def _is_well_in_view(view: Any, place: list[float]) -> bool:
     """Whether a world position, RAS, lies in the middle part of a slice view."""
     to_view = vtk.vtkMatrix4x4()

@@ -146,21 +146,6 @@ def is_result(node: Any) -> bool:
     return node is not None and node.IsA("vtkMRMLMarkupsFiducialNode") and has_state(node)
 
 
-def installed_texts(node: Any) -> tuple[dict[str, str], dict[str, str]]:
-    """Names and definitions by label from the card of the result's bundle; empty where that is not installed."""
-    from LandmarkDetectorLib.bundles import load_bundle
-    from LandmarkDetectorLib.core import BundleError
-
-    bundle = node.GetAttribute("LandmarkDetector.bundle")
-    if not bundle:
-        return {}, {}
-    try:
-        marks = load_bundle(bundle).card.landmarks
-    except BundleError:
-        return {}, {}
-    return {mark.label: mark.name for mark in marks}, {mark.label: mark.definition for mark in marks}
-
-
 def _insert(node: Any, index: int, entry: Entry, description: str, state: State) -> str:
     """Put a landmark in at its place; the id of its control point."""
     at = entry.at or (0.0, 0.0, 0.0)

@@ -11,7 +11,7 @@ import numpy as np
 import slicer
 import vtk
 
-from .control_points import Frame, index_of, keys_of, place, position_of, to_world
+from .control_points import Frame, index_of, keep_ids_apart, keys_of, place, position_of, to_world
 from .history import History
 from .reconcile import hardened, reconciled
 from .record import ATTRIBUTE, read_state, spoken_of, write_state
@@ -84,6 +84,7 @@ class Review:
         self._known: tuple[str, State] | None = None
         self._busy = self._interacting = self._telling = False
         self._frame: Frame | None = None if node.GetParentTransformNode() is None else to_world(node)
+        self._transform = node.GetTransformNodeID()
         node.SetUndoEnabled(True)
         if not node.GetAttribute(ATTRIBUTE):
             write_state(node, read_state(node))
@@ -141,6 +142,11 @@ class Review:
             )
         return sorted(rows, key=_look_here_first)
 
+    @property
+    def interacting(self) -> bool:
+        """Whether a person is dragging one of the landmarks."""
+        return self._interacting
+
     def counts(self) -> dict[str, int]:
         """How many landmarks have each of the statuses."""
         found = dict.fromkeys(STATUSES, 0)
@@ -176,19 +182,6 @@ class Review:
             ids,
             lambda e: e if e.proposal is None else replace(e, status=e.proposal.status, at=e.proposal.position),
         )
-
-    def note_moved(self, point_id: str) -> bool:
-        """A landmark was dragged or placed and is corrected by that; whether it was news.
-
-        Drags and placings by the mouse are noticed without this; it is for those who move control points themselves,
-        after :meth:`History.step <.history.History.step>`.
-        """
-        if not self.alive:
-            return False
-        before = self.state.points.get(point_id)
-        after = self.settled().points.get(point_id)
-        self._tell()
-        return before != after
 
     def begin_placing(self, point_id: str) -> bool:
         """Make a landmark that has no position the one that the next click in place mode fills; whether it can be."""
@@ -323,6 +316,9 @@ class Review:
             self._telling = False
 
     def _on_transform(self, *_: Any) -> None:
+        if self.node.GetTransformNodeID() != self._transform and not self._deaf:
+            self.history.forget()  # a step back would take the landmarks out of it again, and leave the volume there
+        self._transform = self.node.GetTransformNodeID()
         if self.node.GetParentTransformNode() is not None:
             self._frame = to_world(self.node)
         elif self._frame is not None and not self._deaf:
@@ -343,6 +339,8 @@ class Review:
     def _on_undone(self, *_: Any) -> None:
         if not self.alive:
             return
+        with self._quietly():
+            keep_ids_apart(self.node)
         if self.node.GetParentTransformNode() is None:
             self._frame = None
         # What undo makes of a click that placed something is a point that hangs on the mouse again.

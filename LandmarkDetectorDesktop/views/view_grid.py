@@ -45,7 +45,3 @@ class ViewGrid:
             self._grid.setColumnStretch(index, 1 if single is None or index == column else 0)
         self._grid.setSpacing(2 if single is None else 0)
         self._grid.activate()
-
-    def toggle(self, name: str) -> None:
-        """Let a view fill the window, or show all again."""
-        self.show(None if self.single == name else name)

@@ -317,7 +317,9 @@ def test_a_scene_whose_voxels_are_missing_opens_without_them_and_says_so(desktop
         for name in whole.namelist():
             if not name.endswith(".nrrd"):
                 part.writestr(name, whole.read(name))
+    desktop.open(tmp_path / "whole.mrb")
     desktop.open_all([tmp_path / "part.mrb"])
+    assert desktop.scene_path is None, "Save must not write half a scene over the whole one"
     assert desktop.dialogs.said[-1][0] == "error"
     assert "the voxels of ball are missing" in desktop.dialogs.said[-1][1]
     assert desktop.volume is None

@@ -20,8 +20,9 @@ pytest.importorskip("PySide6", reason="needs PySide6: pip install landmark-detec
 
 import slicer  # noqa: E402
 import vtk  # noqa: E402
-from PySide6.QtCore import QSettings  # noqa: E402
+from PySide6.QtCore import QSettings, Qt, QTimer  # noqa: E402
 from PySide6.QtTest import QTest  # noqa: E402
+from PySide6.QtWidgets import QApplication  # noqa: E402
 
 from LandmarkDetectorDesktop.__main__ import missing_screen  # noqa: E402
 from LandmarkDetectorDesktop.application import Desktop  # noqa: E402
@@ -176,3 +177,18 @@ def test_numbers_are_written_with_a_point_whatever_the_locale(tmp_path):
     assert hands.world(again, 0) == pytest.approx([1.25, 2.5, 3.75])
     desktop.close()
     locale.setlocale(locale.LC_NUMERIC, before)
+
+
+def test_the_help_is_laid_out_and_what_names_files_is_not(desktop, monkeypatch):
+    shown = []
+
+    def look() -> None:
+        box = QApplication.activeModalWidget()
+        shown.append(box.textFormat())
+        box.accept()
+
+    monkeypatch.setattr(desktop.dialogs, "answer", None)
+    for call in (desktop.actions.by_name["keys"].trigger, lambda: desktop.dialogs.say("info", "<b>scan</b>.nii.gz")):
+        QTimer.singleShot(100, look)
+        call()
+    assert shown == [Qt.TextFormat.RichText, Qt.TextFormat.PlainText]

@@ -140,3 +140,16 @@ def test_dicom_series_of_one_folder_are_detected_apart_and_lie_where_they_were_t
     volume.GetRASToIJKMatrix(to_ijk)
     places = [to_ijk.MultiplyPoint((*person.place_of(label), 1.0))[:3] for label in ("OFD left", "BPD lower")]
     assert all(0 <= x < image.grid.size[0] and 0 <= y < image.grid.size[1] and abs(z) < 1e-3 for x, y, z in places)
+
+
+def test_a_second_double_click_goes_back_to_the_review_that_was_begun(person, folders):
+    run(person)
+    row = list(table(person)).index("first")
+    double_click(person, row)
+    node, volumes = person.panel.review.node, person.desktop.scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")
+    person.key(Qt.Key.Key_C)
+    double_click(person, list(table(person)).index("clinic/second"))
+    assert person.panel.review.node is not node
+    double_click(person, row)
+    assert person.panel.review.node is node and person.panel.review.left == 3
+    assert person.desktop.scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == volumes + 1

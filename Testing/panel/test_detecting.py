@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 import pytest
 import vtk
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QPoint, QTimer
 
 from Testing.panel.person import HEAD, PICTURE, SAMPLE, SKULL
 
@@ -173,6 +173,22 @@ def test_a_second_detection_keeps_what_was_reviewed(person):
     assert np.allclose(node.GetNthControlPointPosition(person.index("12")), (1, 2, 3))
     assert np.allclose(person.place_of("31"), kept) and person.index("31") == index
     assert (person.status("31"), person.status("12"), person.status("28")) == ("confirmed", "corrected", "unreviewed")
+
+
+def test_a_click_that_was_to_place_a_landmark_adds_none_to_the_detection_that_came_first(person):
+    person.begin_review()
+    person.choose("28")
+    person.click("absentButton")
+    person.answer(ask=["new"])
+    person.click("detectButton")
+    person.choose("28")
+    person.click("placeButton")
+    assert person.widget("placeButton").isChecked()
+    person.wait_until(lambda: not person.panel.run.running)
+    person.rest()
+    person.click_in("Green", QPoint(100, 120))
+    assert not person.widget("placeButton").isChecked()
+    assert person.panel.review.node.GetNumberOfControlPoints() == 45
 
 
 def test_a_second_detection_can_go_into_a_new_result_or_be_left(person):

@@ -217,3 +217,111 @@ def test_what_rings_promise_in_words(person, drawn, words):
     from LandmarkDetector.Scene.regions import Region
 
     assert coverage([(label, Region(*given)) for label, given in drawn]) == words
+
+
+def test_a_landmark_that_is_added_after_undo_has_an_id_and_a_row_of_its_own(reviewing):
+    first = reviewing.current
+    reviewing.key(Qt.Key.Key_C)
+    reviewing.key(Qt.Key.Key_U)
+    node = reviewing.panel.review.node
+    node.AddControlPoint(1.0, 2.0, 3.0, "mine")
+    reviewing.rest()
+    ids = [node.GetNthControlPointID(i) for i in range(46)]
+    assert len(set(ids)) == 46 and len(reviewing.rows) == 46 and reviewing.status(first) == "unreviewed"
+
+
+def test_undo_from_the_menu_calls_placing_off(reviewing):
+    reviewing.choose("28")
+    reviewing.key(Qt.Key.Key_X)
+    reviewing.choose("9")
+    reviewing.key(Qt.Key.Key_C)
+    reviewing.choose("28")
+    reviewing.key(Qt.Key.Key_L)
+    reviewing.desktop.actions.by_name["undo"].trigger()
+    reviewing.rest()
+    assert reviewing.status("9") == "unreviewed" and not reviewing.widget("placeButton").isChecked()
+    reviewing.click_in("Green", QPoint(100, 120))
+    assert reviewing.status("28") == "absent" and reviewing.panel.review.node.GetNumberOfControlPoints() == 45
+
+
+def test_undo_from_the_menu_passes_over_mere_clicks_as_the_button_does(reviewing):
+    reviewing.choose("9")
+    reviewing.key(Qt.Key.Key_C)
+    reviewing.choose("31")
+    place = reviewing.pixel("Red", reviewing.place_of("31"))
+    for _ in range(2):
+        reviewing.click_in("Red", place)
+    assert reviewing.status("31") == "unreviewed"
+    reviewing.desktop.actions.by_name["undo"].trigger()
+    reviewing.rest()
+    assert reviewing.status("9") == "unreviewed"
+
+
+def test_letters_judge_in_the_table_only(reviewing):
+    from PySide6.QtTest import QTest
+
+    combo = reviewing.widget("orderCombo")
+    combo.setFocus()
+    QTest.keyClick(combo, Qt.Key.Key_C)
+    reviewing.rest()
+    assert {row[2] for row in reviewing.rows} == {"○ unreviewed"}
+    first = reviewing.current
+    reviewing.click("confirmButton")
+    assert reviewing.desktop.window.focusWidget() is reviewing.widget("reviewTable") and reviewing.current != first
+
+
+def test_while_a_landmark_is_dragged_no_other_one_is_lit(reviewing):
+    from PySide6.QtTest import QTest
+
+    reviewing.choose("31")
+    before = {row[0]: reviewing.place_of(row[0]) for row in reviewing.rows}
+    canvas, start = reviewing.desktop.slice_views["Red"].canvas, reviewing.pixel("Red", before["31"])
+    QTest.mouseMove(canvas, start + QPoint(9, 9))
+    QTest.mouseMove(canvas, start)
+    reviewing.rest()
+    QTest.mousePress(canvas, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, start)
+    QTest.mouseMove(canvas, start + QPoint(4, 4))
+    reviewing.rest()
+    reviewing.panel.review.begin()  # as when a detection has come
+    for step in (8, 12, 16):
+        QTest.mouseMove(canvas, start + QPoint(step, step))
+        reviewing.rest()
+    QTest.mouseRelease(canvas, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, start + QPoint(16, 16))
+    reviewing.rest()
+    moved = [label for label, place in before.items() if not np.allclose(reviewing.place_of(label), place, atol=1e-6)]
+    assert moved == ["31"]
+
+
+def test_another_image_in_the_views_takes_the_selection_away_and_a_row_brings_its_own_image_back(reviewing, tmp_path):
+    import shutil
+
+    from Testing.panel.person import SAMPLE
+
+    first, label = reviewing.panel.input.volume, reviewing.rows[0][0]
+    other = reviewing.desktop.open(shutil.copy(SAMPLE, tmp_path / "other.nii.gz"))
+    reviewing.rest()
+    assert reviewing.panel.input.volume is other and reviewing.current == ""
+    reviewing.key(Qt.Key.Key_C)
+    assert reviewing.status(label) == "unreviewed", "nobody sees what would be confirmed"
+    reviewing.choose(label)
+    assert reviewing.panel.input.volume is first and reviewing.desktop.volume is first
+
+
+def test_a_new_detection_brings_the_views_to_its_first_landmark_whatever_was_searched(reviewing):
+    label = reviewing.current
+    view = reviewing.desktop.slice_views["Red"]
+    offset = view.node.GetSliceOffset()
+    view.logic.SetSliceOffset(offset + 5)
+    reviewing.widget("searchEdit").setText("nothing is called so")
+    reviewing.panel.review.begin()
+    assert reviewing.current == label and len(reviewing.rows) == 45
+    assert abs(view.node.GetSliceOffset() - offset) < 1e-6
+
+
+def test_the_landmark_of_the_current_row_stays_lit_when_one_before_it_goes(reviewing):
+    node = reviewing.panel.review.node
+    reviewing.choose("31")
+    node.RemoveNthControlPoint(0)
+    reviewing.rest()
+    assert reviewing.current == "31"
+    assert node.GetDisplayNode().GetActiveComponentIndex() == reviewing.index("31")

@@ -14,7 +14,6 @@ import vtk
 from LandmarkDetector.Scene.export import export
 from LandmarkDetector.Scene.result import (
     create_result,
-    installed_texts,
     is_result,
     landmark_set_of,
     update_result,
@@ -282,16 +281,3 @@ def test_a_flat_landmark_that_is_dragged_off_its_plane_is_kept_in_three_dimensio
     assert load_landmarks(tmp_path / "a.mrk.json").positions.tolist() == [[4, 5, 0], [6, 7, 3]]
     update_result(review.node, marks)
     assert statuses(review) == {"a": "unreviewed", "b": "corrected"}
-
-
-# --- texts of the card -----------------------------------------------------------------------------------------------
-
-
-def test_texts_come_from_the_card_of_an_installed_bundle_only(scene, marks):
-    node = create_result(scene, marks)
-    assert installed_texts(node) == ({}, {})
-    node.SetAttribute("LandmarkDetector.bundle", "mouse-skull-ct")
-    names, definitions = installed_texts(node)
-    assert len(names) == len(definitions) == 45
-    node.RemoveAttribute("LandmarkDetector.bundle")
-    assert installed_texts(node) == ({}, {})

@@ -199,7 +199,7 @@ def test_a_node_that_is_removed_leaves_an_empty_review(review, scene):
     assert not review.alive and review.rows() == [] and not review.has_reviewed()
     assert sum(review.counts().values()) == 0
     assert review.confirm(key) == review.mark_absent(key) == review.reset(key) == 0
-    assert not review.note_moved(key[0]) and not review.begin_placing(key[0])
+    assert not review.begin_placing(key[0])
     review.release()
 
 
@@ -229,6 +229,25 @@ def test_hardening_a_transform_is_no_correction(scene, ct, marks, make):
     review.mark_absent(ids(review, "a"))
     review.reset(ids(review, "a"))
     assert np.allclose(row(review, "a").position, before[0].position)
+
+
+@pytest.mark.parametrize("how", ["put under", "hardened"])
+def test_no_step_is_taken_back_across_a_transform_for_the_volume_would_stay_there(scene, ct, marks, how):
+    if how == "hardened":
+        ct.SetAndObserveTransformNodeID(add_linear(scene).GetID())
+    review = Review(create_result(scene, marks, ct))
+    review.confirm(ids(review, "a"))
+    if how == "hardened":
+        review.node.HardenTransform()
+    else:
+        review.node.SetAndObserveTransformNodeID(add_linear(scene).GetID())
+    before = row(review, "a").position
+    assert not review.history.can_undo()
+    review.history.undo()
+    assert row(review, "a").position == before and statuses(review)["a"] == "confirmed"
+    review.mark_absent(ids(review, "a"))
+    review.history.undo()
+    assert row(review, "a").position == before
 
 
 def test_a_detection_right_after_hardening_carries_reviewed_landmarks_forward(scene, ct, marks):

@@ -45,7 +45,7 @@ def act(review: Review, rng: random.Random) -> None:
     review.history.step()
     if choice == "move":
         node.SetNthControlPointPosition(index, *(rng.uniform(-50, 50) for _ in range(3)))
-        review.note_moved(node.GetNthControlPointID(index))
+        review.settled()
     elif choice == "rename":
         node.SetNthControlPointLabel(index, f"named {rng.randrange(1000)}")
     elif choice == "add":

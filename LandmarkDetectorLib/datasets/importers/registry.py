@@ -72,7 +72,6 @@ Importer = Callable[..., ImportedDataset]
 _IMPORTERS: Registry[Importer] = Registry("importer", DatasetError)
 register_importer = _IMPORTERS.register
 importer_names = _IMPORTERS.names
-importer_of = _IMPORTERS.__getitem__
 
 
 def run_importer(name: str, folder: Path, options: Mapping[str, Any]) -> ImportedDataset:
