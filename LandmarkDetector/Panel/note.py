@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -41,16 +40,8 @@ class Note:
 
 @contextmanager
 def gathered() -> Iterator[list[str]]:
-    """What the library warns of meanwhile, one sentence each.
+    """What the library warns of meanwhile, one sentence each."""
+    from LandmarkDetectorLib.io.notices import gathered as told_by_library
 
-    It is for the person, and for no log: it may name a file, and so a patient.
-    """
-    from LandmarkDetectorLib.core import LandmarkDetectorWarning
-
-    told: list[str] = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", LandmarkDetectorWarning)
-        try:
-            yield told
-        finally:
-            told += [str(w.message) for w in caught if issubclass(w.category, LandmarkDetectorWarning)]
+    with told_by_library() as told:
+        yield told

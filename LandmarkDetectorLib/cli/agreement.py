@@ -12,6 +12,7 @@ from LandmarkDetectorLib.cli.figures import FigureFiles, FiguresOption
 from LandmarkDetectorLib.cli.options import (
     ChoiceOption,
     DeviceOption,
+    OverwriteOption,
     ReadersDataOption,
     SetsOption,
     SubjectsOption,
@@ -38,19 +39,20 @@ def agreement(
     subjects: SubjectsOption = "held-out",
     choice: ChoiceOption = None,
     device: DeviceOption = "auto",
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Compare readers, observers with each other or a model with observers: distances, bias, correlations, classes."""
     from LandmarkDetectorLib.core import MeasurementError
     from LandmarkDetectorLib.inference.evaluation_page import fitting_radii
     from LandmarkDetectorLib.inference.readings import gather_readings
-    from LandmarkDetectorLib.measure import load_set
+    from LandmarkDetectorLib.measure import load_set, suggest_sets
     from LandmarkDetectorLib.measure.agreement import agree, distances_of
 
     loaded = [load_set(name) for name in dict.fromkeys(sets or ())]
     choices = pairs(choice or [], "--choice", "NAME=OPTION")
     if choices and len(loaded) != 1:
         raise MeasurementError("--choice is of one set; give --set once with it.")
-    files = FigureFiles(json_file, html, pictures)
+    files = FigureFiles(json_file, html, pictures, overwrite)
     files.prepare()
     with Steps() as steps:
         read = gather_readings(readers, data, subjects=subjects, device=device, progress=steps)
@@ -59,15 +61,18 @@ def agreement(
             read.readers, read.labels, read.subjects, loaded, radii=fitting_radii(gaps, unit), progress=steps,
             derived=read.derived, choices=choices or None,
         )  # fmt: skip
-    document = {"about": dict(read.about), **found.to_json(), "notices": list(read.notices)}
+    fitting = {each.name for each in suggest_sets(read.labels, loaded)}
+    unfit = [f"None of these landmarks is one that {s.name} could use." for s in loaded if s.name not in fitting]
+    notices = [*read.notices, *unfit]
+    document = {"about": dict(read.about), **found.to_json(), "notices": notices}
     title = f"Agreement of {', '.join(found.readers[:-1])} and {found.readers[-1]}"
 
     def page() -> str:
         from LandmarkDetectorLib.measure.reports.agreement_page import render_agreement
 
-        return render_agreement(found, title=title, about=read.about, notices=read.notices)
+        return render_agreement(found, title=title, about=read.about, notices=notices)
 
-    files.write(title, _tables(found), document, page, read.notices)
+    files.write(title, _tables(found), document, page, notices)
     if pictures is not None:
         say(f"Written: {_write_pictures(found, pictures)} pictures in {pictures}")
 

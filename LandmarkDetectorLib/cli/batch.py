@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from LandmarkDetectorLib import __version__
-from LandmarkDetectorLib.cli.console import Steps, messages, print_json, results, say
+from LandmarkDetectorLib.cli.console import Steps, messages, print_json, results, say, say_failed
 from LandmarkDetectorLib.cli.endings import REFUSED
 from LandmarkDetectorLib.cli.measured_tables import measured_record, measured_table
 from LandmarkDetectorLib.cli.outputs import MEASURED, Job
@@ -58,11 +58,11 @@ def detect_all(
             records.append(_detect_one(job, detector, loaded, title, **how))
         except (Cancelled, KeyboardInterrupt):
             raise Cancelled(_what_was_written(records, len(jobs))) from None
-        except (LandmarkDetectorError, OSError, MemoryError) as error:
+        except Exception as error:  # a defect of ours with one image must not keep the others waiting
             if len(jobs) == 1:
                 raise
-            sentence = str(error) or "The memory does not suffice; take a smaller image."
-            say(f"Error: {sentence}" if job.image.name in sentence else f"Error: {job.image.name}: {sentence}")
+            sentence = _sentence(error)
+            say_failed(job.image.name, sentence)
             records.append({"image": str(job.image), "error": sentence})
     if as_json:
         about = [{"name": each.name, "version": each.version, "fingerprint": each.fingerprint} for each in several]
@@ -72,6 +72,15 @@ def detect_all(
     if failed:
         say(f"{failed} of {len(jobs)} images failed, see above; the files of the others are written.")
         raise typer.Exit(REFUSED)
+
+
+def _sentence(error: Exception) -> str:
+    """What went wrong with one image of several."""
+    if isinstance(error, MemoryError):
+        return "The memory does not suffice; take a smaller image."
+    if isinstance(error, (LandmarkDetectorError, OSError)) and str(error):
+        return str(error)
+    return f"a defect of landmark-detector ({type(error).__name__}); detect it alone with --debug, and report that."
 
 
 def _detector(bundles: Sequence[Bundle], augment: int, device: str, engine: str) -> Any:
@@ -107,16 +116,20 @@ def _detect_one(
     sets: Sequence[MeasurementSet],
     table: bool,
 ) -> dict[str, Any]:
+    from LandmarkDetectorLib.io.notices import gathered
+
     began = time.monotonic()
     with Steps(title) as steps:
         steps("reading", 0.0)
-        image = read_image(job.image, spacing)
+        with gathered() as said:
+            image = read_image(job.image, spacing)
         read = time.monotonic() - began
         detection = detector.detect(image, progress=steps)
         timing = {"reading": read, **detection.timing}
         measured = _measured(job, image, detection, bundle, sets) if sets else None
-        write_files(job, image, detection, bundle, timing, measured)
-    for notice in detection.notices:
+        notices = [*said, *detection.notices]
+        write_files(job, image, detection, bundle, timing, notices, measured)
+    for notice in notices:
         say(f"Note: {notice}")
     if table:
         from LandmarkDetectorLib.io.limits import peak_memory
@@ -134,7 +147,7 @@ def _detect_one(
         "landmarks": [landmark_record(mark) for mark in detection.landmarks],
         "files": [str(file) for file in job.files],
         "timing": timing,
-        "notices": list(detection.notices),
+        "notices": notices,
         **({} if measured is None else {"measurements": measured_record(measured)}),
     }
 
@@ -175,6 +188,7 @@ def write_files(
     detection: Detection,
     bundle: Bundle,
     timing: dict[str, float],
+    notices: Sequence[str] = (),
     measured: Measured | None = None,
 ) -> None:
     """Write the files of a job: all of them, or none that was not there before.
@@ -200,7 +214,7 @@ def write_files(
             from LandmarkDetectorLib.evaluation import render_report
 
             card = _card(bundle, detection)
-            page = render_report(image, detection.landmarks, card=card, timing=timing, notices=detection.notices)
+            page = render_report(image, detection.landmarks, card=card, timing=timing, notices=notices)
             with atomic_write(file, "w", encoding="utf-8") as stream:
                 stream.write(page)
     except BaseException:

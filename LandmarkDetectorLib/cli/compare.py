@@ -9,7 +9,7 @@ import typer
 
 from LandmarkDetectorLib.cli.console import Steps
 from LandmarkDetectorLib.cli.figures import FigureFiles, FiguresOption
-from LandmarkDetectorLib.cli.options import DeviceOption, ReadersDataOption, SubjectsOption
+from LandmarkDetectorLib.cli.options import DeviceOption, OverwriteOption, ReadersDataOption, SubjectsOption
 
 
 def compare(
@@ -27,6 +27,7 @@ def compare(
     ] = None,
     subjects: SubjectsOption = "held-out",
     device: DeviceOption = "auto",
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Compare models on the same cases, by paired statistics; the first is what the others are compared with.
 
@@ -34,7 +35,7 @@ def compare(
     """
     from LandmarkDetectorLib.inference.compare import compare as compare_models
 
-    files = FigureFiles(json_file, html)
+    files = FigureFiles(json_file, html, overwrite=overwrite)
     files.prepare()
     with Steps() as steps:
         compared = compare_models(models, data, subjects=subjects, device=device, progress=steps)

@@ -22,6 +22,11 @@ def say(sentence: str, end: str = "\n") -> None:
     messages.print(sentence, end=end, markup=False, soft_wrap=True)
 
 
+def say_failed(name: str, sentence: str) -> None:
+    """Say what went wrong with one of several, by its name; the others go on."""
+    say(f"Error: {sentence}" if name in sentence else f"Error: {name}: {sentence}")
+
+
 def print_json(document: Any) -> None:
     """One JSON document on stdout, in ASCII and standard JSON: a NaN is a defect and raises ValueError."""
     print(json.dumps(document, indent=2, allow_nan=False))

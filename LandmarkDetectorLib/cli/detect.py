@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from LandmarkDetectorLib.cli.batch import detect_all
-from LandmarkDetectorLib.cli.options import BundlesOption, DeviceOption, EngineOption, JsonOption
+from LandmarkDetectorLib.cli.options import BundlesOption, DeviceOption, EngineOption, JsonOption, OverwriteOption
 from LandmarkDetectorLib.cli.outputs import check_report_can_be_written, plan
 from LandmarkDetectorLib.core.errors import DeviceError, ImageError, LandmarkFileError, MeasurementError
 
@@ -57,7 +57,7 @@ def detect(
     ] = None,
     as_json: JsonOption = False,
     report: Annotated[bool, typer.Option(help="Write an HTML page of each image into the folder.")] = True,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")] = False,
+    overwrite: OverwriteOption = False,
     cluster: Annotated[
         str | None,
         typer.Option(

@@ -9,7 +9,7 @@ import typer
 
 from LandmarkDetectorLib.cli.console import Steps, say
 from LandmarkDetectorLib.cli.figures import FigureFiles, FiguresOption
-from LandmarkDetectorLib.cli.options import BundleOption, DataOption, DeviceOption, SubjectsOption
+from LandmarkDetectorLib.cli.options import BundleOption, DataOption, DeviceOption, OverwriteOption, SubjectsOption
 
 
 def evaluate(
@@ -26,6 +26,7 @@ def evaluate(
     ] = None,
     subjects: SubjectsOption = "held-out",
     device: DeviceOption = "auto",
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Measure a bundle on annotated images."""
     from LandmarkDetectorLib.bundles import load_bundle
@@ -33,7 +34,7 @@ def evaluate(
     from LandmarkDetectorLib.inference.evaluation_page import evaluation_page, write_pictures
 
     loaded = load_bundle(bundle)
-    files = FigureFiles(json_file, html, pictures)
+    files = FigureFiles(json_file, html, pictures, overwrite)
     files.prepare()
     judged: list[tuple[Any, Any]] = []
     with Steps() as steps:

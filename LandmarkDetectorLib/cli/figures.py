@@ -13,6 +13,7 @@ import typer
 from LandmarkDetectorLib.cli.console import print_json, results, say
 from LandmarkDetectorLib.cli.outputs import check_report_can_be_written
 from LandmarkDetectorLib.cli.tables import figure_tables
+from LandmarkDetectorLib.core.errors import LandmarkFileError
 
 FiguresOption = Annotated[
     Path | None, typer.Option("--json", help="Write the figures as JSON; - is stdout.", metavar="FILE")
@@ -26,10 +27,18 @@ class FigureFiles:
     json_file: Path | None
     html: Path | None
     pictures: Path | None = None
+    overwrite: bool = False
 
     def prepare(self) -> None:
-        """Make the folders, and see that pages can be drawn: now, and not after an hour of work."""
+        """Make the folders, and see that files and pages can be written: now, and not after an hour of work.
+
+        Raises:
+            LandmarkFileError: a file is there already.
+        """
         files = [file for file in (self.json_file, self.html) if file is not None and file != _STDOUT]
+        present = [file for file in files if file.exists()]
+        if present and not self.overwrite:
+            raise LandmarkFileError(f"{present[0]} would be replaced; add --overwrite or give another name.")
         for folder in [file.parent for file in files] + ([self.pictures] if self.pictures else []):
             folder.mkdir(parents=True, exist_ok=True)
         if self.html or self.pictures:

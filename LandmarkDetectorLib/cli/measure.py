@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from LandmarkDetectorLib.cli.options import ChoiceOption, JsonOption, SetsOption, pairs
+from LandmarkDetectorLib.cli.options import ChoiceOption, JsonOption, OverwriteOption, SetsOption, pairs
 from LandmarkDetectorLib.core.errors import LandmarkDetectorError
 
 
@@ -104,7 +104,7 @@ def measure(
         ),
     ] = False,
     as_json: JsonOption = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")] = False,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Measure landmarks: angles, distances and ratios with their intervals and norms.
 
@@ -114,6 +114,8 @@ def measure(
     from LandmarkDetectorLib.cli.measure_files import find_landmarks, plan
     from LandmarkDetectorLib.cli.measuring import Wanted, list_them, measure_all
 
+    if spacing is not None and image is None:
+        raise LandmarkDetectorError("--spacing is of the image; give that by --image.")
     files = find_landmarks(landmarks or [])
     if list_sets:
         list_them(files, sets or [], as_json=as_json)

@@ -66,7 +66,8 @@ def plan(files: Sequence[Path], outputs: Sequence[Path], formats: str, *, overwr
     """The files to be written; nothing is written here.
 
     Raises:
-        LandmarkFileError: a suffix without a form, one file for several subjects, or a file that is there already.
+        LandmarkFileError: a suffix without a form, one file for several subjects, a file that is there already, or
+            that of the landmarks themselves.
         LandmarkDetectorError: a package is not installed.
     """
     from LandmarkDetectorLib.measure.reports import MANY, SUFFIXES, check_can_be_written
@@ -92,6 +93,10 @@ def plan(files: Sequence[Path], outputs: Sequence[Path], formats: str, *, overwr
         else:
             planned.append(Output(output, subjects[0]))
     check_can_be_written([each.file for each in planned])
+    read = {file.resolve() for file in files}
+    for each in planned:
+        if each.file.resolve() in read:
+            raise LandmarkFileError(f"{each.file.name} holds the landmarks that are measured; give another --output.")
     present = [each.file for each in planned if each.file.exists()]
     if present and not overwrite:
         others = f" and {len(present) - 1} more" if len(present) > 1 else ""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from LandmarkDetectorLib import __version__
-from LandmarkDetectorLib.cli.console import Steps, print_json, results, say
+from LandmarkDetectorLib.cli.console import Steps, print_json, results, say, say_failed
 from LandmarkDetectorLib.cli.endings import REFUSED
 from LandmarkDetectorLib.cli.measure_files import Output, image_path
 from LandmarkDetectorLib.cli.measured_tables import measured_record, measured_table, suggestion_table
@@ -68,7 +68,7 @@ def measure_all(files: Sequence[Path], wanted: Wanted, outputs: Sequence[Output]
                 if len(files) == 1:
                     raise
                 said = str(error)
-                say(f"Error: {said}" if shown(file) in said else f"Error: {shown(file)}: {said}")
+                say_failed(shown(file), said)
                 records.append({"landmarks": str(file), "error": said})
                 continue
             done.append(measured)

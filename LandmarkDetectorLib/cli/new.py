@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from LandmarkDetectorLib.cli.console import Steps, print_json, results, say
+from LandmarkDetectorLib.cli.console import Steps, print_json, results, say, say_failed
+from LandmarkDetectorLib.cli.endings import REFUSED
 from LandmarkDetectorLib.cli.interrupt import first_interrupt_asks
 from LandmarkDetectorLib.cli.options import DeviceOption, JsonOption
 from LandmarkDetectorLib.core.errors import LandmarkDetectorError
@@ -65,13 +66,32 @@ def add(
     """Copy images into a set, each with a list of landmarks to place, or with proposals once a bundle was trained."""
     from LandmarkDetectorLib.review.new_set import add_images, newest_bundle
 
+    refused: dict[str, str] = {}
+
+    def note(image: Path, error: LandmarkDetectorError) -> None:
+        if len(images) == 1:
+            raise error
+        refused[str(image)] = str(error)
+        say_failed(image.name, str(error))
+
     with Steps("adding") as steps:
-        files = add_images(folder, images, device=device, progress=steps)
+        files = add_images(folder, images, device=device, progress=steps, failed=note)
     if as_json:
-        print_json({"landmarks": [str(file) for file in files], "proposed": newest_bundle(folder) is not None})
-        return
+        proposed = newest_bundle(folder) is not None
+        print_json({"landmarks": [str(file) for file in files], "proposed": proposed, "errors": refused})
+    else:
+        _say_what_is_next(folder, files)
+    if refused:
+        raise typer.Exit(REFUSED)
+
+
+def _say_what_is_next(folder: Path, files: list[Path]) -> None:
+    from LandmarkDetectorLib.review.new_set import newest_bundle
+
     for file in files:
         results.print(str(file), markup=False, soft_wrap=True)
+    if not files:
+        return
     if newest_bundle(folder) is None:
         say("Open each with its image in 3D Slicer, place the points, and save.")
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ class Job:
 
 def stem(image: Path) -> str:
     """The name of an image without what tells its format: ``skull`` of ``skull.nii.gz``; a folder's name as it is."""
-    image = image.resolve()
+    image = Path(os.path.abspath(image))  # not resolved: a link has the name that a person gave it
     return stem_of(image, "" if image.is_dir() else None)
 
 

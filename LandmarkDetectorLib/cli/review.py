@@ -12,7 +12,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from LandmarkDetectorLib.cli.console import Steps, print_json, results, say
+from LandmarkDetectorLib.cli.console import Steps, print_json, results, say, say_failed
+from LandmarkDetectorLib.cli.endings import REFUSED
 from LandmarkDetectorLib.cli.options import JsonOption
 from LandmarkDetectorLib.core.errors import LandmarkDetectorError
 
@@ -75,7 +76,14 @@ def add(
     added: list[dict[str, Any]] = []
     steps = _steps(spacing)
     for path in images:
-        case = opened.add_image(path, copy=copy, spacing=steps, subject=subject, family=family)
+        try:
+            case = opened.add_image(path, copy=copy, spacing=steps, subject=subject, family=family)
+        except LandmarkDetectorError as error:
+            if len(images) == 1:
+                raise
+            say_failed(path.name, str(error))
+            added.append({"image": str(path), "error": str(error)})
+            continue
         added.append({"case": case, "image": str(path)})
         if proposal is not None:
             marks = load_landmarks(proposal)
@@ -83,9 +91,11 @@ def add(
             added[-1]["proposal"] = opened.add_proposal(case, marks, loaded, unlike)
     if as_json:
         print_json(added)
-        return
     for one in added:
-        results.print(f"{one['case']}  {Path(one['image']).name}", markup=False, soft_wrap=True)
+        if "case" in one and not as_json:
+            results.print(f"{one['case']}  {Path(one['image']).name}", markup=False, soft_wrap=True)
+    if any("error" in one for one in added):
+        raise typer.Exit(REFUSED)
 
 
 @review.command("list")

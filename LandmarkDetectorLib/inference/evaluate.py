@@ -150,6 +150,11 @@ def _chosen(bundle: Bundle, dataset: Dataset, subjects: str) -> Dataset:
         return dataset
     if subjects == "held-out":
         split = json.loads(bundle.read("docs/split.json"))
+        if not {case.subject for case in dataset.cases} & set(split["held_out"]):
+            raise DatasetError(
+                f"{dataset.name} holds none of the subjects that {bundle.name} held out of its training; judge it on "
+                "all of them by --subjects all, or on some by a file that lists them."
+            )
         return dataset.select(split["held_out"]).of_origins(split.get("origins"))
     path = Path(subjects)
     if not path.is_file():

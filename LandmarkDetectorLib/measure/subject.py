@@ -64,7 +64,8 @@ class Measured:
         if landmarks.dimension != image.dimension or landmarks.unit != image.grid.unit:
             raise MeasurementError(
                 f"{landmarks.name} is {landmarks.dimension}D in {landmarks.unit} and {image.name} {image.dimension}D "
-                f"in {image.grid.unit}; give the image in which these landmarks lie, with its spacing."
+                f"in {image.grid.unit}; give the image in which these landmarks lie, and its spacing "
+                "(--spacing) where its file says none."
             )
 
     @cached_property

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from LandmarkDetectorLib.bundles import Bundle
-from LandmarkDetectorLib.core import DatasetError, LandmarkSet
+from LandmarkDetectorLib.core import DatasetError, LandmarkDetectorError, LandmarkSet
 from LandmarkDetectorLib.datasets.cases import Dataset, read_dataset
 from LandmarkDetectorLib.datasets.importers.registry import run_importer
 from LandmarkDetectorLib.inference.detector import Detector
@@ -64,10 +64,18 @@ def add_images(
     *,
     device: str = "auto",
     progress: Callable[[str, float], None] | None = None,
+    failed: Callable[[Path, LandmarkDetectorError], None] | None = None,
 ) -> list[Path]:
     """Copy images into a set, each with the template beside it, or with proposals where a bundle was trained.
 
     Voxels and grid are copied, and nothing else that the files say.
+
+    Args:
+        folder: of the set.
+        images: files, or folders of a DICOM series.
+        device: for proposals.
+        progress: called with an image's name and the fraction that is done.
+        failed: called with an image that cannot be added, and why; without, the first such image ends it.
 
     Returns:
         The files of landmarks, to be opened and placed.
@@ -80,23 +88,29 @@ def add_images(
     landmarks, found = read_set(root), newest_bundle(root)
     detector = None if found is None else Detector(found, device)
     placed = []
-    for number, given in enumerate(images):
-        path = Path(given)
+    for number, path in enumerate(map(Path, images)):
         stem = stem_of(path, "" if path.is_dir() else None)
         if progress is not None:
             progress(stem, number / len(images))
-        file = root / IMAGES / f"{stem}.mrk.json"
-        if file.exists():
-            raise ReviewError(f"{file.name} is there already; somebody may have placed it. Rename the image first.")
-        image = load_image(path, spacing=landmarks.spacing)
-        with disk_errors(f"{stem} cannot be added"):
-            write_copy(image, root / IMAGES, stem, ".nii.gz")
-        marks = (
-            landmarks.template() if detector is None else detector.detect(image).landmarks.reordered(landmarks.labels)
-        )
-        save_landmarks(fixed(marks, stem), file)
-        placed.append(file)
+        try:
+            placed.append(_add(root, path, stem, landmarks, detector))
+        except LandmarkDetectorError as error:
+            if failed is None:
+                raise
+            failed(path, error)
     return placed
+
+
+def _add(root: Path, path: Path, stem: str, landmarks: LandmarkList, detector: Detector | None) -> Path:
+    file = root / IMAGES / f"{stem}.mrk.json"
+    if file.exists():
+        raise ReviewError(f"{file.name} is there already; somebody may have placed it. Rename the image first.")
+    image = load_image(path, spacing=landmarks.spacing)
+    with disk_errors(f"{stem} cannot be added"):
+        write_copy(image, root / IMAGES, stem, ".nii.gz")
+    marks = landmarks.template() if detector is None else detector.detect(image).landmarks.reordered(landmarks.labels)
+    save_landmarks(fixed(marks, stem), file)
+    return file
 
 
 def collect(folder: Path | str, output: Path) -> tuple[Dataset, list[str]]:
