@@ -1,7 +1,7 @@
 """What a bundle's confidences and regions are worth on images that did not train; with --write, into the bundle.
 
     python benchmarks/calibration.py fetal-head-us --data DIR --results FILE.json [--write]
-    python benchmarks/calibration.py mouse-skull-ct --folds PREDICTIONS.json --results FILE.json [--write]
+    python benchmarks/calibration.py mouse-skull-ct --data DIR --folds PREDICTIONS.json --results FILE.json [--write]
 
 The bundle detects on the subjects that it held out. One half of them, by subject, calibrates; the other half is judged,
 and its figures go into the card beside the calibration. A bundle that was trained on everything is calibrated by the
@@ -23,7 +23,7 @@ from machine import provenance
 from LandmarkDetectorLib.bundles import load_bundle
 from LandmarkDetectorLib.bundles.calibration import INFO
 from LandmarkDetectorLib.core import DatasetError, LandmarkSet
-from LandmarkDetectorLib.datasets import read_dataset
+from LandmarkDetectorLib.datasets import Dataset, read_dataset
 from LandmarkDetectorLib.evaluation.confidence import found_first, reliability, roc_auc
 from LandmarkDetectorLib.inference import Detector
 from LandmarkDetectorLib.inference.calibrate import Detected, calibrate
@@ -36,16 +36,15 @@ RECIPE = "docs/recipe.yaml"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle")
-    parser.add_argument("--data", type=Path)
+    parser.add_argument("--data", type=Path, required=True, help="the data set of the bundle")
     parser.add_argument("--folds", type=Path, help="what cross_validate.py --predictions wrote")
     parser.add_argument("--results", type=Path)
     parser.add_argument("--splits", type=int, default=200)
     parser.add_argument("--write", action="store_true", help="write the calibration into the bundle")
     options = parser.parse_args()
-    if (options.data is None) == (options.folds is None):
-        parser.error("give --data, the data set of what the bundle held out, or --folds")
     detector = Detector(options.bundle, "cpu", calibrated=False)
-    detected = of_folds(options.folds, detector) if options.folds else of_held_out(options.data, detector)
+    data = read_dataset(options.data)
+    detected = of_folds(options.folds, data, detector) if options.folds else of_held_out(data, detector)
     test = second_half(detected.subjects)
     tolerance = detector.pipeline.calibration.tolerance
     how = "the out-of-fold predictions of its recipe's cross-validation" if options.folds else "images that it held out"
@@ -75,10 +74,10 @@ def main() -> None:
         with_calibration(bundle, bundle.folder, calibration, tolerance=words)
 
 
-def of_held_out(data: Path, detector: Detector) -> Detected:
+def of_held_out(data: Dataset, detector: Detector) -> Detected:
     """What the bundle finds on the images that it held out."""
     split = json.loads(detector.bundle.read("docs/split.json"))
-    cases = read_dataset(data).select(split["held_out"]).of_origins(split.get("origins")).cases
+    cases = data.select(split["held_out"]).of_origins(split.get("origins")).cases
     found: list[LandmarkSet] = []
     units = []
     for case in cases:
@@ -89,8 +88,8 @@ def of_held_out(data: Path, detector: Detector) -> Detected:
     return Detected.of(found, [case.landmarks for case in cases], units, families, detector.pipeline.labels)
 
 
-def of_folds(file: Path, detector: Detector) -> Detected:
-    """The out-of-fold predictions in the results of a cross-validation."""
+def of_folds(file: Path, data: Dataset, detector: Detector) -> Detected:
+    """The out-of-fold predictions of a cross-validation, beside the annotations."""
     content = json.loads(file.read_text(encoding="utf-8"))
     rows = content.get("predictions", [])
     if not rows:
@@ -107,7 +106,13 @@ def of_folds(file: Path, detector: Detector) -> Detected:
     lacking = set(range(content.get("folds", 0))) - {row["fold"] for row in rows}
     if lacking:
         raise DatasetError(f"{file.name} lacks fold {min(lacking)}; cross-validate that one too.")
-    truths = [landmarks_from_record(row["truth"]) for row in rows]
+    known = {(case.subject, case.image_path.name): case.landmarks for case in data.cases}
+    strange = next((row for row in rows if (row["subject"], row["image"]) not in known), None)
+    if strange is not None:
+        raise DatasetError(
+            f"{data.name}: there is no {strange['image']} of {strange['subject']}; give the data set of {file.name}."
+        )
+    truths = [known[row["subject"], row["image"]] for row in rows]
     families = [row["family"] for row in rows]
     return Detected.of(found, truths, [row["unit"] for row in rows], families, detector.pipeline.labels)
 

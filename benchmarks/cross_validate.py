@@ -6,8 +6,8 @@ A fold that is trained already is only published anew, by the recipe as it stand
 checkpoint. Folds that FILE.json holds of the same recipe and that are not asked for by ``--folds`` are kept, so that
 folds may be trained one after another, on one machine or several. ``landmark-detector train --results FILE.json``
 quotes the figures in the card of the bundle to ship. With ``--predictions FILE`` what each fold's bundle found on the
-cases that it held out is kept too, with covariances and confidences as the networks believe them: ``calibration.py
---folds FILE`` calibrates the bundle to ship by them.
+cases that it held out is kept too, with covariances and confidences as the networks believe them, beside what the file
+holds of other folds: ``calibration.py --folds FILE`` calibrates the bundle to ship by them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import csv
 import json
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -98,10 +97,8 @@ def run_fold(options: argparse.Namespace, fold: int, predictions: list[dict]) ->
     def keep(case: Case, found: LandmarkSet) -> None:
         # Codes instead of names would do, but a data set's subjects are not secret, and folds are checked by them.
         unit = 1.0 if pipeline.view_unit == "world" else pipeline.unit(case.image().grid)
-        row = {"subject": case.subject, "family": case.family, "fold": fold, "unit": unit}
-        truth = case.landmarks.reordered(pipeline.labels)
-        records = {"found": landmarks_to_record(found), "truth": landmarks_to_record(replace(truth, info={}))}
-        predictions.append(row | records)
+        row = {"subject": case.subject, "image": case.image_path.name, "family": case.family, "fold": fold}
+        predictions.append(row | {"unit": unit, "found": landmarks_to_record(found)})
 
     # A fold's bundle may have been calibrated since; what is kept is to calibrate by, and must be uncalibrated itself.
     judged = Detector(bundle, options.device, calibrated=False)

@@ -56,5 +56,5 @@ class Registry(Generic[Entry]):
             return entry(**arguments)
         except self.error:
             raise  # in its own words
-        except (TypeError, ValueError, LandmarkDetectorError) as error:
+        except (TypeError, ValueError, LookupError, LandmarkDetectorError) as error:
             raise self.error(f"The {self.kind} {name!r} cannot be built: {str(error).rstrip('.')}.") from error

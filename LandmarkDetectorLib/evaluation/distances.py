@@ -35,11 +35,18 @@ def radial_errors(predicted: LandmarkSet, truth: LandmarkSet) -> np.ndarray:
     return errors
 
 
-def position_errors(predicted: np.ndarray, truth: np.ndarray, spacing: Any = 1.0) -> np.ndarray:
+def on_host(values: Any) -> np.ndarray:
+    """An array of doubles from anything that holds numbers, a tensor on any device included."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu().double().numpy()
+    return np.array(values, dtype=np.float64)
+
+
+def position_errors(predicted: Any, truth: Any, spacing: Any = 1.0) -> np.ndarray:
     """Distances between positions that stand in arrays and are paired by their place in them.
 
     Args:
-        predicted: (..., K, d); a row with NaN was not found.
+        predicted: (..., K, d), an array or a tensor; a row with NaN was not found.
         truth: of the same shape; a row with NaN was not annotated.
         spacing: what positions in voxels are multiplied by: a number, (d,) for all, or (N, d), one row an image of
             positions (N, K, d). Positions that are in the world already need none.
@@ -50,7 +57,7 @@ def position_errors(predicted: np.ndarray, truth: np.ndarray, spacing: Any = 1.0
     Raises:
         LandmarkError: shapes that do not fit each other.
     """
-    found, known, step = (np.asarray(part, dtype=np.float64) for part in (predicted, truth, spacing))
+    found, known, step = (on_host(part) for part in (predicted, truth, spacing))
     if found.shape != known.shape or known.ndim < 2 or known.shape[-1] not in (2, 3):
         raise LandmarkError(f"Positions of shapes {found.shape} and {known.shape} do not fit; give two (..., K, d).")
     if step.shape not in ((), known.shape[-1:], (*known.shape[:1], known.shape[-1])):

@@ -78,6 +78,7 @@ def decode(
         LandmarkDetectorError: heatmaps of another shape or type, or a method or an option that there is not.
     """
     shape = check_heatmaps(heatmaps)
+    heatmaps = heatmaps.as_subclass(torch.Tensor)  # MONAI's tensors, of loaders and networks, lack methods of torch's
     read = _DECODERS[method]
     batch, landmarks = heatmaps.shape[:2]
     known = list(signature(read).parameters)[1:]

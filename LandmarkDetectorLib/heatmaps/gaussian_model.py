@@ -184,7 +184,7 @@ def _linearise(
     count = basis.count
     bell = torch.exp((model[:, :-1] @ basis.single.T).clamp_(max=20.0)).mul_(weights)
     residual = ((values - model[:, -1:]) * weights).sub_(bell)
-    normal = bell.new_empty(len(bell), count + 1, count + 1)
+    normal = bell.new_empty((len(bell), count + 1, count + 1))
     normal[:, :count, :count] = (bell.square() @ basis.double)[:, basis.table]
     normal[:, :count, count] = normal[:, count, :count] = bell @ basis.single
     normal[:, count, count] = weights.sum(-1)

@@ -51,6 +51,9 @@ def find_peaks(heatmaps: Tensor, count: int, radius: int = 1, threshold: float |
         LandmarkDetectorError: heatmaps of another shape or type, a count or a radius below 1.
     """
     shape = check_heatmaps(heatmaps)
+    heatmaps = heatmaps.as_subclass(Tensor)
+    if not (isinstance(count, int) and isinstance(radius, int)):
+        raise LandmarkDetectorError(f"A count of {count} and a radius of {radius} are not whole numbers; give such.")
     if count < 1 or radius < 1:
         raise LandmarkDetectorError(
             f"Peaks cannot be found with count {count} and radius {radius}; give 1 or more for both."

@@ -73,9 +73,14 @@ class Detector:
             self.networks = Networks(torch_networks(self.pipeline, self.bundle.state_dict()))
 
     def uncalibrated(self) -> Detector:
-        """The same detector, whose confidences are what the networks believe; it shares the networks."""
+        """The same detector, whose confidences are what the networks believe; it shares the networks and says so."""
         other = copy(self)
         other.sheet, other.problem = None, ""
+        if self.sheet is not None:
+            other.problem = (
+                f"The calibration of {self.bundle.name} holds for one look by one bundle; the confidences of several "
+                "are what the networks believe, and their rings promise nothing."
+            )
         return other
 
     def detect(
@@ -277,6 +282,10 @@ def _mean(measured: list[Measurement]) -> Measurement:
 
 def as_dimension(image: Image, pipeline: Pipeline, name: str) -> tuple[Image, Callable[[Landmark], Landmark]]:
     """The image as the bundle wants it, and how its landmarks get back into the image's world."""
+    if not isinstance(image, Image):
+        raise ImageError(f"{type(image).__name__} is no Image; read a file by load_image, or give Image(array, grid).")
+    if pipeline.channels == 1 < image.channels and (image.array[1:] == image.array[:1]).all():
+        image = replace(image, array=image.array[:1])  # a grey picture that was saved as a coloured one
     if image.channels != pipeline.channels:
         raise ImageError(
             f"{image.name} has {image.channels} channels and the bundle {name} wants {pipeline.channels}; "

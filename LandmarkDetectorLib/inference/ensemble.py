@@ -50,7 +50,9 @@ class Ensemble:
     def __init__(self, bundles: Sequence[Bundle | str | Path], device: str = "auto", engine: str = "torch") -> None:
         if not bundles:
             raise BundleError("An ensemble of no bundles finds nothing; give at least one.")
-        self.members = [Detector(bundle, device, engine, calibrated=len(bundles) == 1) for bundle in bundles]
+        self.members = [Detector(bundle, device, engine) for bundle in bundles]
+        if len(bundles) > 1:
+            self.members = [member.uncalibrated() for member in self.members]
         first = self.members[0]
         self.bundle, self.pipeline = first.bundle, first.pipeline
         for member in self.members[1:]:

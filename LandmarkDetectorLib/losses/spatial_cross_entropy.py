@@ -18,7 +18,8 @@ def spatial_cross_entropy(logits: Tensor, targets: Tensor, valid: Tensor) -> Ten
 
     Args:
         logits: (B, K, [Z, ]Y, X).
-        targets: the same shape, non-negative; normalised here. A map that is zero everywhere does not count.
+        targets: the same shape, non-negative and finite, also where not valid; normalised here. A map that is zero
+            everywhere does not count.
         valid: (B, K) bool; a landmark that is not annotated gives no gradient.
 
     Returns:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from LandmarkDetectorLib.core import RecipeError
 
 Norm = Literal["batch", "group", "instance"]
 
@@ -21,12 +23,23 @@ def convolution(
 
 
 def normalisation(norm: Norm, dimension: int, channels: int) -> nn.Module:
-    """A normalisation by name; groups are 8, or as many as divide the channels."""
+    """A normalisation by name; groups are 8, or as many as divide the channels.
+
+    Raises:
+        RecipeError: there is none of this name.
+    """
+    check_norm(norm)
     if norm == "batch":
         return (nn.BatchNorm2d, nn.BatchNorm3d)[dimension - 2](channels)
     if norm == "instance":
         return (nn.InstanceNorm2d, nn.InstanceNorm3d)[dimension - 2](channels, affine=True)
     return nn.GroupNorm(math.gcd(8, channels), channels)
+
+
+def check_norm(norm: str) -> None:
+    """Raise :class:`RecipeError` where there is no normalisation of this name."""
+    if norm not in get_args(Norm):
+        raise RecipeError(f"There is no normalisation {norm!r}; choose one of {', '.join(get_args(Norm))}.")
 
 
 def conv_norm_relu(
@@ -47,9 +60,10 @@ def enlarged(maps: Tensor, factor: int) -> Tensor:
 
 
 def summary(features: Tensor) -> Tensor:
-    """A vector (B, 2C) of features (B, C, ...): the mean of each and its maximum, in single precision.
+    """A vector (B, 2C) of features (B, C, ...): the mean of each and its maximum, in single precision or better.
 
     Means alone would say nothing behind an instance normalisation, which makes them equal for all images.
     """
-    flat = features.flatten(2).float()
+    flat = features.flatten(2)
+    flat = flat if flat.dtype == torch.float64 else flat.float()
     return torch.cat([flat.mean(-1), flat.amax(-1)], 1)

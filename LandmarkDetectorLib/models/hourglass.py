@@ -162,13 +162,13 @@ class _Glass(nn.Module):
             nn.ModuleList(_Residual(norm, dimension, width, width) for _ in range(depth)) for _ in range(3)
         )
         self.neck = _Residual(norm, dimension, width, width)
-        self.pool = (F.max_pool2d, F.max_pool3d)[dimension - 2]
+        self.pool = (nn.MaxPool2d, nn.MaxPool3d)[dimension - 2](2)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         kept = []
         for beside, down in zip(self.beside, self.down, strict=True):
             kept.append(beside(x))
-            x = down(self.pool(x, 2))
+            x = down(self.pool(x))
         neck = x = self.neck(x)
         for up in self.up:
             x = kept.pop() + F.interpolate(up(x), scale_factor=2.0, mode="nearest")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from LandmarkDetectorLib.core import RecipeError
 from LandmarkDetectorLib.models.blocks import convolution, enlarged
 from LandmarkDetectorLib.models.padded_network import Encoded, PaddedNetwork
 from LandmarkDetectorLib.models.registry import register_model
@@ -43,6 +44,8 @@ class LocalAppearance(PaddedNetwork):
         coord_channels: bool = False,
         covariance: bool = False,
     ) -> None:
+        if levels < 1:
+            raise RecipeError(f"{levels} resolutions are none; give levels of 1 or more.")
         width = width if width is not None else (128 if dimension == 2 else 64)
         super().__init__(
             dimension,

@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from LandmarkDetectorLib.core import RecipeError
-from LandmarkDetectorLib.models.blocks import Norm
+from LandmarkDetectorLib.models.blocks import Norm, check_norm
 from LandmarkDetectorLib.models.padded_network import Encoded, PaddedNetwork
 from LandmarkDetectorLib.models.registry import register_model
 
@@ -201,6 +201,7 @@ class DynUNetNetwork(MonaiUNet):
         super().__init__(
             dimension, in_channels, landmarks, widths, coord_channels=coord_channels, covariance=covariance
         )
+        check_norm(norm)
         kinds: dict[str, tuple[str, dict[str, Any]]] = {
             "instance": ("instance", {"affine": True}),
             "batch": ("batch", {}),

@@ -107,7 +107,7 @@ class PaddedNetwork(HeatmapNetwork):
 
     def presence_of(self, vector: Tensor) -> Tensor:
         """Logits (B, K) of presence."""
-        return self.presence(vector).float()
+        return self.presence(vector.to(self.presence.weight.dtype)).float()
 
     def covariance_of(self, vector: Tensor, heatmaps: Tensor) -> Tensor | None:
         """Covariances (B, K, D, D) in voxel², where the network predicts some."""

@@ -92,6 +92,8 @@ class SpatialConfigurationNet(HeatmapNetwork):
         )
         self.dimension, self.in_channels, self.landmarks = dimension, in_channels, landmarks
         self.downsampling = downsampling if downsampling is not None else (16 if plane else 4)
+        if self.downsampling < 1:
+            raise RecipeError(f"A downsampling of {self.downsampling} leaves no voxel; give 1 or more.")
         self.image_input = image_input
         seen = landmarks + (in_channels if image_input else 0)
         self.configuration = nn.ModuleList(

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from LandmarkDetectorLib.core import RecipeError
 from LandmarkDetectorLib.models.cholesky_head import CholeskyHead
 from LandmarkDetectorLib.models.coordinates import CoordinateChannels
 from LandmarkDetectorLib.models.network import (
@@ -62,6 +63,8 @@ class UNet(HeatmapNetwork):
         check_counts(dimension, in_channels, landmarks)
         self.dimension, self.conditional, self.landmarks = dimension, conditional, landmarks
         self.in_channels = in_channels
+        if not widths:
+            raise RecipeError("A U-Net without widths has no level; give one or more.")
         self.factor = 2 ** (len(widths) - 1)
         conv = (nn.Conv2d, nn.Conv3d)[dimension - 2]
         style = 32 if conditional else 0
@@ -86,17 +89,19 @@ class UNet(HeatmapNetwork):
         self.presence = nn.Linear(widths[-1], landmarks)
         self.head = conv(widths[0], landmarks, 1)
         self.cholesky = CholeskyHead(widths[-1], landmarks, dimension) if covariance else None
-        self.pool = (F.max_pool2d, F.max_pool3d)[dimension - 2]
+        self.pool = (nn.MaxPool2d, nn.MaxPool3d)[dimension - 2](2)
 
     def features(self, images: Tensor, landmark: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The features (B, widths[0], [Z, ]Y, X) before the head, and the mean of the deepest ones (B, widths[-1])."""
         check_images(images, self.dimension, self.in_channels)
+        if self.embedding is not None and landmark is None:
+            raise RecipeError("A conditioned network must be told which landmark it looks for; give landmark=, (B,).")
         style = self.embedding(landmark) if self.embedding is not None else None
         skips: list[Tensor] = []
         x = padded(images if self.coordinates is None else self.coordinates(images), self.factor)
         for level, blocks in enumerate(self.down):
             if level:
-                x = self.pool(x, 2)
+                x = self.pool(x)
             assert isinstance(blocks, nn.ModuleList)
             for block in blocks:
                 x = block(x, style)
@@ -121,12 +126,12 @@ class UNet(HeatmapNetwork):
 
     def presence_of(self, vector: Tensor) -> Tensor:
         """Logits (B, K) of presence."""
-        return self.presence(vector)
+        return self.presence(vector).float()
 
     def forward(self, images: Tensor, landmark: Tensor | None = None) -> HeatmapOutput:
         """Logits of heatmaps and presence."""
         features, deepest = self.features(images, landmark)
-        presence = self.presence(deepest)
+        presence = self.presence_of(deepest)
         covariance = None if self.cholesky is None else self.cholesky(deepest)
         if landmark is None:
             return HeatmapOutput(self.head(features).float(), presence, covariance=covariance)

@@ -11,6 +11,7 @@ import pytest
 from LandmarkDetectorLib.datasets.importers import importer_names
 from LandmarkDetectorLib.heatmaps import decoder_names, generator_names
 from LandmarkDetectorLib.losses import loss_names
+from Testing.phantoms import LABELS, write_dataset
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLKIT, PICTURES = ROOT / "docs" / "toolkit", ROOT / "docs" / "pictures"
@@ -80,3 +81,19 @@ def test_the_code_on_a_page_is_python_and_imports_what_there_is(name):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("LandmarkDetectorLib"):
                 namespace: dict[str, object] = {}
                 exec(ast.unparse(node), namespace)  # raises ImportError
+
+
+def test_the_parts_fit_together_as_the_first_page_shows(tmp_path, capsys):
+    write_dataset(tmp_path, 4)
+    code = re.findall(r"```python\n(.*?)```", page("README"), re.DOTALL)[0]
+    smaller = {
+        '"cephalograms"': repr(str(tmp_path)),
+        "landmarks=19": f"landmarks={len(LABELS)}",
+        "(512, 416)": "(48, 48)",
+        'build_model("scn"': 'build_model("unet"',
+    }
+    for words, instead in smaller.items():
+        assert words in code
+        code = code.replace(words, instead)
+    exec(code, {})
+    assert float(capsys.readouterr().out) > 0

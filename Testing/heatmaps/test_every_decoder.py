@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from LandmarkDetectorLib.heatmaps import Decoded, decode, decoder_names, gaussian_heatmaps
+from LandmarkDetectorLib.heatmaps import Decoded, decode, decode_instances, decoder_names, gaussian_heatmaps
 from Testing.heatmaps.promises import same
 from Testing.heatmaps.samples import PLANE, VOLUME, border_centres, errors
 
@@ -224,3 +224,15 @@ def test_autocast_changes_nothing(reading):
     plain = reading.read(maps)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert same(reading.read(maps), plain)
+
+
+@pytest.mark.parametrize("method", decoder_names())
+def test_tensors_of_monai_are_read_as_those_of_torch(method: str) -> None:
+    from monai.data import MetaTensor
+
+    maps = gaussian_heatmaps(torch.tensor([[[10.3, 12.6], [4.0, 5.5]]]), (24, 24), 2.0)[0]
+    ours, theirs = decode(maps, method), decode(MetaTensor(maps), method)
+    assert type(theirs.positions) is Tensor
+    torch.testing.assert_close(theirs.positions, ours.positions, equal_nan=True)
+    several = decode_instances(MetaTensor(maps), 2, method=method).positions
+    torch.testing.assert_close(several, decode_instances(maps, 2, method=method).positions, equal_nan=True)

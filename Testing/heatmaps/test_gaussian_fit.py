@@ -230,6 +230,12 @@ def test_a_known_height_and_a_known_width_leave_the_place_alone_to_be_found():
     moves_with_the_landmark("gaussian_fit", height=1.0)
 
 
+@pytest.mark.parametrize("option", ["sigma", "window", "height"])
+def test_what_is_not_finite_is_refused(option):
+    with pytest.raises(LandmarkDetectorError, match="finite"):
+        decode(torch.rand(1, 1, 9, 9), **{option: float("inf")})
+
+
 def test_a_height_that_is_not_positive_is_refused():
     with pytest.raises(LandmarkDetectorError, match="height of 0 is not positive"):
         decode(torch.zeros(1, 1, 9, 9), height=0)

@@ -186,10 +186,21 @@ def test_the_parts_of_the_time_sum_to_the_whole(detector: Detector) -> None:
     assert {"networks", "sampling", "decoding", "shape", "other"} <= set(detection.timing)
 
 
+def test_a_grey_picture_that_was_saved_as_a_coloured_one_is_seen_as_grey(detector: Detector) -> None:
+    image, _ = example(detector)
+    coloured = Image(np.repeat(image.array, 3, axis=0), image.grid, image.name)
+    np.testing.assert_array_equal(
+        detector.detect(coloured).landmarks.positions, detector.detect(image).landmarks.positions
+    )
+
+
 def test_an_image_of_another_kind_is_refused_in_one_sentence(detector: Detector) -> None:
     d = detector.pipeline.dimension
+    colours = np.random.default_rng(0).uniform(size=(3, *[8] * d))
     with pytest.raises(ImageError, match="3 channels and the bundle phantom wants 1"):
-        detector.detect(Image(np.zeros((3, *[8] * d)), Grid.regular((8,) * d), "colour"))
+        detector.detect(Image(colours, Grid.regular((8,) * d), "colour"))
+    with pytest.raises(ImageError, match="ndarray is no Image; read a file by load_image"):
+        detector.detect(colours)
     other = 5 - d
     with pytest.raises(ImageError, match=f"is {other}D and the bundle phantom is for {d}D"):
         detector.detect(Image(np.zeros((1, *[8] * other)), Grid.regular((8,) * other), "other"))

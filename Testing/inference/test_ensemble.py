@@ -11,6 +11,7 @@ import pytest
 from LandmarkDetectorLib.bundles import Bundle
 from LandmarkDetectorLib.core import BundleError, Cancelled, Grid, Image, Landmark, LandmarkSet
 from LandmarkDetectorLib.inference import Augmented, Detection, Detector, Ensemble
+from LandmarkDetectorLib.io import load_image
 from Testing.phantoms import LABELS, phantom
 
 
@@ -192,3 +193,15 @@ def test_bundles_of_other_landmarks_or_images_make_no_ensemble(flat_bundle: Bund
 def test_an_augmentation_that_cannot_be_is_refused(flat_bundle: Bundle, wrong: dict) -> None:
     with pytest.raises(ValueError, match="give one look or more"):
         Augmented(Detector(flat_bundle, "cpu"), **wrong)
+
+
+@pytest.mark.parametrize("several", ["looks", "bundles"])
+def test_a_calibration_that_is_laid_aside_is_said_to_be(several: str) -> None:
+    detector = Detector("fetal-head-us", "cpu")
+    image = load_image(detector.bundle.samples()[0])
+    assert detector.sheet is not None and not detector.detect(image).notices
+    joined = Augmented(detector, 2) if several == "looks" else Ensemble(["fetal-head-us"] * 2, "cpu")
+    assert [n for n in joined.detect(image).notices if "calibration" in n] == [
+        "The calibration of fetal-head-us holds for one look by one bundle; the confidences of several are what the "
+        "networks believe, and their rings promise nothing."
+    ]

@@ -125,3 +125,46 @@ def test_a_network_without_landmarks_or_of_four_dimensions_is_refused(name: str)
     for wrong in ({"dimension": 4}, {"landmarks": 0}, {"in_channels": 0}):
         with pytest.raises(RecipeError):
             build_model(name, **{"dimension": 2, "in_channels": 1, "landmarks": 2, **SMALL[name], **wrong})
+
+
+@each
+def test_a_network_is_kept_whole(name: str) -> None:
+    network = small(name, 2).eval()
+    kept = io.BytesIO()
+    torch.save(network, kept)
+    kept.seek(0)
+    again = torch.load(kept, weights_only=False)
+    torch.testing.assert_close(again(images(2)).heatmaps, network(images(2)).heatmaps)
+
+
+@in_both
+@each
+def test_in_half_precision_maps_and_presence_come_out_in_single(name: str, dimension: int) -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        output = small(name, dimension, covariance=True).eval()(images(dimension))
+    assert {values.dtype for values in all_of(output)} == {torch.float32}
+
+
+@pytest.mark.parametrize("name", ["coortransformer", "dyn_unet", "farnet", "hourglass", "hrnet", "stacked_hourglass"])
+def test_a_normalisation_that_there_is_not_is_no_other_one(name: str) -> None:
+    with pytest.raises(RecipeError, match="no normalisation 'bacth'; choose one of batch, group, instance"):
+        small(name, 2, norm="bacth")
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "said"),
+    [
+        ("unet", {"widths": ()}, "without widths"),
+        ("local_appearance", {"levels": 0}, "levels of 1 or more"),
+        ("scn", {"downsampling": 0}, "leaves no voxel"),
+    ],
+)
+def test_sizes_that_cannot_be_are_refused_when_a_network_is_built(name: str, wrong: dict, said: str) -> None:
+    with pytest.raises(RecipeError, match=said):
+        build_model(name, dimension=2, in_channels=1, landmarks=2, **{**SMALL[name], **wrong})
+
+
+def test_a_conditioned_network_must_be_told_its_landmark() -> None:
+    network = build_model("unet", dimension=2, in_channels=1, landmarks=2, widths=(8, 8), conditional=True)
+    with pytest.raises(RecipeError, match="give landmark="):
+        network(torch.zeros(1, 1, 16, 16))

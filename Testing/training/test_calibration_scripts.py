@@ -74,12 +74,24 @@ def copy(made: tuple[Path, Path, Bundle], tmp_path: Path) -> Path:
 
 
 def test_predictions_of_all_folds_calibrate_the_bundle_that_was_trained_on_everything(
-    run: Run, predictions: Path, copy: Path, tmp_path: Path
+    run: Run, made, predictions: Path, copy: Path, tmp_path: Path
 ) -> None:
     rows = json.loads(predictions.read_text())["predictions"]
     assert len({row["subject"] for row in rows}) == CASES and {row["fold"] for row in rows} == {0, 1, 2}
     before = load_bundle(copy)
-    run(calibration, copy, "--folds", predictions, "--results", tmp_path / "r.json", "--splits", 3, "--write")
+    run(
+        calibration,
+        copy,
+        "--data",
+        made[1],
+        "--folds",
+        predictions,
+        "--results",
+        tmp_path / "r.json",
+        "--splits",
+        3,
+        "--write",
+    )
     bundle = load_bundle(copy)
     sheet = bundle.calibration()
     assert sheet is not None and sheet.detector == before.detecting == bundle.detecting
@@ -101,19 +113,25 @@ def test_a_bundle_is_calibrated_by_what_it_held_out(run: Run, made, tmp_path: Pa
     assert sheet is not None and sheet.cases + 8 == 16 and "it held out" in sheet.protocol
 
 
-def test_predictions_of_another_recipe_or_none_are_refused(run: Run, predictions: Path, copy: Path, tmp_path: Path):
+def test_predictions_of_another_recipe_or_none_are_refused(
+    run: Run, made, predictions: Path, copy: Path, tmp_path: Path
+):
     content = json.loads(predictions.read_text())
     other = tmp_path / "other.json"
     other.write_text(json.dumps({**content, "recipe_sha256": "0" * 64}))
     with pytest.raises(DatasetError, match="another recipe, or another version"):
-        run(calibration, copy, "--folds", other, "--write")
+        run(calibration, copy, "--data", made[1], "--folds", other, "--write")
     other.write_text(json.dumps({**content, "predictions": []}))
     with pytest.raises(DatasetError, match="holds no predictions"):
-        run(calibration, copy, "--folds", other, "--write")
+        run(calibration, copy, "--data", made[1], "--folds", other, "--write")
+    some = [row for row in content["predictions"] if row["fold"] != 2]
+    other.write_text(json.dumps({**content, "predictions": some}))
+    with pytest.raises(DatasetError, match="lacks fold 2"):
+        run(calibration, copy, "--data", made[1], "--folds", other, "--write")
     content["predictions"][0]["found"]["info"][INFO] = {"level": 0.9}
     other.write_text(json.dumps(content))
     with pytest.raises(DatasetError, match="calibrated already"):
-        run(calibration, copy, "--folds", other, "--write")
+        run(calibration, copy, "--data", made[1], "--folds", other, "--write")
     assert load_bundle(copy).calibration() is None
     with pytest.raises(SystemExit):
         run(calibration, copy, "--write")
@@ -125,7 +143,7 @@ def test_a_bundle_published_anew_by_the_same_weights_keeps_its_calibration_and_b
     recipe, data, bundle = made
     folder = tmp_path / "run"
     shutil.copytree(bundle.folder.parent, folder)
-    run(calibration, folder / bundle.name, "--folds", predictions, "--splits", 2, "--write")
+    run(calibration, folder / bundle.name, "--data", data, "--folds", predictions, "--splits", 2, "--write")
     kept = load_bundle(folder / bundle.name)
     again = train(recipe, data, folder, resume=True, device="cpu")
     assert again.calibration() == kept.calibration() is not None
@@ -143,7 +161,7 @@ def test_a_retrained_candidate_leaves_its_parents_calibration_behind_and_says_so
     from LandmarkDetectorLib.training import finetune
 
     monkeypatch.setattr(finetune, "steps_within", lambda recipe, seconds, left: dict.fromkeys(seconds, 10))
-    run(calibration, copy, "--folds", predictions, "--splits", 2, "--write")
+    run(calibration, copy, "--data", made[1], "--folds", predictions, "--splits", 2, "--write")
     parent = load_bundle(copy)
     done = retrain(parent, reviewed_store(tmp_path, parent, 8), tmp_path / "next", minutes=1, device="cpu")
     assert done.bundle.calibration() is None and done.bundle.any_calibration() is None
@@ -159,7 +177,7 @@ def test_a_detector_whose_bundle_has_a_calibration_of_others_believes_its_networ
 ) -> None:
     """As when somebody copies files between bundles: only the manifest is written anew."""
     plain = made[2]
-    run(calibration, copy, "--folds", predictions, "--splits", 2, "--write")
+    run(calibration, copy, "--data", made[1], "--folds", predictions, "--splits", 2, "--write")
     content = json.loads((copy / "configs/calibration.json").read_text())
     content["detector"] = "0" * 64
     (copy / "configs/calibration.json").write_text(json.dumps(content))

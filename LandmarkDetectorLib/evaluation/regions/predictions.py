@@ -10,6 +10,7 @@ import numpy as np
 
 from LandmarkDetectorLib.core import LandmarkError, LandmarkSet
 from LandmarkDetectorLib.core.grid import UNITS
+from LandmarkDetectorLib.evaluation.distances import on_host
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -184,13 +185,6 @@ def positions_of(sets: Sequence[LandmarkSet], labels: Iterable[str]) -> np.ndarr
     nothing = np.full((len(names), d), np.nan)
     rows = [one.reordered(names) for one in sets]
     return np.array([nothing if row.dimension is None else row.positions for row in rows]).reshape(-1, len(names), d)
-
-
-def on_host(values: Any) -> np.ndarray:
-    """An array of doubles from anything that holds numbers, a tensor on any device included."""
-    if hasattr(values, "detach"):
-        values = values.detach().cpu().double().numpy()
-    return np.array(values, dtype=np.float64)
 
 
 def _checked(covariances: np.ndarray, found: np.ndarray, labels: tuple[str, ...]) -> np.ndarray:

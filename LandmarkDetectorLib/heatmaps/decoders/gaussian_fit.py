@@ -57,16 +57,22 @@ def gaussian_fit(
             makes the form more exact, and wrong where the height is another.
 
     Raises:
-        LandmarkDetectorError: a sigma, a window or a height that is not positive.
+        LandmarkDetectorError: a sigma, a window or a height that is not positive and finite.
     """
     dimension = maps.ndim - 1
     known = None if sigma is None else torch.as_tensor(sigma, dtype=torch.float64)
-    if known is not None and (known.shape not in ((), (dimension,)) or not bool((known > 0).all())):
-        raise LandmarkDetectorError(f"A sigma of {sigma} is not one or {dimension} positive numbers; mend the option.")
-    if not window > 0:
-        raise LandmarkDetectorError(f"A window of {window} standard deviations is not positive; mend the option.")
-    if height is not None and not height > 0:
-        raise LandmarkDetectorError(f"A height of {height} is not positive; mend the option.")
+    if known is not None and (
+        known.shape not in ((), (dimension,)) or not bool(((known > 0) & known.isfinite()).all())
+    ):
+        raise LandmarkDetectorError(
+            f"A sigma of {sigma} is not one or {dimension} positive finite numbers; mend the option."
+        )
+    if not 0 < window < math.inf:
+        raise LandmarkDetectorError(
+            f"A window of {window} standard deviations is not positive and finite; mend the option."
+        )
+    if height is not None and not 0 < height < math.inf:
+        raise LandmarkDetectorError(f"A height of {height} is not positive and finite; mend the option.")
     summits = find_summits(maps)
     home = exact_device(maps)
     tallness = (summits.value.detach() - summits.base).to(home, torch.float64)

@@ -127,7 +127,7 @@ class HeatmapGenerator(Spread):
         with torch.autocast(landmarks.device.type, enabled=False):
             shape = tuple(int(n) for n in shape)
             centres, present = self._placed(landmarks, shape, valid)
-            each = centres.new_empty(*centres.shape[:2], self.dimension)  # a landmark may have no instance to look at
+            each = centres.new_empty((*centres.shape[:2], self.dimension))  # a landmark may have no instance to look at
             form, upright = self.in_voxels(each, spacing, affine, covariance)
             if self.separable and upright and centres.shape[2] == 1:
                 widths = form.diagonal(dim1=-1, dim2=-2).sqrt()
