@@ -28,6 +28,7 @@ from LandmarkDetectorLib.evaluation.confidence import found_first, reliability, 
 from LandmarkDetectorLib.inference import Detector
 from LandmarkDetectorLib.inference.calibrate import Detected, calibrate
 from LandmarkDetectorLib.inference.calibrated_bundle import with_calibration
+from LandmarkDetectorLib.inference.evaluate import held_out
 from LandmarkDetectorLib.inference.protocol import landmarks_from_record
 
 RECIPE = "docs/recipe.yaml"
@@ -76,8 +77,7 @@ def main() -> None:
 
 def of_held_out(data: Dataset, detector: Detector) -> Detected:
     """What the bundle finds on the images that it held out."""
-    split = json.loads(detector.bundle.read("docs/split.json"))
-    cases = data.select(split["held_out"]).of_origins(split.get("origins")).cases
+    cases = held_out(detector.bundle, data).cases
     found: list[LandmarkSet] = []
     units = []
     for case in cases:

@@ -30,7 +30,8 @@ from LandmarkDetectorLib.datasets import read_dataset
 from LandmarkDetectorLib.datasets.cases import Case
 from LandmarkDetectorLib.inference import Augmented, Detector
 from LandmarkDetectorLib.inference.calibrate import Detected
-from LandmarkDetectorLib.inference.reading import Measurement
+from LandmarkDetectorLib.inference.decoding import Measurement
+from LandmarkDetectorLib.inference.evaluate import held_out
 
 LOOKS = 8
 FAR = 0.2
@@ -155,8 +156,7 @@ def main() -> None:
     options = parser.parse_args()
     detector = Detector(options.bundle, "cpu", calibrated=False)
     several = Augmented(detector, LOOKS)
-    split = json.loads(detector.bundle.read("docs/split.json"))
-    cases = read_dataset(options.data).select(split["held_out"]).of_origins(split.get("origins")).cases
+    cases = held_out(detector.bundle, read_dataset(options.data)).cases
     seen = [signs_of(case, detector, several) for case in cases]
     labels = detector.pipeline.labels
     found, units, signs = zip(*seen, strict=True)

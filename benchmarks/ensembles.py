@@ -62,7 +62,7 @@ def main() -> None:
 
 def held_out(bundles: Sequence[Bundle], dataset: Dataset, limit: int | None) -> list[Case]:
     """The cases that none of the bundles was trained on and all may be judged by."""
-    splits = [json.loads(bundle.read("docs/split.json")) for bundle in bundles]
+    splits = [bundle.split() for bundle in bundles]
     subjects = set.intersection(*(set(split["held_out"]) for split in splits))
     origins = set.intersection(*(set(split.get("origins") or {c.origin for c in dataset.cases}) for split in splits))
     cases = [case for case in dataset.cases if case.subject in subjects and case.origin in origins]

@@ -31,7 +31,7 @@ from LandmarkDetectorLib.datasets import read_dataset
 from LandmarkDetectorLib.evaluation import bland_altman
 from LandmarkDetectorLib.evaluation.icc import reliability
 from LandmarkDetectorLib.inference.evaluate import evaluate_bundle
-from LandmarkDetectorLib.inference.readings import MEAN, gather_readings
+from LandmarkDetectorLib.inference.readers import MEAN, gather_readings
 from LandmarkDetectorLib.measure import load_set, measure
 from LandmarkDetectorLib.measure.agreement import Agreement, agree
 

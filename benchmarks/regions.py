@@ -21,6 +21,7 @@ from LandmarkDetectorLib.core import LandmarkSet
 from LandmarkDetectorLib.datasets import read_dataset
 from LandmarkDetectorLib.evaluation.regions import Predictions, build_region_method, coverage_report, positions_of
 from LandmarkDetectorLib.inference import Detector
+from LandmarkDetectorLib.inference.evaluate import held_out
 
 METHODS = ("ellipsoidal", "max-nonconformity", "bonferroni", "normal")
 
@@ -69,8 +70,7 @@ def main() -> None:
 
 def detected(detector: Detector, data: Path) -> tuple[Predictions, np.ndarray, np.ndarray]:
     """What the bundle finds on the images that it held out, their truths (N, K, D) and their families (N,)."""
-    split = json.loads(detector.bundle.read("docs/split.json"))
-    cases = read_dataset(data).select(split["held_out"]).of_origins(split.get("origins")).cases
+    cases = held_out(detector.bundle, read_dataset(data)).cases
     labels = detector.pipeline.labels
     found: list[LandmarkSet] = [detector.detect(case.image()).landmarks for case in cases]
     predictions = Predictions.from_sets(found, labels)

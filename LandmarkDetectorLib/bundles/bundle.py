@@ -27,6 +27,8 @@ METADATA = "configs/metadata.json"
 CONFIG = "configs/inference.json"
 README = "docs/README.md"
 SAMPLES = "samples/"
+SPLIT = "docs/split.json"
+"""Subjects that trained it, that it held out, and which annotations may judge."""
 REQUIRED = (LICENCE, CARD, METADATA, CONFIG, README)
 IMAGE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm")
 
@@ -74,6 +76,16 @@ class Bundle:
         """
         with disk_errors(f"Reading {relative} of the bundle {self.name}"):
             return read_listed(self.folder, self.manifest, relative)
+
+    def split(self) -> dict[str, Any]:
+        """Who ``trained`` it and who was ``held_out``, as its training wrote it down; empty where nobody did.
+
+        Raises:
+            BundleError: as for :meth:`read`.
+        """
+        return (
+            parse_object(self.read(SPLIT), f"{SPLIT} of the bundle {self.name}") if SPLIT in self.manifest.files else {}
+        )
 
     def state_dict(self) -> dict[str, Tensor]:
         """The weights, on the CPU; imports torch.

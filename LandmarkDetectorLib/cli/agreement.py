@@ -44,7 +44,7 @@ def agreement(
     """Compare readers, observers with each other or a model with observers: distances, bias, correlations, classes."""
     from LandmarkDetectorLib.core import MeasurementError
     from LandmarkDetectorLib.inference.evaluation_page import fitting_radii
-    from LandmarkDetectorLib.inference.readings import gather_readings
+    from LandmarkDetectorLib.inference.readers import gather_readings
     from LandmarkDetectorLib.measure import load_set, suggest_sets
     from LandmarkDetectorLib.measure.agreement import agree, distances_of
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from LandmarkDetectorLib.cli.batch import detect_all
+from LandmarkDetectorLib.cli.detecting import detect_all
 from LandmarkDetectorLib.cli.options import BundlesOption, DeviceOption, EngineOption, JsonOption, OverwriteOption
 from LandmarkDetectorLib.cli.outputs import check_report_can_be_written, plan
 from LandmarkDetectorLib.core.errors import DeviceError, ImageError, LandmarkFileError, MeasurementError

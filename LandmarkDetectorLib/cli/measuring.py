@@ -160,8 +160,8 @@ def _image(file: Path, wanted: Wanted, several: bool) -> Image | None:
     path = image_path(file, wanted.image, several)
     if path is None:
         return None
-    from LandmarkDetectorLib.cli.batch import read_image
     from LandmarkDetectorLib.cli.detect import parse_spacing
+    from LandmarkDetectorLib.cli.detecting import read_image
 
     return read_image(path, parse_spacing(wanted.spacing))
 
@@ -214,14 +214,11 @@ def _check_patient(wanted: Wanted, outputs: Sequence[Output]) -> None:
 
 def _write_own(measured: Measured, outputs: Sequence[Output], wanted: Wanted, image: Path | None) -> None:
     """Write a subject's files: all of them, or none that was not there before."""
-    fresh = [each.file for each in outputs if not each.file.exists()]
-    try:
+    from LandmarkDetectorLib.io.atomic import all_or_none
+
+    with all_or_none([each.file for each in outputs]):
         for each in outputs:
             _save([measured], each, wanted, image)
-    except BaseException:
-        for file in fresh:
-            file.unlink(missing_ok=True)
-        raise
 
 
 def _save(subjects: Sequence[Measured], output: Output, wanted: Wanted, image: Path | None = None) -> None:

@@ -6,7 +6,7 @@ through the inverse of the change.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +18,7 @@ from LandmarkDetectorLib.core import Grid, Image, Landmark, LandmarkSet
 from LandmarkDetectorLib.inference.combine import combine
 from LandmarkDetectorLib.inference.detection import Detection
 from LandmarkDetectorLib.inference.detector import Detector, Progress, as_dimension
-from LandmarkDetectorLib.inference.ensemble import Finds, in_order, notices, share, timing, tolerance
+from LandmarkDetectorLib.inference.ensemble import Ensemble, Finds, in_order, notices, share, timing, tolerance
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,3 +152,14 @@ def _turn(rng: np.random.Generator, dimension: int, angle: float) -> np.ndarray:
         return Rotation.from_rotvec(rng.normal(0, angle / np.sqrt(3), 3)).as_matrix()
     turn = rng.normal(0, angle)
     return np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+
+
+def detector_of(bundles: Sequence[Bundle], looks: int = 1, device: str = "auto", engine: str = "torch") -> Finds:
+    """A detector of one bundle or of several, which looks once or several times.
+
+    Raises:
+        BundleError: they do not fit each other.
+        DeviceError: device or engine are not there.
+    """
+    detector: Finds = Detector(bundles[0], device, engine) if len(bundles) == 1 else Ensemble(bundles, device, engine)
+    return detector if looks == 1 else Augmented(detector, looks)

@@ -174,7 +174,7 @@ def make_detector(order: Order, device: str) -> Any:
     """
     import torch
 
-    from LandmarkDetectorLib.inference.detector import Detector
+    from LandmarkDetectorLib.inference.augmented import detector_of
 
     if order.threads is not None:
         torch.set_num_threads(order.threads)
@@ -182,18 +182,7 @@ def make_detector(order: Order, device: str) -> Any:
     for bundle, fingerprint in zip(bundles, order.fingerprints, strict=True):
         if bundle.fingerprint != fingerprint:
             raise BundleError(f"its bundle {bundle.name} {bundle.version} is another one; import the same on all.")
-    detector: Any
-    if len(bundles) == 1:
-        detector = Detector(bundles[0], device, order.engine)
-    else:
-        from LandmarkDetectorLib.inference.ensemble import Ensemble
-
-        detector = Ensemble(bundles, device, order.engine)
-    if order.augment > 1:
-        from LandmarkDetectorLib.inference.augmented import Augmented
-
-        detector = Augmented(detector, order.augment)
-    return detector
+    return detector_of(bundles, order.augment, device, order.engine)
 
 
 def _trouble(order: Order) -> str:

@@ -14,9 +14,9 @@ from LandmarkDetectorLib.datasets.frames import Frame, whole_frame
 from LandmarkDetectorLib.datasets.sampling import Pyramid, sample
 from LandmarkDetectorLib.heatmaps import find_peaks
 from LandmarkDetectorLib.heatmaps.window import window_moments
+from LandmarkDetectorLib.inference.decoding import MAPS_AT_ONCE
 from LandmarkDetectorLib.inference.memory import MemoryPlan
 from LandmarkDetectorLib.inference.networks import Networks
-from LandmarkDetectorLib.inference.reading import MAPS_AT_ONCE
 from LandmarkDetectorLib.inference.stopwatch import Stopwatch
 from LandmarkDetectorLib.models import RobustPose, ShapePrior, find_pose
 

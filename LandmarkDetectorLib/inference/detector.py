@@ -22,11 +22,11 @@ from LandmarkDetectorLib.datasets.intensity import Intensity
 from LandmarkDetectorLib.datasets.sampling import Pyramid
 from LandmarkDetectorLib.inference.calibrate import MAP_SPREAD, model_of
 from LandmarkDetectorLib.inference.coarse import coarse_pose
+from LandmarkDetectorLib.inference.decoding import Measurement
 from LandmarkDetectorLib.inference.detection import Detection
 from LandmarkDetectorLib.inference.image_look import Look, look_at_image
 from LandmarkDetectorLib.inference.memory import MemoryPlan, first_plan, run_within_memory
 from LandmarkDetectorLib.inference.networks import Networks, torch_networks
-from LandmarkDetectorLib.inference.reading import Measurement
 from LandmarkDetectorLib.inference.refine import Refiner
 from LandmarkDetectorLib.inference.stopwatch import Stopwatch
 from LandmarkDetectorLib.models import RobustPose, ShapePrior

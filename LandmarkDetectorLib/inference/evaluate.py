@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -145,17 +144,27 @@ def _place(mark: Landmark) -> list[float] | None:
     return None if mark.position is None else [round(float(x), 3) for x in mark.position]
 
 
+def held_out(bundle: Bundle, dataset: Dataset) -> Dataset:
+    """The cases of a data set that a bundle says it held out of its training, and that may judge it.
+
+    Raises:
+        DatasetError: one of them is not there, or none.
+    """
+    split = bundle.split()
+    kept = split.get("held_out", ())
+    if not {case.subject for case in dataset.cases} & set(kept):
+        raise DatasetError(
+            f"{dataset.name} holds none of the subjects that {bundle.name} held out of its training; judge it on all "
+            "of them by --subjects all, or on some by a file that lists them."
+        )
+    return dataset.select(kept).of_origins(split.get("origins"))
+
+
 def _chosen(bundle: Bundle, dataset: Dataset, subjects: str) -> Dataset:
     if subjects == "all":
         return dataset
     if subjects == "held-out":
-        split = json.loads(bundle.read("docs/split.json"))
-        if not {case.subject for case in dataset.cases} & set(split["held_out"]):
-            raise DatasetError(
-                f"{dataset.name} holds none of the subjects that {bundle.name} held out of its training; judge it on "
-                "all of them by --subjects all, or on some by a file that lists them."
-            )
-        return dataset.select(split["held_out"]).of_origins(split.get("origins"))
+        return held_out(bundle, dataset)
     path = Path(subjects)
     if not path.is_file():
         raise DatasetError(f"--subjects: {subjects!r} is neither held-out, all nor a file of subjects, one a line.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,6 @@ from LandmarkDetectorLib.datasets.cases import Case
 from LandmarkDetectorLib.evaluation import bland_altman, false_finds, radial_errors, render_evaluation
 from LandmarkDetectorLib.evaluation.metrics import ISBI_RADII
 from LandmarkDetectorLib.inference.evaluate import HEAD, head_of
-
-SPLIT = "docs/split.json"
 
 Judged = Sequence[tuple[Case, LandmarkSet]]
 """Each case and what was found in it, as ``keep`` of :func:`LandmarkDetectorLib.inference.evaluate.evaluate_bundle`."""
@@ -99,9 +96,7 @@ def write_pictures(bundle: Bundle, judged: Judged, folder: Path) -> list[Path]:
 
 def _trained(bundle: Bundle) -> set[str]:
     """The subjects that trained the bundle, where it says so."""
-    if not (bundle.folder / SPLIT).is_file():
-        return set()
-    return set(json.loads(bundle.read(SPLIT)).get("trained", ()))
+    return set(bundle.split().get("trained", ()))
 
 
 def fitting_radii(errors: np.ndarray, unit: str) -> tuple[float, ...]:

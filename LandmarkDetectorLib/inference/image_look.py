@@ -13,9 +13,9 @@ from LandmarkDetectorLib.core import Grid, ImageError
 from LandmarkDetectorLib.core.similarity import apply
 from LandmarkDetectorLib.datasets.frames import Frame, image_frame
 from LandmarkDetectorLib.datasets.sampling import Pyramid, sample
+from LandmarkDetectorLib.inference.decoding import MAPS_AT_ONCE, Measurement, read_peaks
 from LandmarkDetectorLib.inference.memory import MemoryPlan
 from LandmarkDetectorLib.inference.networks import Networks
-from LandmarkDetectorLib.inference.reading import MAPS_AT_ONCE, Measurement, read_peaks
 from LandmarkDetectorLib.inference.stopwatch import Stopwatch
 from LandmarkDetectorLib.models import ShapePrior, find_pose
 

@@ -16,9 +16,9 @@ from LandmarkDetectorLib.bundles.pipeline import Pipeline
 from LandmarkDetectorLib.core.similarity import fit_similarity, scale_of
 from LandmarkDetectorLib.datasets.frames import canonical_box, patch_boxes
 from LandmarkDetectorLib.datasets.sampling import Pyramid, sample
+from LandmarkDetectorLib.inference.decoding import MAPS_AT_ONCE, Measurement, read_maps
 from LandmarkDetectorLib.inference.memory import MemoryPlan
 from LandmarkDetectorLib.inference.networks import Networks
-from LandmarkDetectorLib.inference.reading import MAPS_AT_ONCE, Measurement, read_maps
 from LandmarkDetectorLib.inference.stopwatch import Stopwatch
 from LandmarkDetectorLib.models import ShapePrior
 

@@ -8,7 +8,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -139,9 +139,9 @@ def write_outputs(detection: Detection, outputs: list[Path], coordinates: str) -
         LandmarkFileError: a folder that cannot be made or written, a full disk.
     """
     from LandmarkDetectorLib.io import save_landmarks
+    from LandmarkDetectorLib.io.atomic import all_or_none
 
-    fresh = [output for output in outputs if not output.exists()]
-    try:
+    with all_or_none(outputs):
         for output in outputs:
             try:
                 output.parent.mkdir(parents=True, exist_ok=True)
@@ -150,11 +150,6 @@ def write_outputs(detection: Detection, outputs: list[Path], coordinates: str) -
                     f"{output.name}: its folder cannot be made ({error.strerror}); choose another folder."
                 ) from error
             save_landmarks(detection.landmarks, output, coordinate_system=coordinates)
-    except BaseException:
-        for output in fresh:
-            with suppress(FileNotFoundError, NotADirectoryError):
-                output.unlink()
-        raise
 
 
 def _answer(detection: Detection) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -80,6 +80,19 @@ def atomic_path(path: str | os.PathLike[str], suffix: str = ".tmp") -> Iterator[
     finally:
         with suppress(FileNotFoundError, NotADirectoryError):
             neighbour.unlink()
+
+
+@contextmanager
+def all_or_none(files: Iterable[Path]) -> Iterator[None]:
+    """Where the block that writes these files fails, those that were not there before are gone again."""
+    fresh = [file for file in files if not file.exists()]
+    try:
+        yield
+    except BaseException:
+        for file in fresh:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                file.unlink()
+        raise
 
 
 def remove_unfinished(folder: str | os.PathLike[str], pid: int, *, below: bool = False) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from LandmarkDetectorLib.inference.detector import Detector
 from LandmarkDetectorLib.review.case import CONSENSUS
 from LandmarkDetectorLib.review.locked import LOCKED, TRAINING
 from LandmarkDetectorLib.review.material import Material, ReviewedCase, gather
-from LandmarkDetectorLib.review.retrain import SPLIT, readable
+from LandmarkDetectorLib.review.retrain import readable
 from LandmarkDetectorLib.review.store import ReviewStore
 
 
@@ -113,8 +112,7 @@ def judge_beside(
         LandmarkDetectorError: store, data or device are not usable.
     """
     pipeline = read_pipeline(new.settings, new.name)
-    splits = [json.loads(one.read(SPLIT)) if SPLIT in one.manifest.files else {} for one in (old, new)]
-    before, after = splits
+    before, after = old.split(), new.split()
     trained_before = [
         store.pseudonym(kind, word) for word in after.get("trained", ()) for kind in ("subject", "family")
     ]

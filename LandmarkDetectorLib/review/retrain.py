@@ -17,7 +17,7 @@ import yaml
 from pydantic import ValidationError
 
 from LandmarkDetectorLib.bundles import Bundle, load_bundle, write_bundle
-from LandmarkDetectorLib.bundles.bundle import LICENCE, SAMPLES
+from LandmarkDetectorLib.bundles.bundle import LICENCE, SAMPLES, SPLIT
 from LandmarkDetectorLib.bundles.card import Card, Descent
 from LandmarkDetectorLib.bundles.pipeline import read_pipeline
 from LandmarkDetectorLib.bundles.store import SHIPPED
@@ -32,7 +32,7 @@ from LandmarkDetectorLib.review.store import ReviewStore
 from LandmarkDetectorLib.training.finetune import FineTuned, fine_tune
 from LandmarkDetectorLib.training.recipe import Recipe
 
-RECIPE, SPLIT = "docs/recipe.yaml", "docs/split.json"
+RECIPE = "docs/recipe.yaml"
 MATERIAL = "corrections.json"
 MINUTES = 20.0
 SUFFIX = "-retrained"
@@ -101,7 +101,7 @@ def retrain(
     observer = observer if observer == CONSENSUS else check_observer(observer)
     folder = Path(output)
     recipe, pipeline = recipe_of(parent), read_pipeline(parent.settings, parent.name)
-    split = json.loads(parent.read(SPLIT)) if SPLIT in parent.manifest.files else {}
+    split = parent.split()
     with disk_errors(f"The run in {folder.name} cannot be begun"):
         folder.mkdir(parents=True, exist_ok=True)
     if resume and (folder / MATERIAL).is_file():
@@ -143,7 +143,7 @@ def retrain(
             f"The calibration of {parent.name} {parent.version} was made for its own weights and is left behind; the "
             "candidate's confidences are what its networks believe until it is promoted, which calibrates it."
         )
-    candidate = _publish(parent, recipe, tuned, material, len(reviewed), folder, name, by, split)
+    candidate = _publish(parent, tuned, material, len(reviewed), folder, name, by, split)
     return Retrained(candidate, parent, material, tuned, tuple(notices))
 
 
@@ -225,7 +225,6 @@ def _words(store: ReviewStore, case: str) -> Iterable[str]:
 
 def _publish(
     parent: Bundle,
-    recipe: Recipe,
     tuned: FineTuned,
     material: Material,
     cases: int,

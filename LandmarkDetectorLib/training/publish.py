@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from LandmarkDetectorLib.bundles import Bundle, Card, write_bundle
+from LandmarkDetectorLib.bundles.bundle import SPLIT
 from LandmarkDetectorLib.bundles.calibrated import Carried
 from LandmarkDetectorLib.bundles.pipeline import Pipeline
 from LandmarkDetectorLib.core import DatasetError, RecipeError
@@ -65,7 +66,7 @@ def publish(
         "held_out": _names(split.held_out),
         "origins": recipe.validation.origins,
     }
-    files["docs/split.json"] = (json.dumps(split_json, indent=1) + "\n").encode()
+    files[SPLIT] = (json.dumps(split_json, indent=1) + "\n").encode()
     # The calibration of a bundle that is published anew stays where its weights and settings do.
     calibration = Carried.of(folder / recipe.name)
     written = write_bundle(

@@ -8,8 +8,8 @@ import torch
 
 from LandmarkDetectorLib.bundles.pipeline import ImageStage, NetworkSettings
 from LandmarkDetectorLib.heatmaps import gaussian_heatmaps
+from LandmarkDetectorLib.inference.decoding import read_maps, read_peaks
 from LandmarkDetectorLib.inference.image_look import _chosen
-from LandmarkDetectorLib.inference.reading import read_maps, read_peaks
 
 
 def stage(dimension: int, peaks: int, **changes) -> ImageStage:

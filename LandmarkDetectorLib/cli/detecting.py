@@ -44,12 +44,13 @@ def detect_all(
         typer.Exit: with 2, when some of several images failed.
     """
     from LandmarkDetectorLib.bundles import load_bundle
+    from LandmarkDetectorLib.inference.augmented import detector_of
 
     measurements = [_load_set(name) for name in dict.fromkeys(sets)]
     names = [bundle] if isinstance(bundle, str) else list(dict.fromkeys(bundle))
     with messages.status("Loading the bundle" if len(names) == 1 else "Loading the bundles"):
         several = [load_bundle(name) for name in names]
-        loaded, detector = several[0], _detector(several, augment, device, engine)
+        loaded, detector = several[0], detector_of(several, augment, device, engine)
     records: list[dict[str, Any]] = []
     for number, job in enumerate(jobs, start=1):
         title = job.image.name if len(jobs) == 1 else f"{number}/{len(jobs)} {job.image.name}"
@@ -81,23 +82,6 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, (LandmarkDetectorError, OSError)) and str(error):
         return str(error)
     return f"a defect of landmark-detector ({type(error).__name__}); detect it alone with --debug, and report that."
-
-
-def _detector(bundles: Sequence[Bundle], augment: int, device: str, engine: str) -> Any:
-    """One bundle or several, looking once or several times."""
-    if len(bundles) == 1:
-        from LandmarkDetectorLib.inference import Detector
-
-        detector: Any = Detector(bundles[0], device=device, engine=engine)
-    else:
-        from LandmarkDetectorLib.inference.ensemble import Ensemble
-
-        detector = Ensemble(bundles, device=device, engine=engine)
-    if augment == 1:
-        return detector
-    from LandmarkDetectorLib.inference.augmented import Augmented
-
-    return Augmented(detector, augment)
 
 
 def _load_set(name: str) -> MeasurementSet:
@@ -197,10 +181,9 @@ def write_files(
         LandmarkFileError: a folder that cannot be written, a full disk.
     """
     from LandmarkDetectorLib.io import save_landmarks
-    from LandmarkDetectorLib.io.atomic import atomic_write
+    from LandmarkDetectorLib.io.atomic import all_or_none, atomic_write
 
-    fresh = [file for file in job.files if not file.exists()]
-    try:
+    with all_or_none(job.files):
         for file in job.files:
             file.parent.mkdir(parents=True, exist_ok=True)
             if measured is not None and file.with_suffix("").suffix == MEASURED:
@@ -217,10 +200,6 @@ def write_files(
             page = render_report(image, detection.landmarks, card=card, timing=timing, notices=notices)
             with atomic_write(file, "w", encoding="utf-8") as stream:
                 stream.write(page)
-    except BaseException:
-        for file in fresh:
-            file.unlink(missing_ok=True)
-        raise
 
 
 def _what_was_written(records: list[dict[str, Any]], count: int) -> str:

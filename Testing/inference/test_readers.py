@@ -12,7 +12,7 @@ import pytest
 
 from LandmarkDetectorLib.bundles import Bundle
 from LandmarkDetectorLib.core import BundleError, DatasetError
-from LandmarkDetectorLib.inference.readings import gather_readings
+from LandmarkDetectorLib.inference.readers import gather_readings
 from LandmarkDetectorLib.io import load_landmarks, save_landmarks
 from Testing.phantoms import LABELS, write_dataset
 
