@@ -12,7 +12,7 @@ from LandmarkDetectorLib.cli.figures import write_json, write_text
 from LandmarkDetectorLib.cli.interrupt import first_interrupt_asks
 from LandmarkDetectorLib.cli.options import BundleOption, DeviceOption, JsonOption
 from LandmarkDetectorLib.cli.outputs import check_report_can_be_written
-from LandmarkDetectorLib.core.errors import LandmarkDetectorError
+from LandmarkDetectorLib.core.errors import LandmarkDetectorError, LandmarkFileError
 
 if TYPE_CHECKING:
     from LandmarkDetectorLib.review.promote import Promotion
@@ -65,6 +65,7 @@ def retrain(
     original cases are rehearsed. The new bundle is a candidate: promote compares it with the one in use. Ctrl-C stops
     after a checkpoint; --resume goes on from it.
     """
+    from LandmarkDetectorLib.bundles.versions import in_use
     from LandmarkDetectorLib.review.retrain import retrain as run
 
     if promote_it:
@@ -101,7 +102,10 @@ def retrain(
     }
     promotion = None
     if promote_it:
-        promotion = _promoted(new.folder, store, done.parent, data, because, by, True, observer, device, None)
+        # The bundle in use counts where there is one, and else the parent.
+        parent = done.parent if in_use(new.name) is None else None
+        how: dict[str, Any] = {"because": because, "by": by, "observer": observer, "device": device}
+        promotion = _promoted(new.folder, store, against=parent, data=data, **how)
         about["comparison"] = promotion.to_json()
     if as_json:
         print_json(about)
@@ -139,7 +143,8 @@ def promote(
     with figures and pictures is written beside the candidate. Ends with 2 where it is not promoted.
     """
     check_report_can_be_written("install it first")
-    promotion = _promoted(candidate, store, against, data, because, by, not only_compare, observer, device, html)
+    how: dict[str, Any] = {"because": because, "by": by, "observer": observer, "device": device}
+    promotion = _promoted(candidate, store, against=against, data=data, install=not only_compare, html=html, **how)
     if as_json:
         print_json(promotion.to_json())
     else:
@@ -147,43 +152,24 @@ def promote(
     _end(None if only_compare else promotion)
 
 
-def _promoted(
-    candidate: Path,
-    store: Path,
-    against: Any,
-    data: Path | None,
-    because: str,
-    by: str,
-    install: bool,
-    observer: str,
-    device: str,
-    html: Path | None,
-) -> Promotion:
-    from LandmarkDetectorLib.bundles.versions import in_use
+def _promoted(candidate: Path, store: Path, *, html: Path | None = None, **how: Any) -> Promotion:
+    """Compare, put in use, and write page and figures; ``how`` is for :func:`LandmarkDetectorLib.review.promote`."""
     from LandmarkDetectorLib.review.promote import promote as run
     from LandmarkDetectorLib.review.promote import promotion_page
 
-    if against is not None and not isinstance(against, str) and in_use(candidate.name) is not None:
-        against = None  # the bundle in use counts, not the parent
+    folder = candidate.absolute().parent
+    page = html or folder / PAGE
+    if page.is_dir():
+        raise LandmarkFileError(f"{page} is a folder; give --html the name of a file.")
+    page.parent.mkdir(parents=True, exist_ok=True)
     with Steps() as steps:
-        promotion = run(
-            candidate.absolute(),
-            store,
-            against=against,
-            data=data,
-            because=because,
-            by=by,
-            install=install,
-            observer=observer,
-            device=device,
-            progress=steps,
-        )
+        promotion = run(candidate.absolute(), store, progress=steps, **how)
         steps("drawing the page", 1.0)
-        folder = candidate.absolute().parent
-        page = html or folder / PAGE
-        page.parent.mkdir(parents=True, exist_ok=True)
-        write_text(promotion_page(promotion), page)
-        write_json(promotion.to_json(), folder / FIGURES)
+        try:
+            write_text(promotion_page(promotion), page)
+            write_json(promotion.to_json(), folder / FIGURES)
+        except LandmarkFileError as error:  # what is in use now must be said all the same
+            raise LandmarkFileError(f"{promotion.outcome} But its page: {error}") from error
     say(f"Written: {page}")
     return promotion
 

@@ -132,8 +132,12 @@ def _ready(
     ready: list[Outgoing] = []
     left_out: list[tuple[str, str]] = []
     for case_id in wanted:
-        case = store.case(case_id)
-        marks = store.reviewed_set(case_id, observer)
+        try:
+            case = store.case(case_id)
+            marks = store.reviewed_set(case_id, observer)
+        except ReviewError as error:  # a damaged case must not keep the others in
+            left_out.append((case_id, str(error)))
+            continue
         if labels is not None:
             marks = only(marks, labels)
         if all(mark.position is None for mark in marks):

@@ -91,7 +91,11 @@ def load(path: Path, reference: dict[str, Any], place: dict[str, Any], case: str
     if not os.path.exists(path):
         raise ImageError(f"{case}: its image is not where it was; add it again from its new place.")
     spacing = place.get("spacing")
-    image = load_image(path, spacing=None if spacing is None else tuple(spacing), series=place.get("series"))
+    try:
+        image = load_image(path, spacing=None if spacing is None else tuple(spacing), series=place.get("series"))
+    except ImageError as error:
+        # What the error itself says names the file, and so perhaps a patient.
+        raise ImageError(f"{case}: its image cannot be read any more; put the reviewed one back.") from error
     image = Image(image.array, image.grid, case)
     if digest(image) != reference["sha256"]:
         raise ImageError(f"{case}: its image was changed since it was reviewed; put the reviewed one back.")

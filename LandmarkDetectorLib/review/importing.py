@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from LandmarkDetectorLib.core import LandmarkDetectorError, LandmarkSet
+from LandmarkDetectorLib.core import Landmark, LandmarkDetectorError, LandmarkSet
 from LandmarkDetectorLib.io import load_landmarks
 from LandmarkDetectorLib.io.markups_review import review_statuses
 from LandmarkDetectorLib.io.names import shown
@@ -66,7 +66,7 @@ def import_annotations(
 ) -> Imported:
     """Import a file of landmarks, a folder of images and files of the same names, or a folder with ``dataset.json``.
 
-    Importing the same again stores nothing.
+    Importing the same again stores nothing, and takes nothing back that the observer has said since.
 
     Args:
         store: the store.
@@ -113,9 +113,10 @@ def _in_folder(folder: Path, spacing: Sequence[float] | None, ending: str) -> It
         from LandmarkDetectorLib.datasets import read_dataset
 
         for case in read_dataset(folder).cases:
-            # There a landmark without a place is one that is absent or one that a file lacks; nobody knows which.
-            placed = tuple(mark for mark in case.landmarks if mark.position is not None)
-            marks = LandmarkSet(placed, case.landmarks.unit, case.subject, case.landmarks.info)
+            # A landmark without a place is absent where the list says so; else a file may lack it, and nobody knows.
+            said = tuple(mark for mark in case.landmarks if mark.position is not None)
+            said += tuple(Landmark(label, None, "missing") for label in sorted(case.absent))
+            marks = LandmarkSet(said, case.landmarks.unit, case.subject, case.landmarks.info)
             yield _Found(case.image_path, marks, case.spacing, case.subject, case.family)
         return
     from LandmarkDetectorLib.datasets.importers.registry import run_importer
@@ -129,16 +130,20 @@ def _import_one(store: ReviewStore, observer: str, found: _Found, copy: bool, re
     name = shown(found.image)
     said = _said(found.landmarks, name, reviewed)
     case = store.add_image(found.image, copy=copy, spacing=found.spacing, subject=found.subject, family=found.family)
-    entries = store.state(case, observer).entries
-    news = []
-    for correction in said:
-        entry = entries.get(correction.label)
-        if entry is None or not entry.reviewed or not _same(correction, entry.status, entry.position):
-            news.append(correction)
+    # What came by an import and was changed since is not changed back by the same file.
+    imported = [record for record in store.case(case).history(observer) if record["origin"] == ORIGIN]
+    known = [(record["label"], record["after"]["status"], record["after"]["position"]) for record in imported]
+    entries = store.state(case, observer).entries.items()
+    known += [(label, entry.status, entry.position) for label, entry in entries if entry.reviewed]
+    news = [
+        correction
+        for correction in said
+        if not any(label == correction.label and _same(correction, status, at) for label, status, at in known)
+    ]
     return case, len(store.record(case, observer, *news, origin=ORIGIN))
 
 
-def _same(correction: Correction, status: str, position: tuple[float, ...] | None) -> bool:
+def _same(correction: Correction, status: str, position: Sequence[float] | None) -> bool:
     """Whether the observer has said so already; a file may have rounded."""
     if correction.position is None or position is None:
         return (correction.status == ABSENT) == (status == ABSENT)

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from LandmarkDetectorLib.io.notices import notice
+from LandmarkDetectorLib.review.case import CASE, LOG
 from LandmarkDetectorLib.review.errors import ReviewError
 from LandmarkDetectorLib.review.journal import HEAD
+from LandmarkDetectorLib.review.proposals import PREFIX
 
 _Answer = TypeVar("_Answer")
 
@@ -70,12 +72,13 @@ def signatures(folder: Path) -> dict[str, str]:
             if case.name.startswith(".") or not case.is_dir(follow_symlinks=False):
                 continue
             with os.scandir(case.path) as files:
-                parts = []
+                parts, named = [], False
                 for file in files:
+                    named = named or file.name == CASE or file.name.startswith((LOG, PREFIX))
                     if not file.name.endswith(HEAD) and not file.name.startswith("."):
                         status = file.stat()
                         parts.append(f"{file.name}:{status.st_size}:{status.st_mtime_ns}")
-            if parts:
+            if named:  # else an image was being added and was not finished, and nobody has said anything of it
                 found[case.name] = "|".join(sorted(parts))
     return found
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,8 +16,9 @@ from LandmarkDetectorLib.evaluation import radial_errors
 from LandmarkDetectorLib.evaluation.regions import positions_of
 from LandmarkDetectorLib.inference.detector import Detector
 from LandmarkDetectorLib.review.case import CONSENSUS
-from LandmarkDetectorLib.review.locked import LOCKED, TRAINING
+from LandmarkDetectorLib.review.locked import LOCKED, TRAINING, group_of
 from LandmarkDetectorLib.review.material import Material, ReviewedCase, gather
+from LandmarkDetectorLib.review.original import codes_of, held_out_beside, trained_on
 from LandmarkDetectorLib.review.retrain import readable
 from LandmarkDetectorLib.review.store import ReviewStore
 
@@ -113,30 +113,32 @@ def judge_beside(
     """
     pipeline = read_pipeline(new.settings, new.name)
     before, after = old.split(), new.split()
-    trained_before = [
-        store.pseudonym(kind, word) for word in after.get("trained", ()) for kind in ("subject", "family")
-    ]
-    material = gather(store, pipeline.labels, observer=observer, trained=trained_before)
+    dataset = None if data is None else read_dataset(data)
+    taught = trained_on(store, before, dataset) | trained_on(store, after)
+    kept = {*before.get("locked", ()), *after.get("locked", ())}
+    material = gather(store, pipeline.labels, observer=observer, trained=taught, locked=kept)
     seen_before, seen_after = set(before.get("reviewed", ())), set(after.get("reviewed", ()))
-    judged = [case for case in material.cases(store, pipeline, LOCKED)]
-    fresh, newly = [], []
-    for case in material.cases(store, pipeline, TRAINING):
-        if case.subject in seen_after - seen_before:
-            newly.append(case)
-        elif case.subject not in seen_after | seen_before:
-            fresh.append(case)
-    unseen, notices = readable([*judged, *fresh])
+    # Whoever shares a subject or a family with what was learnt is not unseen, under whatever name the image came.
+    taught |= {word for lesson in material.lessons if lesson.case in taught for word in group_of(store, lesson.case)}
+    judged = material.cases(store, pipeline, LOCKED)
+    newly = [case for case in material.cases(store, pipeline, TRAINING) if case.subject in seen_after - seen_before]
+    fresh = [case for case in material.cases(store, pipeline, TRAINING) if case not in newly]
+    unseen, notices = readable([case for case in (*judged, *fresh) if not _known(store, case, taught)])
     trained, said = readable(newly)
-    notices += said
+    notices += said + material.unfit(store, pipeline)
     earlier = [case.subject in set(before.get("locked", ())) for case in unseen]
     cases: list[Case] = list(unseen)
     names = [case.subject for case in unseen]
     groups = [case.family for case in unseen]
-    if data is not None:
-        for known in _held_out(Path(data), before, after):
+    if dataset is not None:
+        taken = [lesson.case for lesson in material.lessons]
+        for known in held_out_beside(store, dataset, (before, after), taken, taught):
+            codes = codes_of(store, (known.subject, known.family))
             cases.append(known)
             names.append(store.pseudonym("subject", known.subject))
-            groups.append(store.pseudonym("family", known.family))
+            # One subject is one witness, whether its images come from the store or from the data.
+            same = (case.family for case in unseen if codes & set(group_of(store, case.subject)))
+            groups.append(next(same, store.pseudonym("family", known.family)))
             earlier.append(True)
     detectors = Detector(old, device).uncalibrated(), Detector(new, device).uncalibrated()
     total = max(1, len(cases) + len(trained))
@@ -163,12 +165,9 @@ def judge_beside(
     return Judged(first, second, material, passed, tuple(notices))
 
 
-def _held_out(data: Path, before: dict[str, Any], after: dict[str, Any]) -> list[Case]:
-    """The cases of the original data that trained neither bundle and that may be judged."""
-    dataset = read_dataset(data)
-    held = set(before.get("held_out", ())) & set(after.get("held_out", ()))
-    origins = before.get("origins")
-    return [case for case in dataset.cases if case.subject in held and (origins is None or case.origin in origins)]
+def _known(store: ReviewStore, case: ReviewedCase, taught: set[str]) -> bool:
+    """Whether a case, or another one of its subject or family, has trained one of the bundles."""
+    return bool({case.subject, *group_of(store, case.subject)} & taught)
 
 
 def _beside(

@@ -44,26 +44,42 @@ def sides_of(store: ReviewStore, cases: Sequence[str]) -> dict[str, str]:
     return {case: next(iter(sides)) if len(sides) == 1 else NEITHER for case, sides in found.items() if sides}
 
 
-def decide_sides(store: ReviewStore, cases: Sequence[str], trained: Iterable[str] = ()) -> dict[str, str]:
+def decide_sides(
+    store: ReviewStore, cases: Sequence[str], trained: Iterable[str] = (), locked: Iterable[str] = ()
+) -> dict[str, str]:
     """Decide on the groups that are new, record it, and say on which side each case stands.
 
     Args:
         store: the store.
         cases: that are reviewed.
-        trained: codes of subjects and families that trained the model before; these cannot be locked any more.
+        trained: codes of subjects and families, and ids of cases, that trained the model before; these cannot be locked
+            any more.
+        locked: ids of cases that the model was never shown, by its own word; they stay locked, also where the record
+            was lost.
 
     Raises:
-        ReviewError: the disk refuses.
+        ReviewError: the record is damaged, or the disk refuses.
     """
-    groups = _joined({case: group_of(store, case) for case in cases})
-    before = set(trained)
+    if damage := problems(store):
+        raise ReviewError(
+            f"The locked test set: {damage[0]} Take {FILE} from a copy of the store; without the file, sides are taken "
+            "from the bundle as far as that knows them."
+        )
+    words_of = {case: group_of(store, case) for case in cases}
+    groups = _joined(words_of)
+    before, kept = (
+        {*given, *(word for case in cases if case in given for word in words_of[case])}
+        for given in (set(trained), set(locked))
+    )
 
     def news(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
         known = _recorded(records)
         fresh, added = [], []
         for words in groups:
             sides = {known[word] for word in words if word in known}
-            if not sides and not words & before:
+            if not sides and words & kept and not words & before:
+                added.append((words, LOCKED))
+            elif not sides and not words & before:
                 fresh.append(words)
             elif not words <= known.keys():  # one more name of a group that stands on a side already
                 side = next(iter(sides)) if len(sides) == 1 else NEITHER if sides else TRAINING

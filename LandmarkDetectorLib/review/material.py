@@ -149,8 +149,17 @@ class Material:
         return material
 
     def cases(self, store: ReviewStore, pipeline: Pipeline, side: str) -> list[ReviewedCase]:
-        """The cases of one side as training and evaluation take them; images are read when asked for."""
-        return [reviewed_case(store, lesson, pipeline) for lesson in self.on(side)]
+        """The cases of one side as training and evaluation take them; images are read when asked for.
+
+        Those whose image is of another dimension than the bundle's are not among them, see :meth:`unfit`.
+        """
+        fitting = [lesson for lesson in self.on(side) if _why_unfit(store, lesson, pipeline) is None]
+        return [reviewed_case(store, lesson, pipeline) for lesson in fitting]
+
+    def unfit(self, store: ReviewStore, pipeline: Pipeline) -> list[str]:
+        """Which cases a bundle cannot take, and why, one sentence each."""
+        said = [_why_unfit(store, lesson, pipeline) for lesson in self.lessons]
+        return [sentence for sentence in said if sentence is not None]
 
 
 @dataclass(frozen=True)
@@ -180,6 +189,7 @@ def gather(
     *,
     observer: str = CONSENSUS,
     trained: Iterable[str] = (),
+    locked: Iterable[str] = (),
 ) -> Material:
     """What the store's corrections say of these landmarks now; the sides of new cases are decided and recorded.
 
@@ -188,14 +198,19 @@ def gather(
         labels: of the bundle.
         observer: whose word counts; by default what all say together.
         trained: as for :func:`~LandmarkDetectorLib.review.locked.decide_sides`.
+        locked: likewise.
 
     Raises:
-        ReviewError: nothing is reviewed, or the disk refuses.
+        ReviewError: nothing is reviewed, the record of the locked cases is damaged, or the disk refuses.
     """
     found: list[tuple[str, LandmarkSet]] = []
     left_out: list[tuple[str, str]] = []
     for row in store.cases():
-        marks = only(store.reviewed_set(row.case, observer), labels)
+        try:
+            marks = only(store.reviewed_set(row.case, observer), labels)
+        except ReviewError as error:  # a damaged case must not keep the others from teaching
+            left_out.append((row.case, str(error)))
+            continue
         if all(mark.position is None for mark in marks):
             left_out.append((row.case, "no reviewed landmark of this bundle has a place"))
         elif store.image_path(row.case) is None:
@@ -204,7 +219,7 @@ def gather(
             found.append((row.case, marks))
     if not found:
         raise ReviewError("No case of this store has a reviewed landmark of this bundle; review some of them first.")
-    sides = decide_sides(store, [case for case, _ in found], trained)
+    sides = decide_sides(store, [case for case, _ in found], trained, locked)
     lessons = tuple(_lesson(store, case, marks, sides[case]) for case, marks in found)
     return Material(tuple(labels), lessons, tuple(left_out))
 
@@ -232,6 +247,14 @@ def _lesson(store: ReviewStore, case_id: str, marks: LandmarkSet, side: str) -> 
     observers = tuple(sorted(store.pseudonym("observer", name) for name in store.case(case_id).observers()))
     bundles = tuple(dict.fromkeys(proposal.fingerprint for proposal in proposals if proposal.fingerprint))
     return Lesson(case_id, side, store.case(case_id).unit, said, guide, observers, bundles)
+
+
+def _why_unfit(store: ReviewStore, lesson: Lesson, pipeline: Pipeline) -> str | None:
+    try:
+        _plane(store.case(lesson.case).image, pipeline, lesson.case)
+    except ImageError as error:
+        return str(error)
+    return None
 
 
 def reviewed_case(store: ReviewStore, lesson: Lesson, pipeline: Pipeline) -> ReviewedCase:
@@ -273,4 +296,4 @@ def _plane(reference: Mapping[str, Any], pipeline: Pipeline, case: str) -> Any:
     if len(size) == 3 and size[2] == 1:
         axes, origin = np.asarray(reference["direction"])[:, :2], np.asarray(reference["origin"])
         return lambda position: axes.T @ (position - origin)
-    raise ImageError(f"{case}: its image is {len(size)}D and the bundle is for {pipeline.dimension}D; leave it out.")
+    raise ImageError(f"{case}: its image is {len(size)}D and the bundle is for {pipeline.dimension}D.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from LandmarkDetectorLib.review.errors import ReviewError
 from LandmarkDetectorLib.review.state import Proposal
 
 PREFIX = "proposal-"
+_STAMP = "%Y%m%dT%H%M%S%f"
 _ABOUT = ("bundle", "version", "fingerprint")
 
 
@@ -68,8 +69,7 @@ def write_proposal(
     said = {key: str((about or landmarks.info).get(key, "")) for key in _ABOUT}
     regions = checked_regions(landmarks.info.get(REGIONS))
     at = now()
-    stamp = at[:26].replace("-", "").replace(":", "").replace(".", "")
-    name = f"{stamp}-{secrets.token_hex(4)}"
+    name = f"{_stamp(folder, at)}-{secrets.token_hex(4)}"
     content = {
         "proposal": name,
         "case": case,
@@ -84,6 +84,16 @@ def write_proposal(
     }
     write_document(folder / f"{PREFIX}{name}.json", "proposal", content, f"{case}: the proposal")
     return name
+
+
+def _stamp(folder: Path, at: str) -> str:
+    """The time as a word by which proposals are ordered: behind all that are there, also when the clock went back."""
+    stamp = at[:26].replace("-", "").replace(":", "").replace(".", "")
+    names = [entry.name for entry in os.scandir(folder) if entry.name.startswith(PREFIX)]
+    last = max((name[len(PREFIX) :].split("-")[0] for name in names), default="")
+    if stamp > last:
+        return stamp
+    return (datetime.strptime(last, _STAMP) + timedelta(microseconds=1)).strftime(_STAMP)
 
 
 def read_proposals(folder: Path, case: str) -> tuple[list[Proposal], list[str]]:

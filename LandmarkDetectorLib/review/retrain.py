@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,16 @@ from pydantic import ValidationError
 from LandmarkDetectorLib.bundles import Bundle, load_bundle, write_bundle
 from LandmarkDetectorLib.bundles.bundle import LICENCE, SAMPLES, SPLIT
 from LandmarkDetectorLib.bundles.card import Card, Descent
+from LandmarkDetectorLib.bundles.names import check_bundle_name
 from LandmarkDetectorLib.bundles.pipeline import read_pipeline
 from LandmarkDetectorLib.bundles.store import SHIPPED
 from LandmarkDetectorLib.core import BundleError, ImageError
-from LandmarkDetectorLib.datasets.cases import Case, read_dataset
+from LandmarkDetectorLib.datasets.cases import Case, Dataset, read_dataset
 from LandmarkDetectorLib.review.case import CONSENSUS, check_observer
 from LandmarkDetectorLib.review.errors import ReviewError, disk_errors
-from LandmarkDetectorLib.review.images import digest
 from LandmarkDetectorLib.review.locked import LOCKED, NEITHER, TRAINING
 from LandmarkDetectorLib.review.material import Material, ReviewedCase, gather
+from LandmarkDetectorLib.review.original import KINDS, case_of, codes_of, trained_on
 from LandmarkDetectorLib.review.store import ReviewStore
 from LandmarkDetectorLib.training.finetune import FineTuned, fine_tune
 from LandmarkDetectorLib.training.recipe import Recipe
@@ -97,11 +98,15 @@ def retrain(
     if not minutes > 0:
         raise ReviewError(f"A training of {minutes:g} minutes teaches nothing; give some.")
     parent = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
+    check_bundle_name(name or candidate_name(parent))
+    if name is not None and (SHIPPED / name).exists():
+        raise ReviewError(f"A bundle called {name!r} came with the software and is not replaced; give another name.")
     store = store if isinstance(store, ReviewStore) else ReviewStore.open(store)
     observer = observer if observer == CONSENSUS else check_observer(observer)
     folder = Path(output)
     recipe, pipeline = recipe_of(parent), read_pipeline(parent.settings, parent.name)
     split = parent.split()
+    dataset = None if data is None else read_dataset(data)
     with disk_errors(f"The run in {folder.name} cannot be begun"):
         folder.mkdir(parents=True, exist_ok=True)
     if resume and (folder / MATERIAL).is_file():
@@ -109,10 +114,17 @@ def retrain(
     else:
         if (folder / MATERIAL).exists():
             raise ReviewError(f"{folder.name} holds a run already; go on with it by --resume, or give another folder.")
-        trained = [store.pseudonym(kind, word) for word in split.get("trained", []) for kind in ("subject", "family")]
-        material = gather(store, pipeline.labels, observer=observer, trained=trained)
+        taught = trained_on(store, split, dataset)
+        kept = split.get("locked", ())
+        material = gather(store, pipeline.labels, observer=observer, trained=taught, locked=kept)
         material.save(folder / MATERIAL)
-    notices = [f"{case} is left out: {reason.rstrip('.')}." for case, reason in material.left_out]
+    notices = material.unfit(store, pipeline)
+    if dataset is None and split.get("trained"):
+        notices.append(
+            f"Whether an image of this store trained {parent.name} before is told by its subject's name alone; with "
+            "the original data (--data) the images themselves are compared."
+        )
+    notices += [f"{case} is left out: {reason.rstrip('.')}." for case, reason in material.left_out]
     if material.on(NEITHER):
         notices.append(
             f"{len(material.on(NEITHER))} cases turned out to be of subjects on both sides; they are left out."
@@ -122,8 +134,8 @@ def retrain(
     if not reviewed:
         raise ReviewError("Every reviewed case is locked for judging, or cannot be read; review some more.")
     rehearsed: list[Case] = []
-    if data is not None:
-        rehearsed, said = _rehearsed(Path(data), parent, store, material, split)
+    if dataset is not None:
+        rehearsed, said = _rehearsed(dataset, parent, store, material, split)
         notices += said
     tuned = fine_tune(
         parent,
@@ -186,23 +198,20 @@ def readable(cases: Sequence[ReviewedCase]) -> tuple[list[ReviewedCase], list[st
 
 
 def _rehearsed(
-    data: Path, parent: Bundle, store: ReviewStore, material: Material, split: dict[str, Any]
+    dataset: Dataset, parent: Bundle, store: ReviewStore, material: Material, split: dict[str, Any]
 ) -> tuple[list[Case], list[str]]:
     """The cases of the original data that trained the bundle, and no image of a locked subject among them."""
-    dataset = read_dataset(data)
     if set(dataset.labels) != set(parent.labels):
         raise ReviewError(f"{dataset.name}: its landmarks are not those of the bundle {parent.name}; leave out --data.")
     trained = set(split.get("trained", ()))
-    locked = {word for lesson in material.on(LOCKED) for word in _words(store, lesson.case)}
+    locked = {code for lesson in material.on(LOCKED) for code in _codes(store, lesson.case)}
     here = {lesson.case for lesson in material.lessons}
     kept: list[Case] = []
     dropped = 0
     for case in dataset.cases:
         if case.subject not in trained:
             continue
-        codes = {store.pseudonym(kind, word) for word in (case.subject, case.family) for kind in ("subject", "family")}
-        # By its voxels, an image is known under whatever name it comes.
-        if codes & locked or store.id_of(digest(case.image())) in here:
+        if codes_of(store, (case.subject, case.family)) & locked or case_of(store, case) in here:
             dropped += 1
             continue
         marks = case.landmarks.reordered(parent.labels)
@@ -213,14 +222,9 @@ def _rehearsed(
     return kept, notices
 
 
-def _words(store: ReviewStore, case: str) -> Iterable[str]:
+def _codes(store: ReviewStore, case: str) -> set[str]:
     about = store.case(case).about
-    return [
-        store.pseudonym(kind, about[key])
-        for key in ("subject", "family")
-        for kind in ("subject", "family")
-        if about[key]
-    ]
+    return codes_of(store, (about[kind] for kind in KINDS if about[kind]))
 
 
 def _publish(

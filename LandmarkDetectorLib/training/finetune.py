@@ -143,6 +143,11 @@ def fine_tune(
     with assembled(device) as team:
         pipeline = _pipeline(known, recipe, reviewed, rehearsed, parent.card.training_data.subjects)
         plan = before
+        if plan is not None and (plan.reviewed, plan.rehearsed) != (len(reviewed), len(rehearsed)):
+            raise RecipeError(
+                f"{folder.name} was begun with {plan.reviewed} reviewed and {plan.rehearsed} rehearsed cases, and now "
+                f"there are {len(reviewed)} and {len(rehearsed)}; give the same --data, or another folder."
+            )
         if plan is None:
             seconds = seconds_a_step(recipe, pipeline, cases, weights, team, cancelled)
             left = max(1.0, 60 * minutes - (time.monotonic() - started))

@@ -12,7 +12,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from LandmarkDetectorLib.core import Image, Landmark, LandmarkSet
+from LandmarkDetectorLib.core import Image, ImageError, Landmark, LandmarkSet
 from LandmarkDetectorLib.datasets import read_dataset
 from LandmarkDetectorLib.io import load_image, load_landmarks, save_image, save_landmarks
 from LandmarkDetectorLib.review import Correction, ReviewError, ReviewStore
@@ -305,3 +305,59 @@ def test_verify_compares_images_when_asked(reviewed: ReviewStore, image_file: Ca
     image_file(seed=5)
     assert [finding.kind for finding in reviewed.verify(images=True)] == ["damage"]
     assert reviewed.verify() == []
+
+
+def test_importing_again_takes_nothing_back_that_was_said_since(
+    store: ReviewStore, image_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    file = tmp_path / "a.mrk.json"
+    save_landmarks(PLACES, file)
+    (case,) = store.import_annotations("anna", file, image_file()).cases
+    first, second = PLACES.labels[:2]
+    store.record(case, "anna", Correction(first, "corrected", (1, 2, 3.25)), Correction(second, "absent"))
+    assert store.import_annotations("anna", file, image_file()).stored == 0
+    entries = store.state(case, "anna").entries
+    assert tuple(entries[first].position) == (1, 2, 3.25) and entries[second].status == "absent"
+    assert store.import_annotations("ben", file, image_file()).stored == 2, "another observer says it first"
+
+
+def test_what_a_data_set_calls_absent_is_absent(store: ReviewStore, tmp_path: Path) -> None:
+    save_image(make_image(), tmp_path / "a.nrrd")
+    save_landmarks(LandmarkSet((Landmark("nasion", (1, 2, 3)),)), tmp_path / "a.mrk.json")
+    entry = {"image": "a.nrrd", "landmarks": "a.mrk.json", "subject": "s1", "absent": ["basion"]}
+    listing = {"landmark_labels": ["nasion", "basion"], "training": [entry]}
+    (tmp_path / "dataset.json").write_text(json.dumps(listing))
+    (case,) = store.import_annotations("anna", tmp_path).cases
+    assert store.state(case, "anna").entries["basion"].status == "absent"
+
+
+def test_an_image_whose_adding_broke_off_is_no_case_and_stops_no_export(
+    reviewed: ReviewStore, case: str, tmp_path: Path
+) -> None:
+    (reviewed.folder / "cases" / "case-00ff").mkdir()
+    (reviewed.folder / "cases" / "case-00ff" / "places.jsonl").touch()
+    assert [row.case for row in reviewed.cases() if row.case == "case-00ff"] == []
+    assert reviewed.export_dataset(tmp_path / "out").cases == (case,)
+    assert any("was not finished" in finding.message for finding in reviewed.verify())
+
+
+def test_a_damaged_case_stays_behind_and_the_others_go_out(
+    reviewed: ReviewStore, case: str, image_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    other = reviewed.add_image(image_file(seed=5, name="other.nrrd"))
+    reviewed.record(other, "Ben Ode", Correction("nasion", "corrected", (1, 2, 3)))
+    document = reviewed.folder / "cases" / other / "case.json"
+    document.chmod(0o600)
+    document.write_text(document.read_text().replace('"subject": ""', '"subject": "x"'))
+    done = ReviewStore.open(reviewed.folder).export_dataset(tmp_path / "out")
+    assert done.cases == (case,) and other in dict(done.left_out)
+
+
+def test_no_message_about_an_image_repeats_its_files_name(
+    reviewed: ReviewStore, case: str, image_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = image_file()
+    path.write_bytes(path.read_bytes()[:400])
+    with pytest.raises(ImageError, match=f"{case}: its image cannot be read any more") as raised:
+        reviewed.image(case)
+    assert "Doe" not in str(raised.value)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from LandmarkDetectorLib.review import Correction, ReviewStore
+from LandmarkDetectorLib.bundles import load_bundle
+from LandmarkDetectorLib.bundles.pipeline import read_pipeline
+from LandmarkDetectorLib.review import Correction, ReviewError, ReviewStore
 from LandmarkDetectorLib.review.locked import LOCKED, NEITHER, TRAINING, decide_sides, sides_of
 from LandmarkDetectorLib.review.material import Material, gather
 from Testing.review.toys import make_image, make_proposal
@@ -121,3 +123,50 @@ def test_an_altered_choice_is_reported(store: ReviewStore, filled) -> None:
     file.write_text(file.read_text(encoding="utf-8").replace('"locked"', '"training"', 1), encoding="utf-8")
     found = [finding for finding in store.verify() if "locked test set" in finding.message]
     assert found and {finding.kind for finding in found} == {"damage"}
+
+
+def test_a_case_whose_image_trained_the_model_cannot_be_locked_whoever_it_is_called(store: ReviewStore, filled) -> None:
+    cases = filled([f"s{n}" for n in range(10)])
+    sides = decide_sides(store, cases, trained=cases[:8])
+    assert [sides[case] for case in cases[:8]] == [TRAINING] * 8
+    assert [sides[case] for case in cases[8:]] == [LOCKED, LOCKED]
+
+
+def test_a_damaged_record_of_the_choice_is_no_reason_to_choose_anew(store: ReviewStore, filled) -> None:
+    cases = filled([f"s{n}" for n in range(10)])
+    sides = decide_sides(store, cases)
+    file = store.folder / "locked.jsonl"
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join([*lines[:2], lines[2].replace(b"s", b"z", 1), *lines[3:]]))
+    with pytest.raises(ReviewError, match="The locked test set: .*Take locked.jsonl from a copy"):
+        decide_sides(store, cases)
+    file.unlink()
+    file.with_suffix(".head").unlink()
+    known = {side: [case for case in cases if sides[case] == side] for side in (TRAINING, LOCKED)}
+    assert decide_sides(store, cases, known[TRAINING], known[LOCKED]) == sides
+
+
+def test_a_damaged_case_keeps_no_other_from_teaching(store: ReviewStore, image_file) -> None:
+    cases = []
+    for n in range(3):
+        cases.append(store.add_image(image_file(n, f"{n}.nrrd")))
+        store.record(cases[-1], "anna", Correction("nasion", "corrected", (1.0, 2.0, 3.5)))
+    broken = store.folder / "cases" / cases[0] / "case.json"
+    broken.chmod(0o600)
+    broken.write_text(broken.read_text().replace("nrrd", "nxrd").replace('"subject": ""', '"subject": "x"'))
+    again = ReviewStore.open(store.folder)
+    material = gather(again, ["nasion"])
+    assert {lesson.case for lesson in material.lessons} == set(cases[1:])
+    assert [case for case, _ in material.left_out] == cases[:1]
+
+
+def test_an_image_of_another_dimension_is_left_out_and_named(store: ReviewStore, tmp_path: Path) -> None:
+    for dimension in (2, 3):
+        case = store.add_image(make_image(dimension, dimension), copy=True)
+        store.record(case, "anna", Correction("nasion", "corrected", (1.0, 2.0, 3.5)[:dimension]))
+    material = gather(store, ["nasion"])
+    pipeline = read_pipeline(load_bundle("hippocampus-mr").settings, "hippocampus-mr")
+    assert [len(material.cases(store, pipeline, TRAINING))] == [1]
+    assert [sentence.split(": ")[1] for sentence in material.unfit(store, pipeline)] == [
+        "its image is 2D and the bundle is for 3D."
+    ]

@@ -14,6 +14,7 @@ from LandmarkDetectorLib.bundles.calibration import INFO, region_radius
 from LandmarkDetectorLib.bundles.versions import history, in_use, return_bundle
 from LandmarkDetectorLib.cli.app import app
 from LandmarkDetectorLib.core import BundleError
+from LandmarkDetectorLib.datasets import read_dataset
 from LandmarkDetectorLib.evaluation.promotion import NOT_WORSE, UNDECIDED, WORSE
 from LandmarkDetectorLib.inference import Augmented, Detector
 from LandmarkDetectorLib.io import load_landmarks, save_image, save_landmarks
@@ -208,3 +209,48 @@ def test_the_command_line_goes_the_same_way(made, tmp_path: Path) -> None:
     assert json.loads(back.stdout)["fingerprint"] == bundle.fingerprint
     again = run.invoke(app, words)
     assert again.exit_code == 2
+
+
+def test_images_of_the_original_data_are_known_in_the_store_under_any_name(made, tmp_path: Path) -> None:
+    """What trained is never locked and never judges; what was held out judges once."""
+    bundle, data, _ = made
+    store, rng = ReviewStore.create(tmp_path / "reviews"), np.random.default_rng(70)
+    known = {case.subject: store.add_image(case.image_path, copy=True) for case in read_dataset(data).cases}
+    for case in read_dataset(data).cases:
+        marks = [Correction(mark.label, "corrected", mark.position.tolist()) for mark in case.landmarks]
+        store.record(known[case.subject], "Dr Roe", *marks)
+    for _ in range(6):
+        image, truth = phantom(rng, 2)
+        case = store.add_image(image, copy=True)
+        store.record(case, "Dr Roe", *[Correction(m.label, "corrected", m.position.tolist()) for m in truth])
+    done = retrain(bundle, store, tmp_path / "run", data=data, minutes=1, device="cpu")
+    trained = {known[name] for name in bundle.split()["trained"]}
+    assert trained and not trained & set(done.bundle.split()["locked"])
+    judged = judge_beside(bundle, done.bundle, store, data=data, device="cpu").unseen
+    assert not trained & set(judged.names)
+    held_out = bundle.split()["held_out"]
+    assert sum(name in {known[one] for one in held_out} for name in judged.names) <= 1
+    assert not {store.pseudonym("subject", one) for one in held_out} & set(judged.names), "its image is in the store"
+
+
+def test_another_image_of_a_subject_that_was_learnt_from_is_not_unseen(made, tmp_path: Path) -> None:
+    bundle, _, _ = made
+    store = reviewed_store(tmp_path, bundle, 10)
+    done = retrain(bundle, store, tmp_path / "run", minutes=1, device="cpu")
+    before = judge_beside(bundle, done.bundle, store, device="cpu").unseen.names
+    learnt = done.bundle.split()["reviewed"][0]
+    subject, rng = store.case(learnt).about["subject"], np.random.default_rng(71)
+    for whose in (subject, "case02"):  # the second one trained the first bundle
+        image, truth = phantom(rng, 2)
+        case = store.add_image(image, copy=True, subject=whose)
+        store.record(case, "Dr Roe", *[Correction(m.label, "corrected", m.position.tolist()) for m in truth])
+    assert judge_beside(bundle, done.bundle, store, device="cpu").unseen.names == before
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_anything_is_compared(made, tmp_path: Path) -> None:
+    bundle, _, store = made
+    done = retrain(bundle, store, tmp_path / "run", minutes=1, device="cpu")
+    words = ["promote", str(done.bundle.folder), "--store", str(store.folder), "--html", str(tmp_path)]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 2 and "is a folder; give --html the name of a file" in result.output
+    assert in_use(done.bundle.name) is None or in_use(done.bundle.name).fingerprint != done.bundle.fingerprint

@@ -220,6 +220,11 @@ def test_what_cannot_be_retrained_is_refused_with_a_sentence(made, tmp_path: Pat
     empty = ReviewStore.create(tmp_path / "empty")
     with pytest.raises(ReviewError, match="review some"):
         retrain(bundle, empty, tmp_path / "run", minutes=1, device="cpu")
+    with pytest.raises(BundleError, match="Mouse Skull"):
+        retrain(bundle, store, tmp_path / "named", minutes=1, name="Mouse Skull", device="cpu")
+    with pytest.raises(ReviewError, match="came with the software"):
+        retrain(bundle, store, tmp_path / "named", minutes=1, name="fundus", device="cpu")
+    assert not (tmp_path / "named").exists()
     with pytest.raises(ReviewError, match="minutes"):
         retrain(bundle, store, tmp_path / "run", minutes=0, device="cpu")
     done = retrain(bundle, store, tmp_path / "done", minutes=1, device="cpu")
@@ -232,6 +237,13 @@ def test_what_cannot_be_retrained_is_refused_with_a_sentence(made, tmp_path: Pat
     )
     with pytest.raises(BundleError, match="holds no recipe"):
         retrain(bare, store, tmp_path / "other", minutes=1, device="cpu")
+
+
+def test_a_run_is_not_resumed_without_the_data_that_it_rehearsed(made, tmp_path: Path) -> None:
+    bundle, data, store = made
+    retrain(bundle, store, tmp_path / "run", data=data, minutes=1, device="cpu")
+    with pytest.raises(RecipeError, match="give the same --data"):
+        retrain(bundle, store, tmp_path / "run", minutes=1, resume=True, device="cpu")
 
 
 def test_a_full_disk_stops_a_run_with_a_sentence_and_it_goes_on_to_the_same_weights(

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from LandmarkDetectorLib.core import ImageError, Landmark, LandmarkSet
+from LandmarkDetectorLib.core import ImageError, Landmark, LandmarkDetectorWarning, LandmarkSet
 from LandmarkDetectorLib.review import REVIEWED, STATUSES, Correction, ReviewError, ReviewStore
 from LandmarkDetectorLib.review.state import replay
 from Testing.review.toys import ABOUT, make_image, make_proposal
@@ -312,3 +312,18 @@ def test_the_state_is_what_was_said_last_of_each_landmark(said: list[tuple[str, 
         if status in ("confirmed", "corrected"):
             assert state.entries[label].position == (x, 0, 0)
             assert state.entries[label].seconds == sum(name == label for name, _, _ in said)
+
+
+def test_a_proposal_stands_behind_those_that_were_there_also_when_the_clock_went_back(
+    store: ReviewStore, case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("LandmarkDetectorLib.review.proposals.now", lambda: "2001-01-01T00:00:00.000000+00:00")
+    later = [store.add_proposal(case, make_proposal(shift)) for shift in (0.5, 1.0)]
+    assert [proposal.id for proposal in store.case(case).proposals()][1:] == later
+
+
+def test_whose_an_image_is_must_be_said_when_it_is_added(store: ReviewStore, image_file) -> None:
+    case = store.add_image(image_file())
+    with pytest.warns(LandmarkDetectorWarning, match=f"{case}: it was stored with no subject, and stays so"):
+        assert store.add_image(image_file(), subject="s1") == case
+    assert store.case(case).about["subject"] == ""
