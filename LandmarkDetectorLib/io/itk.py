@@ -73,6 +73,17 @@ def _turn_back() -> None:
         _kept_region = None
 
 
+def check_kind(path: Path, kind: str) -> None:
+    """Refuse a picture that begins as one of another format, which some of ITK's readers only find damaged.
+
+    Raises:
+        ImageError: with the format that its content looks like.
+    """
+    content = _content(path)
+    if content not in (None, kind, "DICOM"):  # a picture may be DICOM as well, whose mark stands further on
+        raise _not_readable(shown(path), kind, content)
+
+
 def open_reader(path: Path, image_io: str, kind: str) -> sitk.ImageFileReader:
     """A reader that knows the file's header and none of its voxels yet.
 
@@ -90,7 +101,7 @@ def open_reader(path: Path, image_io: str, kind: str) -> sitk.ImageFileReader:
     try:
         with sheltered():
             reader.ReadImageInformation()
-    except RuntimeError as error:
+    except (RuntimeError, UnicodeDecodeError) as error:  # some of ITK's complaints repeat the file's bytes
         raise _explained(str(error), path, kind) from None
     if "complex" in sitk.GetPixelIDValueAsString(reader.GetPixelID()):
         raise ImageError(f"{shown(path)}: its values are complex numbers; save their magnitude and read that.")
@@ -164,10 +175,18 @@ def _explained(message: str, path: Path, kind: str) -> ImageError:
         )
     if re.search(r"spacing", message, re.IGNORECASE):
         return ImageError(f"{name}: its voxel size is zero or not a number; mend the image's header.")
-    with open(path, "rb") as stream:
-        content = looks_like(stream.read(132))
+    content = _content(path)
     if content == kind:
         cause = ", or its data file is missing" if suffix_of(path) in DETACHED else ""
         return ImageError(f"{name}: its {kind} header is truncated or damaged{cause}; copy it again from its source.")
+    return _not_readable(name, kind, content)
+
+
+def _not_readable(name: str, kind: str, content: str | None) -> ImageError:
     found = f" (its content looks like {content})" if content else ""
     return ImageError(f"{name}: it is not readable as {kind}{found}; check that it is whole and has the right suffix.")
+
+
+def _content(path: Path) -> str | None:
+    with open(path, "rb") as stream:
+        return looks_like(stream.read(132))
