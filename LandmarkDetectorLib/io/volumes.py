@@ -17,6 +17,7 @@ from LandmarkDetectorLib.io.atomic import atomic_path
 from LandmarkDetectorLib.io.limits import DEFLATE_LIMIT, check_promise
 from LandmarkDetectorLib.io.names import shown, suffix_of
 from LandmarkDetectorLib.io.notices import notice
+from LandmarkDetectorLib.io.scale import scaled
 
 _FORMATS = {
     ".nii": ("NiftiImageIO", "NIfTI"),
@@ -32,7 +33,7 @@ _LPS_SPACES = ("left-posterior-superior", "LPS")
 
 
 def read_volume(path: Path) -> tuple[np.ndarray, Grid]:
-    """Voxels (C, [Z, ]Y, X) in their own number type, and the grid in mm.
+    """Voxels (C, [Z, ]Y, X) in their own number type, and the grid in mm, or in px where a header gives no voxel size.
 
     Raises:
         ImageError: the file is not of its suffix's format, is incomplete, has more than three axes, or lies on no
@@ -62,8 +63,10 @@ def read_volume(path: Path) -> tuple[np.ndarray, Grid]:
     if header is not None:
         grid = nifti.mended(grid, header, name)
         nifti.check_orientation(header, grid, name)
-    elif kind == "NRRD" and image.GetDimension() == 3:
-        _check_space(reader, name)
+    else:
+        grid = scaled(grid, path, kind, name)
+        if kind == "NRRD" and image.GetDimension() == 3:
+            _check_space(reader, name)
     array = array.reshape(array.shape[:1] + grid.shape) if array.ndim > dimension + 1 else array
     if holes.size:
         array[np.unravel_index(holes, array.shape)] = np.nan
