@@ -16,12 +16,19 @@ import numpy as np
 from LandmarkDetectorLib.core import Grid, ImageError
 from LandmarkDetectorLib.io.dicom_header import Plane, header_of, is_dicom, planes_of
 from LandmarkDetectorLib.io.dicom_pixels import read_planes
+from LandmarkDetectorLib.io.directions import STRICT, deviation, orthonormal
 from LandmarkDetectorLib.io.limits import check_promise
 from LandmarkDetectorLib.io.names import shown
 from LandmarkDetectorLib.io.notices import notice
 
 _GAP_TOLERANCE = 0.01
-"""How far a gap between slices may differ from the others, as a part of it."""
+"""How far a gap between slices may differ from the others, as a part of it, to be read as it stands."""
+_ROUNDED_GAP = 0.25
+"""How far it may differ from their mean where positions were rounded; the line that fits the slices best then holds."""
+_ROUNDED_HEIGHT = 0.22
+"""How far a slice may lie off that line, as a part of a gap: a fifth, and what fitting the line may add."""
+_ROUNDED_NORMAL = 2.0
+"""How far a rounded normal may lean, as a multiple of what its cosines are off from orthonormal."""
 _SHIFT_TOLERANCE = 0.1
 """How far a slice may lie beside the line that the slices make, as a part of a pixel."""
 _SUFFIXES = (".dcm", ".dicom", ".ima")
@@ -128,27 +135,27 @@ def _stacked(planes: Sequence[Plane], name: str) -> tuple[np.ndarray, Grid]:
     stack = _Stack.of(planes, name)
     order = np.argsort(stack.heights, kind="stable")
     heights, positions = stack.heights[order], stack.positions[order]
-    step = _step(heights, planes[0], name)
-    beside = positions - positions[0] - (heights - heights[0])[:, None] * stack.normal
-    shift = float(np.linalg.norm(beside, axis=1).max())
-    if shift > _SHIFT_TOLERANCE * min(stack.spacing):
-        raise ImageError(
-            f"{name}: its slices are shifted sideways against each other by up to {shift:.3g} mm, as with a tilted "
-            "gantry; resample the series to a straight stack first."
-        )
-    direction = np.column_stack([*stack.orientation, stack.normal])
+    if _are_even(heights, name):
+        step, origin = _step(heights, planes[0], name), positions[0]
+    else:
+        step, origin = _line(heights, positions, stack.direction[:, 2], name)
+    _check_straight(heights, positions, stack, name)
     size = (planes[0].columns, planes[0].rows, len(planes))
-    return order, _grid(size, (*stack.spacing, step), tuple(positions[0]), direction, "mm", name)
+    return order, _grid(size, (*stack.spacing, step), tuple(origin), stack.direction, "mm", name)
 
 
 @dataclass(frozen=True, eq=False)
 class _Stack:
-    """Planes that are parallel and equally sampled: where they lie, (n, 3) and along their normal (n,)."""
+    """Planes that are parallel and equally sampled: where they lie, (n, 3) and along their normal (n,).
+
+    Columns of ``direction`` are those of increasing column, row and height; ``rounding`` is how far the file's own were
+    from orthonormal.
+    """
 
     positions: np.ndarray
     heights: np.ndarray
-    orientation: np.ndarray
-    normal: np.ndarray
+    direction: np.ndarray
+    rounding: float
     spacing: tuple[float, float]
 
     @classmethod
@@ -168,18 +175,21 @@ class _Stack:
         length = np.linalg.norm(normal)
         if not 0.99 < length < 1.01:
             raise ImageError(f"{name}: its orientation {orientations[0].tolist()} is no pair of orthogonal directions.")
-        normal = normal / length
+        said = np.column_stack([*orientations[0], normal / length])
+        direction = orthonormal(said, name)
         spacing = spacings[0]
         assert spacing is not None  # said above
-        return cls(positions, positions @ normal, orientations[0], normal, spacing)
+        return cls(positions, positions @ direction[:, 2], direction, deviation(said), spacing)
 
 
-def _step(heights: np.ndarray, plane: Plane, name: str) -> float:
-    """The distance between slices."""
+def _are_even(heights: np.ndarray, name: str) -> bool:
+    """Whether the gaps between slices are alike, or only nearly so, as between positions that were rounded.
+
+    Raises:
+        ImageError: gaps that no rounding explains.
+    """
     if heights.size == 1:
-        if plane.thickness is None:
-            notice(f"{name}: its single slice has no thickness; 1 mm was taken.")
-        return plane.thickness or 1.0
+        return True
     gaps = np.diff(heights)
     usual = float(np.median(gaps))
     if gaps.min() <= _GAP_TOLERANCE * max(usual, 1e-3):
@@ -188,14 +198,61 @@ def _step(heights: np.ndarray, plane: Plane, name: str) -> float:
             f"{name}: two slices lie at the same place, {heights[at]:.4g} mm along their normal; it holds several "
             "volumes, such as time points or echoes, so give one of them as its own series."
         )
-    uneven = np.abs(gaps - usual)
-    if uneven.max() > _GAP_TOLERANCE * usual:
+    uneven, mean = np.abs(gaps - usual), float(gaps.mean())
+    if np.abs(gaps - mean).max() > _ROUNDED_GAP * mean:
         at = int(np.argmax(uneven))
         raise ImageError(
             f"{name}: the gap between slices {at + 1} and {at + 2} of {heights.size} is {gaps[at]:.4g} mm where "
             f"{usual:.4g} mm is usual; slices are missing or mixed, so export the whole series again."
         )
-    return float((heights[-1] - heights[0]) / gaps.size)
+    return bool(uneven.max() <= _GAP_TOLERANCE * usual)
+
+
+def _step(heights: np.ndarray, plane: Plane, name: str) -> float:
+    """The distance between slices with even gaps."""
+    if heights.size > 1:
+        return float((heights[-1] - heights[0]) / (heights.size - 1))
+    if plane.thickness is None:
+        notice(f"{name}: its single slice has no thickness; 1 mm was taken.")
+    return plane.thickness or 1.0
+
+
+def _line(heights: np.ndarray, positions: np.ndarray, normal: np.ndarray, name: str) -> tuple[float, np.ndarray]:
+    """The step of the line that fits slices with uneven gaps best, and where on it the first one lies, (3,).
+
+    Raises:
+        ImageError: a slice that lies off the line.
+    """
+    number = np.arange(heights.size)
+    step, start = np.polyfit(number, heights, 1)
+    off = np.abs(heights - start - step * number)
+    at = int(np.argmax(off))
+    if off[at] > _ROUNDED_HEIGHT * step:
+        raise ImageError(
+            f"{name}: slice {at + 1} of {heights.size} lies {off[at]:.3g} mm off even gaps of {step:.4g} mm; "
+            "slices are missing or mixed, so export the whole series again."
+        )
+    notice(
+        f"{name}: its slices lie up to {off[at]:.2g} mm off even places, as rounded positions do; even gaps of "
+        f"{step:.5g} mm were taken."
+    )
+    sideways = positions - np.outer(heights, normal)
+    return float(step), sideways.mean(axis=0) + start * normal
+
+
+def _check_straight(heights: np.ndarray, positions: np.ndarray, stack: _Stack, name: str) -> None:
+    """Refuse slices that are shifted against each other, by more than rounding of their normal makes them seem."""
+    rise = heights - heights[0]
+    beside = positions - positions[0] - rise[:, None] * stack.direction[:, 2]
+    shift = float(np.linalg.norm(beside, axis=1).max())
+    tolerance = _SHIFT_TOLERANCE * min(stack.spacing)
+    if stack.rounding > STRICT:
+        tolerance += _ROUNDED_NORMAL * stack.rounding * float(rise[-1])
+    if shift > tolerance:
+        raise ImageError(
+            f"{name}: its slices are shifted sideways against each other by up to {shift:.3g} mm, as with a tilted "
+            "gantry; resample the series to a straight stack first."
+        )
 
 
 def _grid(size, spacing, origin, direction, unit: str, name: str) -> Grid:

@@ -18,7 +18,9 @@ from LandmarkDetectorLib.io.dicom_header import discreet, header_of, is_dicom
 from LandmarkDetectorLib.io.names import shown
 
 _NEAR = 0.05
-"""How far, in voxels, the corner of an image may lie from that of a slice: both are the same numbers, rounded."""
+"""How far, in voxels, the corners of images may lie from those of slices on the whole: they are the same numbers."""
+_ROUNDED = 0.25
+"""How far one of them may, since places that were rounded are read as a line through all of them."""
 
 
 def series_files(folder: Path, series: str | None = None) -> list[Path]:
@@ -81,10 +83,12 @@ def lie_in(headers: Sequence[Dataset], grid: Grid) -> bool:
         return all((int(each.Columns), int(each.Rows)) == grid.size[:2] for each in headers)
     places = grid.to_index(np.array(corners, dtype=np.float64))
     voxels = np.round(places)
+    off = places - voxels
     at_a_border = (voxels == 0) | (voxels == np.array(grid.size) - 1)
     return bool(
         grid.contains(grid.to_world(voxels)).all()
-        and np.abs(places - voxels).max() < _NEAR
+        and np.abs(off).max() < _ROUNDED
+        and np.abs(off.mean(axis=0)).max() < _NEAR
         and (at_a_border.sum(axis=1) >= 2).all()
         and len(np.unique(voxels, axis=0)) == len(voxels)
     )

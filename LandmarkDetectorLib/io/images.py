@@ -27,9 +27,10 @@ def load_image(
     """Read an image: NIfTI, NRRD, MetaImage, DICOM, PNG, JPEG, BMP, TIFF or NumPy, told apart by suffix.
 
     Origin, spacing and direction are the file's own, in LPS mm. Voxels keep their number type and stand in memory once;
-    colours come as channels. Pictures and bare arrays have no physical scale, whatever resolution a picture claims for
-    printing: their unit is ``px`` unless ``spacing`` is given. Values that are not finite become the lowest finite one.
-    Whatever is mended or assumed is said by a :class:`LandmarkDetectorWarning`.
+    colours come as channels. Pictures, bare arrays and volumes whose header gives no voxel size have no physical scale,
+    whatever resolution a picture claims for printing: their unit is ``px`` unless ``spacing`` is given. Values that are
+    not finite become the lowest finite one. Whatever is mended or assumed is said by a
+    :class:`LandmarkDetectorWarning`.
 
     Args:
         path: a file, or the folder of one DICOM series.
@@ -40,8 +41,9 @@ def load_image(
         The image, called by the file's stem or the folder's name.
 
     Raises:
-        ImageError: the file is missing, unknown, incomplete, too large, four-dimensional, empty, or on no regular grid;
-            the folder holds none or several series, or one with missing slices; or ``spacing`` contradicts the header.
+        ImageError: the file is missing, unknown, incomplete, too large, of four axes or more, empty, not to be read as
+            it is stored, or on no regular grid; the folder holds none or several series, or one with missing slices; or
+            ``spacing`` contradicts the header.
     """
     path = Path(path)
     name = shown(path)

@@ -14,41 +14,55 @@ import numpy as np
 import SimpleITK as sitk
 
 from LandmarkDetectorLib.core import Grid, ImageError
+from LandmarkDetectorLib.io.directions import orthonormal
 from LandmarkDetectorLib.io.names import looks_like, shown, suffix_of
 
 DETACHED = (".nhdr", ".mhd")
 """Headers whose values stand in another file."""
 
-_lock = threading.Lock()
+_PERMISSIVE = "ITK_NIFTI_SFORM_PERMISSIVE"
+
+_turn = threading.Condition()
 _readers = 0
+_alone = False
 _kept_stderr: int | None = None
 _kept_region: str | None = None
+_kept_permission: str | None = None
 
 
 @contextmanager
-def sheltered() -> Iterator[None]:
+def sheltered(mending: bool = False) -> Iterator[None]:
     """Let ITK work with decimal points, and keep its complaints, file paths among them, off the error stream.
 
     ITK's format libraries read and write a header's numbers by the region of the process, which a Qt program may have
     set to decimal commas. And they write to file descriptor 2 themselves, past Python and past ITK's own switch. Both
     belong to the whole process, so they are turned away while a file is open and turned back by the last thread.
+
+    Args:
+        mending: let ITK take a NIfTI sform that is not orthonormal. It asks the process's environment whether it may,
+            so a thread that lets it works alone.
     """
-    global _readers, _kept_stderr, _kept_region
-    with _lock:
+    global _readers, _alone, _kept_stderr, _kept_region, _kept_permission
+    with _turn:
+        _turn.wait_for(lambda: not _alone and not (mending and _readers))
+        _alone = mending
         _readers += 1
         if _readers == 1:
             sitk.ProcessObject.SetGlobalWarningDisplay(False)
-            _kept_stderr = _turn_away()
+            _kept_stderr, _kept_permission = _turn_away(), os.environ.get(_PERMISSIVE)
+            os.environ[_PERMISSIVE] = "YES" if mending else "NO"
             if locale.localeconv()["decimal_point"] != ".":
                 _kept_region = locale.setlocale(locale.LC_NUMERIC)
                 locale.setlocale(locale.LC_NUMERIC, "C")
     try:
         yield
     finally:
-        with _lock:
+        with _turn:
             _readers -= 1
+            _alone = False
             if _readers == 0:
                 _turn_back()
+            _turn.notify_all()
 
 
 def _turn_away() -> int | None:
@@ -71,15 +85,30 @@ def _turn_back() -> None:
     if _kept_region is not None:
         locale.setlocale(locale.LC_NUMERIC, _kept_region)
         _kept_region = None
+    os.environ.pop(_PERMISSIVE, None)
+    if _kept_permission is not None:
+        os.environ[_PERMISSIVE] = _kept_permission
 
 
-def open_reader(path: Path, image_io: str, kind: str) -> sitk.ImageFileReader:
+def check_kind(path: Path, kind: str) -> None:
+    """Refuse a picture that begins as one of another format, which some of ITK's readers only find damaged.
+
+    Raises:
+        ImageError: with the format that its content looks like.
+    """
+    content = _content(path)
+    if content not in (None, kind, "DICOM"):  # a picture may be DICOM as well, whose mark stands further on
+        raise _not_readable(shown(path), kind, content)
+
+
+def open_reader(path: Path, image_io: str, kind: str, mending: bool = False) -> sitk.ImageFileReader:
     """A reader that knows the file's header and none of its voxels yet.
 
     Args:
         path: the file.
         image_io: ITK's reader for the format; no other is tried, since a suffix is a promise.
         kind: the format in words, for messages.
+        mending: whether ITK may take a NIfTI sform that is not orthonormal.
 
     Raises:
         ImageError: the header is not of this format, or describes no grid of voxels.
@@ -88,9 +117,9 @@ def open_reader(path: Path, image_io: str, kind: str) -> sitk.ImageFileReader:
     reader.SetImageIO(image_io)
     reader.SetFileName(str(path))
     try:
-        with sheltered():
+        with sheltered(mending):
             reader.ReadImageInformation()
-    except RuntimeError as error:
+    except (RuntimeError, UnicodeDecodeError) as error:  # some of ITK's complaints repeat the file's bytes
         raise _explained(str(error), path, kind) from None
     if "complex" in sitk.GetPixelIDValueAsString(reader.GetPixelID()):
         raise ImageError(f"{shown(path)}: its values are complex numbers; save their magnitude and read that.")
@@ -103,14 +132,14 @@ def voxel_bytes(reader: sitk.ImageFileReader) -> int:
     return (int(bits[1]) // 8 if bits else 8) * int(reader.GetNumberOfComponents())
 
 
-def read(reader: sitk.ImageFileReader, path: Path, hint: str = "") -> sitk.Image:
+def read(reader: sitk.ImageFileReader, path: Path, hint: str = "", mending: bool = False) -> sitk.Image:
     """The whole image.
 
     Raises:
         ImageError: the voxels cannot be read, or the memory does not suffice.
     """
     try:
-        with sheltered():
+        with sheltered(mending):
             return reader.Execute()
     except (RuntimeError, MemoryError) as error:
         if isinstance(error, MemoryError) or re.search(r"alloc|memory", str(error), re.IGNORECASE):
@@ -139,8 +168,8 @@ def array_of(image: sitk.Image) -> np.ndarray:
     return np.moveaxis(array, -1, 0) if image.GetNumberOfComponentsPerPixel() > 1 else array[None]
 
 
-def grid_of(image: sitk.Image, dimension: int, name: str, unit: str = "mm") -> Grid:
-    """The grid of an image's first ``dimension`` axes.
+def grid_of(image: sitk.Image, dimension: int, name: str) -> Grid:
+    """The grid of an image's first ``dimension`` axes, in mm; directions that were rounded are mended aloud.
 
     Raises:
         ImageError: axes that are not orthogonal, or a voxel size that is not positive.
@@ -150,7 +179,7 @@ def grid_of(image: sitk.Image, dimension: int, name: str, unit: str = "mm") -> G
     parts = (image.GetSize(), image.GetSpacing(), image.GetOrigin())
     size, spacing, origin = (tuple(part[:dimension]) for part in parts)
     try:
-        return Grid(size, spacing, origin, direction, unit)
+        return Grid(size, spacing, origin, orthonormal(direction, name))
     except ImageError as error:
         raise ImageError(f"{name}: {error}") from None
 
@@ -164,10 +193,18 @@ def _explained(message: str, path: Path, kind: str) -> ImageError:
         )
     if re.search(r"spacing", message, re.IGNORECASE):
         return ImageError(f"{name}: its voxel size is zero or not a number; mend the image's header.")
-    with open(path, "rb") as stream:
-        content = looks_like(stream.read(132))
+    content = _content(path)
     if content == kind:
         cause = ", or its data file is missing" if suffix_of(path) in DETACHED else ""
         return ImageError(f"{name}: its {kind} header is truncated or damaged{cause}; copy it again from its source.")
+    return _not_readable(name, kind, content)
+
+
+def _not_readable(name: str, kind: str, content: str | None) -> ImageError:
     found = f" (its content looks like {content})" if content else ""
     return ImageError(f"{name}: it is not readable as {kind}{found}; check that it is whole and has the right suffix.")
+
+
+def _content(path: Path) -> str | None:
+    with open(path, "rb") as stream:
+        return looks_like(stream.read(132))

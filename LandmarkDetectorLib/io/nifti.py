@@ -11,19 +11,22 @@ import gzip
 import math
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from LandmarkDetectorLib.core import Grid, ImageError
+from LandmarkDetectorLib.io.directions import ROUNDED, deviation, orthonormal
 from LandmarkDetectorLib.io.limits import DEFLATE_LIMIT, check_promise
 from LandmarkDetectorLib.io.names import looks_like, shown, suffix_of
 from LandmarkDetectorLib.io.notices import notice
 
 _FLOATS = ((16, 32), (64, 64))  # NIfTI's codes and their bits
 _BLOCK = 1 << 20
+_EXACT = 1e-5  # what ITK takes for orthonormal in any case
+_MILLIMETRES = {1: 1000.0, 3: 0.001}  # by the unit in xyzt_units, as ITK takes them; metre and micrometre
 _LPS = np.array([-1.0, -1.0, 1.0])  # NIfTI's world is RAS
 
 
@@ -37,7 +40,7 @@ class NiftiHeader:
         data_offset: where the voxels begin in the file that holds them.
         voxel_size: distances between voxels along x, y, z, as written.
         qform_code: 0 where no rigid orientation is given.
-        sform: the (3, 4) affine from index to RAS, or ``None`` where none is given.
+        sform: the (3, 4) affine from index to RAS in mm, or ``None`` where none is given.
         number: the type of floating point voxels, or ``None`` for others.
         analyze: whether it is Analyze 7.5, which has no orientation that can be relied upon.
     """
@@ -50,6 +53,19 @@ class NiftiHeader:
     sform: np.ndarray | None
     number: np.dtype | None
     analyze: bool
+
+    @property
+    def axes(self) -> np.ndarray | None:
+        """The sform's directions in LPS, columns of length 1 (3, 3), or ``None`` where there is none, or no length."""
+        lengths = np.linalg.norm(self.sform[:, :3], axis=0) if self.sform is not None else np.zeros(3)
+        if self.sform is None or not np.all(np.isfinite(lengths) & (lengths > 0)):
+            return None
+        return _LPS[:, None] * self.sform[:, :3] / lengths
+
+    @property
+    def to_mend(self) -> bool:
+        """Whether there are only directions of an sform that was rounded, which ITK refuses unless it may mend them."""
+        return self.qform_code <= 0 and self.axes is not None and _EXACT < deviation(self.axes) <= ROUNDED
 
     @property
     def needed(self) -> int:
@@ -79,6 +95,8 @@ def read_header(path: Path) -> NiftiHeader:
     offset = struct.unpack_from(f"{order}f", raw, 108)[0]
     qform_code, sform_code = struct.unpack_from(f"{order}2h", raw, 252)
     sform = np.array(struct.unpack_from(f"{order}12f", raw, 280)).reshape(3, 4) if sform_code > 0 else None
+    if sform is not None:
+        sform *= _MILLIMETRES.get(raw[123] & 7, 1.0)
     analyze = raw[344:347] not in (b"n+1", b"ni1")
     if not 1 <= dim[0] <= 7 or any(n < 1 for n in dim[1 : dim[0] + 1]) or bits < 1:
         raise ImageError(f"{name}: its header gives the size {dim[1:4]} and describes no image; mend the header.")
@@ -144,6 +162,13 @@ def _read_through(stream: BinaryIO | gzip.GzipFile, header: NiftiHeader) -> tupl
     return held, np.concatenate(holes) if holes else np.empty(0, np.int64)
 
 
+def mended(grid: Grid, header: NiftiHeader, name: str) -> Grid:
+    """The grid with the directions of a rounded sform, made orthonormal aloud; ITK would give them transposed."""
+    if not header.to_mend or header.axes is None:
+        return grid
+    return replace(grid, direction=orthonormal(header.axes[: grid.dimension, : grid.dimension], name))
+
+
 def check_orientation(header: NiftiHeader, grid: Grid, name: str) -> None:
     """Say aloud where an orientation was assumed, or where the file's two orientations contradict each other."""
     if header.qform_code <= 0 and header.sform is None:
@@ -154,8 +179,24 @@ def check_orientation(header: NiftiHeader, grid: Grid, name: str) -> None:
         corners = np.array(np.meshgrid(*((0, n) for n in corner), indexing="ij")).reshape(3, -1).T
         meant = (corners @ header.sform[:, :3].T + header.sform[:, 3]) * _LPS
         apart = float(np.abs(meant - grid.to_world(corners)).max())
-        if not apart <= 0.01 * min(grid.spacing):
-            notice(f"{name}: its sform and qform place the voxels up to {apart:.3g} mm apart; the qform was used.")
+        rounding = deviation(header.axes) if header.to_mend and header.axes is not None else 0.0  # said already
+        if not apart <= 0.01 * min(grid.spacing) + rounding * np.linalg.norm(grid.extent):
+            notice(f"{name}: {_contradiction(header, grid, apart)}.")
+
+
+def _contradiction(header: NiftiHeader, grid: Grid, apart: float) -> str:
+    """What contradicts the sform, and what ITK made of it."""
+    if min(header.voxel_size) < 0:
+        return f"its voxel size is negative, which ITK takes for axes turned round, up to {apart:.3g} mm from its sform"
+    if header.sform is not None and header.axes is not None:
+        nearly = np.abs(header.axes - grid.direction).max() <= ROUNDED
+        shift = np.abs(header.sform[:, 3] * _LPS - grid.origin).max()
+        if header.qform_code <= 0 or (nearly and shift <= 0.01 * min(grid.spacing)):
+            return (
+                f"its sform is no rotation with its voxel size, and the voxels lie up to {apart:.3g} mm off it; "
+                "its directions, made orthogonal, and the voxel size were used"
+            )
+    return f"its sform and qform place the voxels up to {apart:.3g} mm apart; the qform was used"
 
 
 def _first_bytes(path: Path) -> bytes:

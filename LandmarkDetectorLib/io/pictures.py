@@ -1,8 +1,8 @@
 """Pictures: PNG, JPEG, BMP and TIFF, read by SimpleITK.
 
 A picture's resolution says how large it should print, and 72 or 96 dpi mostly that nobody asked. So no picture has a
-physical scale here: its unit is ``px`` until somebody gives the spacing in mm. Pixels stand as they are stored; an EXIF
-note that a viewer should turn the picture is not followed, as it is not in 3D Slicer.
+physical scale here: its unit is ``px`` until somebody gives the spacing in mm. Pixels stand as they are stored; a note
+that a viewer should turn the picture, of EXIF or of TIFF, is not followed, as that of EXIF is not in 3D Slicer.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from LandmarkDetectorLib.core import Grid, Image, ImageError
-from LandmarkDetectorLib.io import itk
+from LandmarkDetectorLib.io import itk, tiff
 from LandmarkDetectorLib.io.limits import check_promise
 from LandmarkDetectorLib.io.names import shown, suffix_of
 from LandmarkDetectorLib.io.notices import notice
@@ -29,6 +29,7 @@ _FORMATS = {
     ".tif": ("TIFFImageIO", "TIFF"),
     ".tiff": ("TIFFImageIO", "TIFF"),
 }
+_BMP_DEPTHS = (8, 24, 32)  # those that ITK reads
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 
@@ -36,14 +37,37 @@ def read_picture(path: Path) -> tuple[np.ndarray, Grid]:
     """Pixels (1 or 3, Y, X) in their own number type, and a grid in px whose first pixel is at the origin.
 
     Raises:
-        ImageError: the file is not of its suffix's format, is incomplete, or holds several pages.
+        ImageError: the file is not of its suffix's format, is incomplete, holds several pages, or would not be read as
+            it is stored.
     """
     name = shown(path)
     image_io, kind = _FORMATS[suffix_of(path)]
     if image_io == "PNGImageIO" and _is_gray_with_alpha(path):
         array = _gray_of_gray_with_alpha(path, name)
         return array, Grid.regular(array.shape[:0:-1], 1.0, "px")
-    reader = itk.open_reader(path, image_io, kind)
+    array = _tiff(path, name) if image_io == "TIFFImageIO" else _pixels(path, image_io, kind, name)
+    if len(array) == 4:
+        notice(f"{name}: its fourth channel, transparency, was left out.")
+        array = array[:3]
+    if len(array) == 3 and image_io == "BMPImageIO" and _bmp_has_palette(path) and _is_gray(array):
+        array = array[:1]
+    return array, Grid.regular(array.shape[:0:-1], 1.0, "px")
+
+
+def _tiff(path: Path, name: str) -> np.ndarray:
+    header = tiff.read_header(path)
+    if header is None:
+        return _pixels(path, "TIFFImageIO", "TIFF", name)
+    tiff.check_faithful(header, name)
+    with tiff.unturned(path, header) as source:
+        array = _pixels(source, "TIFFImageIO", "TIFF", name)
+    array = tiff.channels_of(array, header, name)
+    return array[:1] if header.paletted and len(array) == 3 and _is_gray(array) else array
+
+
+def _pixels(path: Path, image_io: str, kind: str, name: str) -> np.ndarray:
+    """The channels (C, Y, X) that ITK makes of a picture of one page."""
+    reader = _opened(path, image_io, kind, name)
     size = reader.GetSize()
     if len(size) > 2 and any(n > 1 for n in size[2:]):
         raise ImageError(f"{name}: it holds {size[2]} pages; save one page, or the stack as NRRD with its voxel size.")
@@ -52,13 +76,15 @@ def read_picture(path: Path) -> tuple[np.ndarray, Grid]:
     if incomplete is not None and incomplete(path):
         raise ImageError(f"{name}: it is truncated; copy it again from its source.")
     array = itk.array_of(itk.read(reader, path))
-    array = array.reshape(array.shape[0], size[1], size[0])
-    if len(array) == 4:
-        notice(f"{name}: its fourth channel, transparency, was left out.")
-        array = array[:3]
-    if len(array) == 3 and image_io == "BMPImageIO" and _bmp_has_palette(path) and _is_gray(array):
-        array = array[:1]
-    return array, Grid.regular(tuple(size[:2]), 1.0, "px")
+    return array.reshape(array.shape[0], size[1], size[0])
+
+
+def _opened(path: Path, image_io: str, kind: str, name: str) -> sitk.ImageFileReader:
+    itk.check_kind(path, kind)
+    bits = _bmp_header(path)[3] if image_io == "BMPImageIO" else 8
+    if bits not in _BMP_DEPTHS:
+        raise ImageError(f"{name}: it is a BMP of {bits} bit a pixel, which is not read; save it as PNG.")
+    return itk.open_reader(path, image_io, kind)
 
 
 def read_size(path: Path) -> tuple[int, int]:
@@ -76,7 +102,7 @@ def read_size(path: Path) -> tuple[int, int]:
         with open(path, "rb") as stream:
             width, height = struct.unpack(">16xII", stream.read(24))  # of the IHDR chunk, as PNG demands it first
         return width, height
-    width, height, *_ = itk.open_reader(path, *_FORMATS[suffix]).GetSize()
+    width, height, *_ = _opened(path, *_FORMATS[suffix], name).GetSize()
     return width, height
 
 
@@ -146,7 +172,7 @@ def _bmp_header(path: Path) -> tuple[int, int, int, int, int]:
     """Where the pixels begin, width, height, bits a pixel, compression; of a BITMAPINFOHEADER or later."""
     with open(path, "rb") as stream:
         start = stream.read(34)
-    if len(start) < 34 or struct.unpack_from("<I", start, 14)[0] < 40:
+    if len(start) < 34 or start[:2] != b"BM" or struct.unpack_from("<I", start, 14)[0] < 40:
         return 0, 0, 0, 24, -1
     offset = struct.unpack_from("<I", start, 10)[0]
     width, height, _, bits, compression = struct.unpack_from("<iiHHI", start, 18)

@@ -17,6 +17,7 @@ from LandmarkDetectorLib.io.atomic import atomic_path
 from LandmarkDetectorLib.io.limits import DEFLATE_LIMIT, check_promise
 from LandmarkDetectorLib.io.names import shown, suffix_of
 from LandmarkDetectorLib.io.notices import notice
+from LandmarkDetectorLib.io.scale import scaled
 
 _FORMATS = {
     ".nii": ("NiftiImageIO", "NIfTI"),
@@ -32,35 +33,40 @@ _LPS_SPACES = ("left-posterior-superior", "LPS")
 
 
 def read_volume(path: Path) -> tuple[np.ndarray, Grid]:
-    """Voxels (C, [Z, ]Y, X) in their own number type, and the grid in mm.
+    """Voxels (C, [Z, ]Y, X) in their own number type, and the grid in mm, or in px where a header gives no voxel size.
 
     Raises:
-        ImageError: the file is not of its suffix's format, is incomplete, has four axes, or lies on no regular grid.
+        ImageError: the file is not of its suffix's format, is incomplete, has more than three axes, or lies on no
+            regular grid.
     """
     name, suffix = shown(path), suffix_of(path)
     image_io, kind = _FORMATS[suffix]
-    header, holes = None, np.empty(0, np.int64)
+    header, holes, mending = None, np.empty(0, np.int64), False
     if image_io == "NiftiImageIO":
         source = path.with_suffix(".hdr") if suffix == ".img" else path
         if not source.is_file():
             raise ImageError(f"{name}: its header {shown(source)} is missing; put both into one folder.")
         header = nifti.read_header(source)
-        _check_axes(header.size, name)
-        holes = nifti.check_complete(path, header)
-    reader = itk.open_reader(path, image_io, kind)
+        if len(header.size) == 4:  # a fifth axis may hold channels, which ITK knows
+            _check_axes(header.size, name)
+        holes, mending = nifti.check_complete(path, header), header.to_mend
+    reader = itk.open_reader(path, image_io, kind, mending)
     _check_axes(reader.GetSize(), name)
     stored, expansion = _stored(path, suffix)
     check_promise(name, reader.GetSize(), itk.voxel_bytes(reader), stored if header is None else None, expansion)
     hint = ", or its data file is missing" if suffix in itk.DETACHED else ""
-    image = itk.read(reader, path, hint)
-    # Four axes come out of ITK with the last one of length 1, or already without it.
+    image = itk.read(reader, path, hint, mending)
+    # More than three axes come out of ITK with the further ones of length 1, or already without them.
     dimension = min(image.GetDimension(), 3)
     array = itk.array_of(image)
     grid = itk.grid_of(image, dimension, name)
     if header is not None:
+        grid = nifti.mended(grid, header, name)
         nifti.check_orientation(header, grid, name)
-    elif image_io == "NrrdImageIO" and image.GetDimension() == 3:
-        _check_space(reader, name)
+    else:
+        grid = scaled(grid, path, kind, name)
+        if kind == "NRRD" and image.GetDimension() == 3:
+            _check_space(reader, name)
     array = array.reshape(array.shape[:1] + grid.shape) if array.ndim > dimension + 1 else array
     if holes.size:
         array[np.unravel_index(holes, array.shape)] = np.nan
@@ -106,13 +112,15 @@ def write_itk(volume: sitk.Image, path: Path, suffix: str) -> None:
 
 
 def _check_axes(size: tuple[int, ...], name: str) -> None:
-    """Refuse time series; say aloud where a fourth axis of length 1 is left out. A fifth axis holds channels."""
-    if len(size) >= 4 and size[3] > 1:
+    """Refuse time series and more; say aloud where axes of length 1 are left out."""
+    if any(length > 1 for length in size[3:]):
+        count = {4: "four", 5: "five"}.get(len(size), str(len(size)))
         raise ImageError(
-            f"{name}: it has four axes, {'×'.join(map(str, size[:4]))}; extract one volume and save it as its own file."
+            f"{name}: it has {count} axes, {'×'.join(map(str, size))}; extract one volume and save it as its own file."
         )
-    if len(size) == 4:
-        notice(f"{name}: its fourth axis of length 1 was left out.")
+    if len(size) > 3:
+        left_out = "fourth axis of length 1 was" if len(size) == 4 else "axes beyond the third, of length 1, were"
+        notice(f"{name}: its {left_out} left out.")
 
 
 def _stored(path: Path, suffix: str) -> tuple[int | None, int]:

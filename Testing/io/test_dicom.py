@@ -53,17 +53,6 @@ def test_a_missing_slice_is_refused_with_its_gap(tmp_path, dicom, refused):
     assert "between slices 3 and 4 of 5 is 4 mm where 2 mm is usual" in message
 
 
-def test_a_gap_that_differs_by_more_than_one_part_in_a_hundred_is_refused(tmp_path, dicom, refused):
-    for name, step in (("fine", 0.018), ("wrong", 0.022)):
-        for z, pixels in enumerate(VOLUME):
-            place = [0.0, 0.0, 2.0 * z + step * (z == 5)]
-            geometry = {"ImagePositionPatient": place, "ImageOrientationPatient": [1, 0, 0, 0, 1, 0]}
-            (tmp_path / name).mkdir(exist_ok=True)
-            dicom.save(tmp_path / name / f"{z}.dcm", pixels, PixelSpacing=[1, 1], **geometry)
-    assert load_image(tmp_path / "fine").grid.size == (4, 5, 6)
-    assert "slices are missing or mixed" in refused(ImageError, load_image, tmp_path / "wrong")
-
-
 def test_two_slices_at_one_place_are_refused(tmp_path, dicom, refused):
     dicom.series_in(tmp_path / "series", VOLUME)
     dicom.series_in(tmp_path / "again", VOLUME + 1)

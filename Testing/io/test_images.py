@@ -137,6 +137,24 @@ def test_four_axes_are_refused(tmp_path, refused):
         assert f"time{suffix}" in message and "4×3×2×2" in message and "extract one volume" in message
 
 
+def test_five_axes_are_refused_and_left_out_where_they_are_of_length_one(tmp_path, refused, told):
+    head = "ObjectType = Image\nNDims = 5\nElementSpacing = 1 1 1 1 1\nElementType = MET_SHORT\n"
+    for sizes in ("4 3 1 1 2", "4 3 1 2 1"):
+        text = f"{head}DimSize = {sizes}\nElementDataFile = LOCAL\n"
+        (tmp_path / "many.mha").write_bytes(text.encode() + VALUES.tobytes())
+        message = refused(ImageError, load_image, tmp_path / "many.mha")
+        assert f"five axes, {sizes.replace(' ', '×')}" in message and "extract one volume" in message
+    path = with_header(tmp_path / "many.nii", {40: ("6h", 5, 4, 3, 1, 1, 2)})
+    with told() as messages:
+        assert "five axes, 4×3×1×1×2" in refused(ImageError, load_image, path)
+    assert messages == []
+    text = f"{head}DimSize = 4 3 2 1 1\nElementDataFile = LOCAL\n"
+    (tmp_path / "many.mha").write_bytes(text.encode() + VALUES.tobytes())
+    with told() as messages:
+        assert np.array_equal(load_image(tmp_path / "many.mha").array[0], VALUES)
+    assert messages == ["many.mha: its axes beyond the third, of length 1, were left out."]
+
+
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha"])
 def test_a_fourth_axis_of_one_is_left_out_aloud(tmp_path, told, suffix):
     path = tmp_path / f"time{suffix}"
@@ -264,6 +282,36 @@ def test_two_orientations_that_disagree_are_said_aloud(tmp_path, told):
     with told() as messages:
         load_image(path)
     assert len(messages) == 1 and "its sform and qform" in messages[0] and "0.6 mm apart" in messages[0]
+
+
+@pytest.mark.parametrize(("code", "factor"), [(0, 1.0), (1, 1000.0), (2, 1.0), (3, 0.001)])
+def test_a_nifti_in_another_unit_is_in_millimetres_without_a_false_alarm(tmp_path, told, code, factor):
+    path = with_header(tmp_path / "unit.nii", {123: ("B", code)})
+    with told() as messages:
+        grid = load_image(path).grid
+    assert messages == [] and grid.spacing == pytest.approx([factor * step for step in (0.5, 1, 2)])
+
+
+def test_what_was_used_of_an_sform_is_said_where_there_is_no_qform(tmp_path, told):
+    for qform_code in (0, 1):
+        path = with_header(
+            tmp_path / "steps.nii",
+            {252: ("2h", qform_code, 1), 280: ("12f", -1, 0, 0, 0, 0, -1, 0, 0, 0, 0, 2, 0)},
+        )
+        with told() as messages:
+            assert load_image(path).grid.spacing == (0.5, 1.0, 2.0)
+        assert messages == [
+            "steps.nii: its sform is no rotation with its voxel size, and the voxels lie up to 1.5 mm off it; "
+            "its directions, made orthogonal, and the voxel size were used."
+        ]
+
+
+def test_a_negative_voxel_size_is_said_aloud(tmp_path, told):
+    with told() as messages:
+        load_image(with_header(tmp_path / "turned.nii", {80: ("f", -0.5)}))
+    assert messages == [
+        "turned.nii: its voxel size is negative, which ITK takes for axes turned round, up to 3 mm from its sform."
+    ]
 
 
 def test_a_missing_orientation_is_said_aloud(tmp_path, told):

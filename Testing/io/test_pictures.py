@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 import struct
+import tempfile
 import zlib
 
 import numpy as np
@@ -11,6 +14,7 @@ import SimpleITK as sitk
 
 from LandmarkDetectorLib.core import Grid, Image, ImageError
 from LandmarkDetectorLib.io import limits, load_image, save_image
+from LandmarkDetectorLib.io.pictures import read_size
 
 RNG = np.random.default_rng(0)
 GRAY = RNG.integers(0, 255, (30, 40), dtype=np.uint8)
@@ -34,6 +38,27 @@ def png(path, pixels, colour_type, dots_per_metre=None):
     scale = b"" if dots_per_metre is None else chunk(b"pHYs", struct.pack(">IIB", dots_per_metre, dots_per_metre, 1))
     parts = (chunk(b"IHDR", header), scale, chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b""))
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+    return path
+
+
+def tiff(path, pixels, colours, *, order="<", bits=None, data=None, **tags):
+    """A TIFF of one strip, for kinds that SimpleITK does not write; ``t274=6`` gives tag 274."""
+    height, width = pixels.shape[:2]
+    samples = 1 if pixels.ndim == 2 else pixels.shape[2]
+    data = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes() if data is None else data
+    data += bytes(len(data) % 2)
+    values = {256: (width,), 257: (height,), 258: (bits or pixels.dtype.itemsize * 8,) * samples, 259: (1,)}
+    values |= {262: (colours,), 273: (8,), 277: (samples,), 278: (height,), 279: (len(data),), 284: (1,)}
+    values |= {int(tag[1:]): np.atleast_1d(value).tolist() for tag, value in tags.items()}
+    after, entries = 8 + len(data) + 2 + 12 * len(values) + 4, b""
+    far = b""
+    for tag, numbers in sorted(values.items()):
+        packed = struct.pack(f"{order}{len(numbers)}H", *numbers)
+        if len(packed) > 4:
+            packed, far = struct.pack(f"{order}I", after + len(far)), far + packed
+        entries += struct.pack(f"{order}HHI4s", tag, 3, len(numbers), packed)
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 8 + len(data))
+    path.write_bytes(head + data + struct.pack(f"{order}H", len(values)) + entries + bytes(4) + far)
     return path
 
 
@@ -115,6 +140,125 @@ def test_the_end_of_a_thumbnail_is_not_taken_for_the_end_of_a_jpeg(tmp_path, ref
     assert load_image(tmp_path / "a.jpg").channels == 3
     (tmp_path / "a.jpg").write_bytes(whole[:-20])
     assert "truncated" in refused(ImageError, load_image, tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_a_tiff_is_not_turned_whatever_its_note_says(tmp_path, told, turn, order):
+    deep = COLOUR.astype(np.uint16) * 200
+    for pixels, colours in ((GRAY, 1), (COLOUR, 2), (deep, 2)):
+        path = tiff(tmp_path / "a.tif", pixels, colours, order=order, t274=turn)
+        raw = path.read_bytes()
+        with told() as messages:
+            image = load_image(path)
+        stored = np.moveaxis(pixels, -1, 0) if pixels.ndim == 3 else pixels[None]
+        assert messages == [] and np.array_equal(image.array, stored) and image.array.dtype == pixels.dtype
+        assert read_size(path) == (40, 30) and path.read_bytes() == raw
+
+
+def test_a_tiff_without_a_note_is_read_from_where_it_lies(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "copyfile", lambda *_: pytest.fail("the file was copied"))
+    assert np.array_equal(load_image(tiff(tmp_path / "a.tif", GRAY, 1)).array[0], GRAY)
+
+
+def test_a_turned_tiff_leaves_no_copy_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    load_image(tiff(tmp_path / "a.tif", GRAY, 1, t274=6))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
+
+
+def test_a_turned_tiff_without_room_for_a_copy_is_refused(tmp_path, refused, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    assert "make room" in refused(ImageError, load_image, tiff(tmp_path / "a.tif", GRAY, 1, t274=6))
+
+
+def test_a_turned_large_tiff_is_not_turned_either(tmp_path):
+    pillow = pytest.importorskip("PIL.Image", reason="Pillow is not installed, and SimpleITK writes no BigTIFF at will")
+    pillow.fromarray(GRAY).save(tmp_path / "a.tif", big_tiff=True, tiffinfo={274: 6})
+    assert np.array_equal(load_image(tmp_path / "a.tif").array[0], GRAY)
+
+
+@pytest.mark.parametrize("colours", [0, 1])
+def test_a_tiff_of_one_bit_is_one_gray_channel(tmp_path, told, colours):
+    bits = GRAY > 99
+    path = tiff(tmp_path / "a.tif", GRAY, colours, bits=1, data=np.packbits(bits, axis=1).tobytes())
+    with told() as messages:
+        image = load_image(path)
+    assert messages == [] and image.channels == 1
+    assert np.array_equal(image.array[0], np.where(bits == bool(colours), 255, 0))
+
+
+def test_a_tiff_of_a_few_gray_levels_is_one_gray_channel(tmp_path, told):
+    levels = GRAY % 16
+    data = (levels[:, ::2] * 16 + levels[:, 1::2]).astype(np.uint8).tobytes()
+    with told() as messages:
+        image = load_image(tiff(tmp_path / "a.tif", GRAY, 1, bits=4, data=data))
+    assert messages == [] and np.array_equal(image.array[0], levels * 17)
+
+
+def test_colours_of_video_in_a_tiff_have_no_transparency(tmp_path, told):
+    pillow = pytest.importorskip("PIL.Image", reason="Pillow is not installed, and SimpleITK writes no YCbCr")
+    smooth = np.add.outer(np.arange(32), np.arange(48)).astype(np.uint8)[..., None] * [3, 2, 1]
+    pillow.fromarray(smooth.astype(np.uint8)).convert("YCbCr").save(tmp_path / "a.tif")
+    with told() as messages:
+        image = load_image(tmp_path / "a.tif")
+    assert messages == [] and image.array.shape == (3, 32, 48)
+    assert np.abs(np.moveaxis(image.array, 0, -1).astype(int) - smooth).max() < 6
+
+
+def test_transparency_of_a_tiff_is_left_out_aloud(tmp_path, told):
+    for turn in (1, 8):
+        with told() as messages:
+            image = load_image(tiff(tmp_path / "a.tif", np.dstack([COLOUR, GRAY]), 2, t338=2, t274=turn))
+        assert messages == ["a.tif: its fourth channel, transparency, was left out."]
+        assert np.array_equal(np.moveaxis(image.array, 0, -1), COLOUR)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "colours", "tags", "fragment"),
+    [
+        (np.dstack([COLOUR, GRAY]), 5, {}, "CMYK"),
+        (COLOUR, 8, {}, "L*a*b*"),
+        (np.dstack([GRAY, GRAY]), 1, {"t338": 2}, "gray with 1 more channel,"),
+        (np.dstack([GRAY] * 3), 1, {"t338": (0, 0)}, "gray with 2 more channels,"),
+        (COLOUR.astype(np.uint16), 2, {"t284": 2}, "16 bits would be cut to 8"),
+        (GRAY.astype(np.float64), 1, {"t339": 3}, "64 bits would be cut to 8"),
+        (np.dstack([COLOUR, GRAY]), 2, {"t284": 2, "t338": 2}, "transparency would darken it"),
+    ],
+)
+def test_a_tiff_that_would_not_be_read_as_it_is_stored_is_refused(tmp_path, refused, pixels, colours, tags, fragment):
+    assert fragment in refused(ImageError, load_image, tiff(tmp_path / "a.tif", pixels, colours, **tags))
+
+
+@pytest.mark.parametrize("place", [4, 8, 10, 12, 16, 20])
+def test_a_damaged_tiff_is_refused(tmp_path, refused, place):
+    raw = bytearray(tiff(tmp_path / "a.tif", COLOUR, 2, t274=6).read_bytes())
+    start = struct.unpack_from("<I", raw, 4)[0]
+    at = place if place == 4 else start + place - 8
+    raw[at : at + 4] = b"\xff\xff\xff\x7f"
+    (tmp_path / "a.tif").write_bytes(raw)
+    refused(ImageError, load_image, tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("call", [load_image, read_size])
+@pytest.mark.parametrize(("own", "kind"), [(".png", "PNG"), (".jpg", "JPEG"), (".bmp", "BMP"), (".tif", "TIFF")])
+def test_a_picture_of_another_kind_than_its_suffix_is_called_by_its_kind(tmp_path, refused, call, own, kind):
+    for suffix in {".png", ".jpg", ".bmp", ".tif"} - {own}:
+        path = write(tmp_path / f"other{own}", COLOUR).rename(tmp_path / f"a{suffix}")
+        message = refused(ImageError, call, path)
+        assert f"its content looks like {kind}" in message and "truncated" not in message
+
+
+def test_a_bmp_of_one_bit_is_called_what_it_is(tmp_path, refused):
+    head = struct.pack("<IHHI", 62 + 20, 0, 0, 62) + struct.pack("<IiiHHIIiiII", 40, 8, 5, 1, 1, 0, 20, 0, 0, 2, 0)
+    (tmp_path / "a.bmp").write_bytes(b"BM" + head + bytes(4) + b"\xff\xff\xff\0" + bytes(20))
+    for call in (load_image, read_size):
+        assert refused(ImageError, call, tmp_path / "a.bmp") == (
+            "a.bmp: it is a BMP of 1 bit a pixel, which is not read; save it as PNG."
+        )
 
 
 def test_a_stack_of_pages_is_refused(tmp_path, refused):
