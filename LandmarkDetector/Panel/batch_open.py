@@ -9,6 +9,26 @@ from typing import Any
 import slicer
 
 
+class BatchReviews:
+    """Images of a batch and their landmarks in a scene; who opens one again finds what was reviewed of it since.
+
+    Args:
+        scene: the MRML scene.
+    """
+
+    def __init__(self, scene) -> None:
+        self._scene = scene
+        self._opened: dict[Any, tuple[Any, Any]] = {}
+
+    def open(self, source: Any, files: Sequence[Path]) -> tuple[Any, Any]:
+        """The volume and the point list, see :func:`load_for_review`; loaded where they are not here, or are older."""
+        key = source, tuple((path, path.stat().st_mtime_ns) for path in files if path.is_file())
+        here = self._opened.get(key, ())
+        if not here or not all(self._scene.IsNodePresent(node) for node in here):
+            self._opened[key] = load_for_review(self._scene, source, files)
+        return self._opened[key]
+
+
 def load_for_review(scene, source: Any, files: Sequence[Path]) -> tuple[Any, Any]:
     """Load an image of a batch and its landmarks.
 

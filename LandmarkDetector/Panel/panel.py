@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from LandmarkDetector.Panel.annotating import Annotating
-from LandmarkDetector.Panel.batch_open import load_for_review
+from LandmarkDetector.Panel.batch_open import BatchReviews
 from LandmarkDetector.Panel.batch_run import BatchRun
 from LandmarkDetector.Panel.batch_view import BatchView
 from LandmarkDetector.Panel.bundle_list import BundleList
@@ -73,10 +73,9 @@ class Panel:
         self._requirements = requirements
         self._volume: Any = None
         self._contents: tuple[Any, ...] = ()
-        self._bundle = ""
         self._into: Any = None
         self._notices: list[str] = []
-        self._from_batch: dict[Any, tuple[Any, Any]] = {}
+        self._from_batch = BatchReviews(scene)
         self._closing = self._begun = False
         root.setMRMLScene(scene)
         self.parameters = Parameters(scene)
@@ -211,7 +210,7 @@ class Panel:
         into = self._where_to(volume, bundle.name)
         if into is False:
             return
-        self._volume, self._bundle, self._into = volume, bundle.name, into
+        self._volume, self._into = volume, into
         self._contents = contents_of(volume)
         self._notices.clear()
         self._end_placing()
@@ -333,14 +332,9 @@ class Panel:
     def _on_open(self, source, files) -> None:
         from LandmarkDetectorLib.core import LandmarkDetectorError
 
-        key = source, tuple((path, path.stat().st_mtime_ns) for path in files if path.is_file())
-        here = self._from_batch.get(key, ())
-        if here and all(self._is_here(each) for each in here):  # with what was reviewed since
-            self._go_on_with(*here)
-            return
         try:
             with gathered() as notices:
-                volume, node = self._from_batch[key] = load_for_review(self.scene, source, files)
+                volume, node = self._from_batch.open(source, files)
         except LandmarkDetectorError as error:
             self.batch.message.show(str(error), "error")
             return
@@ -403,12 +397,8 @@ class Panel:
     def _restore(self) -> None:
         if not self._begun:
             return
-        self.input.restore()
-        self.review.restore()
-        self.export.restore()
-        self.batch.restore()
-        self.measure.restore()
-        self.cases.restore()
+        for section in (self.input, self.review, self.export, self.batch, self.measure, self.cases):
+            section.restore()
         self.review.choose_node(self.parameters.node("result"))
         self._adopt_volume()
 
@@ -439,27 +429,19 @@ class Panel:
         self.halo.show(self.review.review)
 
     def _review_of(self, node) -> Any:
-        """A review of a node, with the words of its bundle's card where that is here."""
-        from LandmarkDetector.Scene.annotation import is_list_to_place, written_definitions
-        from LandmarkDetector.Scene.review import Review
+        from LandmarkDetector.Scene.annotation import review_with_words
 
         bundle = self.input.bundles.get(node.GetAttribute(_BUNDLE) or "")
-        marks = bundle.card.landmarks if bundle is not None else []
-        names, definitions = ({m.label: getattr(m, part) for m in marks} for part in ("name", "definition"))
-        if bundle is None and is_list_to_place(node):
-            definitions = written_definitions(node)
-        return Review(node, names, definitions)
+        return review_with_words(node, None if bundle is None else bundle.card)
 
     def _show_point(self, node, index: int) -> None:
         """Bring all views to a control point of the volume that it lies in, and light it up."""
         from LandmarkDetector.Scene.focus import jump_to, light_up
         from LandmarkDetector.Scene.result import volume_of
 
-        review = self.review.review
-        if review is not None and review.interacting:
+        if self.review.review is not None and self.review.review.interacting:
             return  # the markups widget drags the one that is lit
-        volume = volume_of(node)
-        if volume is not None and not self.run.running:
-            self.input.choose_volume(volume)
+        if volume_of(node) is not None and not self.run.running:
+            self.input.choose_volume(volume_of(node))
         jump_to(node, index)
         light_up(node, index)

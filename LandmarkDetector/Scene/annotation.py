@@ -12,6 +12,7 @@ from .control_points import between, keys_of
 from .history import History
 from .record import write_state
 from .result import GLYPH, VOLUME, volume_of
+from .review import Review
 from .state import ABSENT, NOT_FOUND, REVIEWED, Entry, State
 
 
@@ -95,3 +96,10 @@ def annotation_of(node: Any, state: State) -> Any:
         else:
             marks.append(Landmark(label, None, "missing" if entry.status == ABSENT else "undefined"))
     return LandmarkSet(tuple(marks), state.unit, "annotation")
+
+
+def review_with_words(node: Any, card: Any) -> Review:
+    """A review with the names and definitions of a bundle's card, or, of a list to place without one, its own."""
+    marks = [] if card is None else card.landmarks
+    names, definitions = ({mark.label: getattr(mark, part) for mark in marks} for part in ("name", "definition"))
+    return Review(node, names, written_definitions(node) if card is None and is_list_to_place(node) else definitions)
