@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 import warnings
 import xml.etree.ElementTree as ElementTree
@@ -141,6 +142,12 @@ def _open_scene(logics: Any, path: Path) -> Any:
 def _unpacked(path: Path, folder: Path, name: str) -> Path:
     try:
         with zipfile.ZipFile(path) as bundle:
+            needed, free = sum(member.file_size for member in bundle.infolist()), shutil.disk_usage(folder).free
+            if needed > free:
+                raise ImageError(
+                    f"{name}: unpacked it takes {needed / 2**20:.0f} MB and {free / 2**20:.0f} MB are free for "
+                    "temporary files; free some space, or get the scene from its source again."
+                )
             for member in bundle.infolist():
                 if not member.flag_bits & _UTF8:  # Slicer writes UTF-8 and does not say so
                     with contextlib.suppress(UnicodeError):

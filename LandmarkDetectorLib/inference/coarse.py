@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -14,7 +13,6 @@ from LandmarkDetectorLib.datasets.frames import Frame, whole_frame
 from LandmarkDetectorLib.datasets.sampling import Pyramid, sample
 from LandmarkDetectorLib.heatmaps import find_peaks
 from LandmarkDetectorLib.heatmaps.window import window_moments
-from LandmarkDetectorLib.inference.decoding import MAPS_AT_ONCE
 from LandmarkDetectorLib.inference.memory import MemoryPlan
 from LandmarkDetectorLib.inference.networks import Networks
 from LandmarkDetectorLib.inference.stopwatch import Stopwatch
@@ -78,9 +76,8 @@ def _peaks(
         with watch("sampling"):
             image = sample(pyramid, tile.matrix[None], tile.shape)
         features, _ = networks.features("coarse", image, watch)
-        at_once = max(1, MAPS_AT_ONCE // math.prod(tile.shape))
         places, sizes, sums = [], [], []
-        for _, maps in networks.head("coarse", features, at_once, watch):
+        for maps in networks.head("coarse", features, watch):
             with watch("decoding"):
                 log_sum = maps.flatten(2).logsumexp(-1)
                 peaks = find_peaks(maps, count)

@@ -12,8 +12,6 @@ from LandmarkDetectorLib.heatmaps import decode, find_peaks
 from LandmarkDetectorLib.heatmaps.layout import coordinates_of
 from LandmarkDetectorLib.heatmaps.window import window_moments
 
-MAPS_AT_ONCE = 16 << 20
-"""So many values of heatmaps stand in memory together, whatever the number of landmarks."""
 LEAST_DEVIATION = 0.3
 """No map is believed to be sure of its landmark to less than this, in samples along any axis."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +12,7 @@ from LandmarkDetectorLib.core import Grid, ImageError
 from LandmarkDetectorLib.core.similarity import apply
 from LandmarkDetectorLib.datasets.frames import Frame, image_frame
 from LandmarkDetectorLib.datasets.sampling import Pyramid, sample
-from LandmarkDetectorLib.inference.decoding import MAPS_AT_ONCE, Measurement, read_peaks
+from LandmarkDetectorLib.inference.decoding import Measurement, read_peaks
 from LandmarkDetectorLib.inference.memory import MemoryPlan
 from LandmarkDetectorLib.inference.networks import Networks
 from LandmarkDetectorLib.inference.stopwatch import Stopwatch
@@ -50,9 +49,8 @@ def look_at_image(
     with watch("sampling"):
         image = sample(pyramid, frame.matrix[None], frame.shape)
     features, logits = networks.features("image", image, watch)
-    at_once = max(1, MAPS_AT_ONCE // math.prod(frame.shape))
     parts = []
-    for _, maps in networks.head("image", features, at_once, watch):
+    for maps in networks.head("image", features, watch):
         with watch("decoding"):
             parts.append(read_peaks(maps, stage))
     means, covariances, masses = (np.concatenate(part) for part in zip(*parts, strict=True))

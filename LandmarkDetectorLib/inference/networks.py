@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -15,6 +16,8 @@ from LandmarkDetectorLib.models.network import HeatmapNetwork
 
 STAGES = ("coarse", "image", "frame", "patch")
 """In the order in which they look."""
+MAPS_AT_ONCE = 16 << 20
+"""So many values of heatmaps stand in memory together, whatever the number of landmarks."""
 
 
 class Networks:
@@ -70,21 +73,22 @@ class Networks:
         return features, presence
 
     @torch.inference_mode()
-    def head(self, name: str, features: Tensor, at_once: int, watch: Stopwatch) -> Iterator[tuple[slice, Tensor]]:
+    def head(self, name: str, features: Tensor, watch: Stopwatch) -> Iterator[Tensor]:
         """Logits of the maps, a few landmarks at a time: the maps of all never stand in memory together."""
         network = self._networks[name]
+        at_once = max(1, MAPS_AT_ONCE // math.prod(features.shape[2:]))
         for start in range(0, network.landmarks, at_once):
             part = slice(start, min(start + at_once, network.landmarks))
             with watch("networks"):
                 maps = network.head_maps(features, part).float()
-            yield part, maps
+            yield maps
 
     def _laid(self, images: Tensor) -> Tensor:
         memory = torch.channels_last if images.ndim == 4 else torch.channels_last_3d
         return images.to(self.device).contiguous(memory_format=memory)
 
     def _precision(self) -> torch.autocast:
-        """Mixed on CUDA, single on the CPU, where half precision is slower (docs/decisions/0005)."""
+        """Mixed on CUDA, single on the CPU (docs/decisions/0006)."""
         return torch.autocast(self.device.type, enabled=self.device.type == "cuda")
 
     def _finished(self) -> None:

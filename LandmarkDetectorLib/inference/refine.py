@@ -6,7 +6,6 @@ prior joins the measurements and says which one it does not believe.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -16,7 +15,7 @@ from LandmarkDetectorLib.bundles.pipeline import Pipeline
 from LandmarkDetectorLib.core.similarity import fit_similarity, scale_of
 from LandmarkDetectorLib.datasets.frames import canonical_box, patch_boxes
 from LandmarkDetectorLib.datasets.sampling import Pyramid, sample
-from LandmarkDetectorLib.inference.decoding import MAPS_AT_ONCE, Measurement, read_maps
+from LandmarkDetectorLib.inference.decoding import Measurement, read_maps
 from LandmarkDetectorLib.inference.memory import MemoryPlan
 from LandmarkDetectorLib.inference.networks import Networks
 from LandmarkDetectorLib.inference.stopwatch import Stopwatch
@@ -59,9 +58,8 @@ class Refiner:
         with self.watch("sampling"):
             image = sample(self.pyramid, (pose @ box.matrix)[None], box.shape)
         features, presence = self.networks.features("frame", image, self.watch)
-        at_once = max(1, MAPS_AT_ONCE // math.prod(box.shape))
         parts = []
-        for _, maps in self.networks.head("frame", features, at_once, self.watch):
+        for maps in self.networks.head("frame", features, self.watch):
             with self.watch("decoding"):
                 parts.append(read_maps(maps, stage))
         mean, covariance = (np.concatenate(p) for p in zip(*parts, strict=True))

@@ -7,18 +7,15 @@ normalised once. The distribution answers for its own uncertainty.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from torch import Tensor
 
 from LandmarkDetectorLib.heatmaps.expectation import spatial_expectation, spatial_softmax
 from LandmarkDetectorLib.models.registry import register_model
-from LandmarkDetectorLib.models.scn import SpatialConfigurationNet
+from LandmarkDetectorLib.models.scn import MonaiSpatialConfigurationNet
 
 
 @register_model("probabilistic_scn")
-class ProbabilisticSpatialConfigurationNet(SpatialConfigurationNet):
+class ProbabilisticSpatialConfigurationNet(MonaiSpatialConfigurationNet):
     """SCN whose maps are local + configuration, logits of a distribution; its covariance is that distribution's.
 
     Args:
@@ -32,29 +29,7 @@ class ProbabilisticSpatialConfigurationNet(SpatialConfigurationNet):
         others: arguments of :class:`.SpatialConfigurationNet`.
     """
 
-    def __init__(
-        self,
-        dimension: int,
-        in_channels: int,
-        landmarks: int,
-        appearance: str = "residual_unet",
-        appearance_arguments: Mapping[str, Any] | None = None,
-        image_input: bool = True,
-        covariance: bool = False,
-        **others: Any,
-    ) -> None:
-        if appearance_arguments is None and appearance == "residual_unet":
-            appearance_arguments = {"widths": ((128,) * 5, (64,) * 5)[dimension - 2]}
-        super().__init__(
-            dimension,
-            in_channels,
-            landmarks,
-            appearance,
-            appearance_arguments,
-            image_input=image_input,
-            covariance=covariance,
-            **others,
-        )
+    levels = 5
 
     def combined(self, local: Tensor, places: Tensor) -> Tensor:
         """The sum: a product of probabilities but for its normalisation."""

@@ -169,8 +169,11 @@ class MonaiSpatialConfigurationNet(SpatialConfigurationNet):
         landmarks: number of landmarks K.
         appearance: residual_unet, attention_unet, basic_unet or dyn_unet.
         appearance_arguments: what its constructor takes; four levels of 128 features (64 in 3D) where not given.
+        image_input: the configuration sees the image, made as small as the local maps.
         others: arguments of :class:`SpatialConfigurationNet`.
     """
+
+    levels = 4
 
     def __init__(
         self,
@@ -183,7 +186,7 @@ class MonaiSpatialConfigurationNet(SpatialConfigurationNet):
         **others: Any,
     ) -> None:
         if appearance_arguments is None and appearance == "residual_unet":
-            appearance_arguments = {"widths": ((128,) * 4, (64,) * 4)[dimension - 2]}
+            appearance_arguments = {"widths": ((128,), (64,))[dimension - 2] * self.levels}
         super().__init__(
             dimension,
             in_channels,

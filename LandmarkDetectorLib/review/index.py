@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -94,6 +95,7 @@ class Index:
     def __init__(self, folder: Path, summarise: Callable[[str], Mapping[str, Any]]) -> None:
         self.path, self.cases, self.summarise = folder / NAME, folder / "cases", summarise
         self._memory: sqlite3.Connection | None = None
+        self._turn = threading.RLock()  # one connection serves all threads there
 
     def stale(self) -> list[str]:
         """Ids of cases of which the index says something else than the folder, or nothing."""
@@ -171,8 +173,9 @@ class Index:
                     self.remove()
         if self._memory is None:
             self._keep_in_memory("the folder is read-only")
-        assert self._memory is not None
-        return question(self._memory)
+        with self._turn:
+            assert self._memory is not None
+            return question(self._memory)
 
     def _keep_in_memory(self, reason: str) -> None:
         notice(f"The index of the review store cannot be kept ({reason}); all cases are read, which takes longer.")

@@ -53,7 +53,7 @@ class Journal:
         """
         with self._turn, disk_errors(f"{self.what} cannot be read"):
             self._read_on()
-            return self._log.records
+            return list(self._log.records)
 
     def append(self, make: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> list[dict[str, Any]]:
         """Store records, in one write; when this returns, they stand on the disk.

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from LandmarkDetectorLib.bundles import load_bundle
-from LandmarkDetectorLib.inference import Detector, coarse, refine
+from LandmarkDetectorLib.inference import Detector, networks
 from LandmarkDetectorLib.inference.networks import Networks
 from LandmarkDetectorLib.inference.stopwatch import Stopwatch
 from LandmarkDetectorLib.io import load_image
@@ -69,8 +69,7 @@ def peak(landmarks: int) -> tuple[int, int]:
 
 
 def test_two_hundred_landmarks_take_hardly_more_memory_than_forty_five(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (coarse, refine):
-        monkeypatch.setattr(module, "MAPS_AT_ONCE", AT_ONCE)
+    monkeypatch.setattr(networks, "MAPS_AT_ONCE", AT_ONCE)
     few, _ = peak(45)
     many, largest = peak(LANDMARKS)
     all_maps = LANDMARKS * 48**3 * 4  # of one tile of the coarse pass; the frame's are as many
