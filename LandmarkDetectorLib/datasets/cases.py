@@ -142,8 +142,8 @@ def _case(folder: Path, labels: tuple[str, ...], entry: dict[str, Any]) -> Case:
     files = entry.get("raters", {})
     if not isinstance(files, Mapping):
         raise DatasetError(
-            f"{folder.name}/dataset.json: raters of subject {subject} is {files!r}; write each observer's name with the "
-            'file, as in {"A": "landmarks/a.mrk.json"}.'
+            f"{folder.name}/dataset.json: raters of subject {subject} is {files!r}; write each observer's name with "
+            'the file, as in {"A": "landmarks/a.mrk.json"}.'
         )
     raters: dict[str, LandmarkSet] = {
         str(rater): load_landmarks(folder / file).reordered(labels) for rater, file in files.items()
