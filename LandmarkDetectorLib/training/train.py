@@ -126,6 +126,7 @@ def learn_pipeline(recipe: Recipe, dataset: Dataset, cases: Sequence[Case]) -> P
 
     Raises:
         DatasetError: a label that none of them has a place for, or landmarks that do not fit their image.
+        RecipeError: an image is of another dimension than the recipe.
     """
     check_all_placed(cases, dataset.labels, dataset.name)
     draft = _pipeline(recipe, dataset, None)
@@ -137,12 +138,18 @@ def shapes_and_looks(recipe: Recipe, pipeline: Pipeline, cases: Sequence[Case]) 
     """The shapes of cases (N, K, d) in view units, NaN where not annotated, and how their images look.
 
     Raises:
+        RecipeError: an image is of another dimension than the recipe.
         DatasetError: landmarks are in another unit or dimension than their image.
     """
     shapes, looks, far = [], [], []
     relative = recipe.intensity.quantiles
     for case in cases:
         image = case.image()
+        if image.dimension != recipe.dimension:
+            raise RecipeError(
+                f"{recipe.name}: the recipe is for images in {recipe.dimension}D, and {called(case)} is in "
+                f"{image.dimension}D; choose another recipe."
+            )
         shapes.append(pipeline.ordered(positions_on(case, image.grid)) / pipeline.unit(image.grid))
         looks.append(look_of(image, relative, flat=recipe.dimension == 2))
         far += [f"{label!r} of {called(case)}" for label in far_outside(case, image.grid)]

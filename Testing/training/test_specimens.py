@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from LandmarkDetectorLib.core import DatasetError, LandmarkDetectorWarning, LandmarkSet
+from LandmarkDetectorLib.core import DatasetError, LandmarkDetectorWarning, LandmarkSet, RecipeError
 from LandmarkDetectorLib.datasets import read_dataset
 from LandmarkDetectorLib.io import load_landmarks, save_landmarks
 from LandmarkDetectorLib.training import read_recipe, train
@@ -72,6 +72,14 @@ def test_landmarks_in_space_do_not_train_on_a_picture(prepared) -> None:
     with pytest.raises(DatasetError, match="7 .*do not fit") as again:
         measure(cases)
     assert str(refused.value) == str(again.value)
+
+
+def test_a_recipe_for_volumes_learns_no_shape_of_pictures(prepared) -> None:
+    recipe, data = prepared
+    recipe.write_text(recipe_text(3), encoding="utf-8")
+    dataset = read_dataset(data)
+    with pytest.raises(RecipeError, match="phantom: the recipe is for images in 3D, and case00 is in 2D; choose"):
+        learn_pipeline(read_recipe(recipe), dataset, dataset.cases)
 
 
 def test_a_landmark_that_is_placed_on_no_image_is_named_with_its_data_set(prepared, tmp_path: Path) -> None:
