@@ -21,6 +21,8 @@ from LandmarkDetectorLib.core.errors import BundleError
 from LandmarkDetectorLib.io.atomic import atomic_write
 
 FOLDER, HISTORY = ".versions", "history.json"
+SHORT = 8
+"""Digits of a fingerprint by which people tell two bundles of one version apart."""
 
 
 def promote_bundle(source: Path, about: Mapping[str, Any]) -> Bundle:
@@ -47,20 +49,21 @@ def promote_bundle(source: Path, about: Mapping[str, Any]) -> Bundle:
 
 
 def return_bundle(name: str, version: str | None = None, about: Mapping[str, Any] | None = None) -> Bundle:
-    """Put the version that was in use before, or a named one, back into use.
+    """Put the version that was in use before, or a named one, back into use; the one in use is kept.
 
     Args:
         name: of the bundle.
-        version: such as ``1.1.0``, or the beginning of a fingerprint; by default the one before.
+        version: such as ``1.1.0``, or the first eight or more digits of a fingerprint; by default the one before.
         about: for the history.
 
     Raises:
-        BundleError: there is none, or the disk refuses.
+        BundleError: there is none, several are meant, or the disk refuses.
     """
     current = in_use(check_bundle_name(name))
     if current is None:
         raise BundleError(f"No bundle {name!r} of yours is in use, so there is no way back from it.")
     target = _before(name, current) if version is None else _named(name, version)
+    _keep(current)  # it may have been imported over the others, and never promoted
     back = import_bundle(target, replace=True)
     _note(name, "returned", current, back, about or {})
     return back
@@ -120,8 +123,11 @@ def _keep(bundle: Bundle) -> Path:
 
 
 def _before(name: str, current: Bundle) -> Path:
-    entries = [entry for entry in history(name) if entry["to"]["fingerprint"] == current.fingerprint]
-    last = entries[-1] if entries else None
+    entries = history(name)
+    known = [entry for entry in entries if entry["to"]["fingerprint"] == current.fingerprint]
+    if entries and not known:  # imported over what was promoted or returned to last
+        return _named(name, entries[-1]["to"]["fingerprint"])
+    last = known[-1] if known else None
     if last is None or last.get("from") is None:
         parent = current.card.lineage[0].parent if current.card.lineage else ""
         more = f"; {parent!r}, from which it comes, is still there" if parent and parent != name else ""
@@ -130,15 +136,20 @@ def _before(name: str, current: Bundle) -> Path:
 
 
 def _named(name: str, version: str) -> Path:
-    found = [
-        bundle
-        for bundle in kept_versions(name)
-        if bundle.version == version or (len(version) >= 8 and bundle.fingerprint.startswith(version))
-    ]
+    """The folder of the one kept version that is meant by a version or by the first digits of a fingerprint."""
+    kept, digits = kept_versions(name), version.lower()
+    found = {
+        bundle.fingerprint: bundle.folder
+        for bundle in kept
+        if bundle.version == version or (len(digits) >= SHORT and bundle.fingerprint.startswith(digits))
+    }
     if not found:
-        known = ", ".join(bundle.version for bundle in kept_versions(name)) or "none"
+        known = ", ".join(f"{bundle.version} ({bundle.fingerprint[:SHORT]})" for bundle in kept) or "none"
         raise BundleError(f"No version {version!r} of {name} is kept (known: {known}).")
-    return found[-1].folder
+    if len(found) > 1:
+        which = " or ".join(fingerprint[:SHORT] for fingerprint in found)
+        raise BundleError(f"{len(found)} kept versions of {name} are called {version!r}; say which by {which}.")
+    return next(iter(found.values()))
 
 
 def _note(name: str, action: str, before: Bundle | None, now: Bundle, about: Mapping[str, Any]) -> None:

@@ -143,8 +143,8 @@ def history(
     as_json: JsonOption = False,
 ) -> None:
     """Which versions of a bundle were in use, who put them there, and why."""
+    from LandmarkDetectorLib.bundles.versions import SHORT, in_use, kept_versions
     from LandmarkDetectorLib.bundles.versions import history as entries_of
-    from LandmarkDetectorLib.bundles.versions import in_use, kept_versions
 
     entries, current = entries_of(name), in_use(name)
     kept = [bundle.version for bundle in kept_versions(name)]
@@ -156,11 +156,12 @@ def history(
         say(f"Nothing was ever promoted or returned under the name {name}.")
         return
     table = Table(box=box.SIMPLE)
-    for title in ("at (UTC)", "", "version", "by", "because"):
+    for title in ("at (UTC)", "", "version", "fingerprint", "by", "because"):
         table.add_column(title, overflow="fold")
     for entry in entries:
         mark = " (in use)" if current and entry is entries[-1] and entry["to"] == now else ""
-        cells = (entry["at"][:16].replace("T", " "), entry["action"], entry["to"]["version"] + mark)
+        version, fingerprint = entry["to"]["version"] + mark, entry["to"]["fingerprint"][:SHORT]
+        cells = (entry["at"][:16].replace("T", " "), entry["action"], version, fingerprint)
         table.add_row(*(Text(cell) for cell in (*cells, str(entry.get("by", "")), str(entry.get("because", "")))))
     results.print(table)
 
@@ -169,7 +170,12 @@ def history(
 def return_(
     name: Annotated[str, typer.Argument(help="Name of a bundle that was retrained.", metavar="NAME")],
     version: Annotated[
-        str | None, typer.Option("--to", help="This version; by default the one before.", metavar="VERSION")
+        str | None,
+        typer.Option(
+            "--to",
+            help="This version, or the one whose fingerprint begins so; by default the one before.",
+            metavar="VERSION|FINGERPRINT",
+        ),
     ] = None,
     because: Annotated[str, typer.Option(help="Why; it is recorded.", metavar="REASON")] = "",
     by: Annotated[str, typer.Option(help="Who does so; it is recorded.", metavar="NAME")] = "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -148,10 +149,18 @@ def _labels(text: str) -> tuple[tuple[str, ...], dict[str, str]]:
 
     path = Path(text)
     if "," not in text and path.is_file():
-        try:
-            lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        try:  # Windows' editor puts a byte order mark first, which is no part of a label
+            lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
         except (OSError, UnicodeDecodeError) as error:
             raise LandmarkDetectorError(f"--labels: {path.name} is no text file in UTF-8; save it as one.") from error
+    elif ": " not in text and _PATH.search(text):
+        raise LandmarkDetectorError(
+            f"--labels: there is no file {text!r}; check its name, or put a comma behind it if a landmark is called so."
+        )
     else:
         lines = [word.strip() for word in text.split(",")]
     return parse_labels(lines)
+
+
+_PATH = re.compile(r"^[^,]*([\\/]|\.[A-Za-z]{2,4}$)[^,]*$")
+"""One word with a folder before it or a suffix behind it."""

@@ -92,7 +92,8 @@ def read_dataset(folder: str | Path) -> Dataset:
     """Read ``dataset.json`` in a folder; images stay on disk, landmarks are read and paired by label.
 
     Raises:
-        DatasetError: the list is missing, is not JSON, an entry lacks something, or two cannot be told apart.
+        DatasetError: the list is missing, is not JSON, an entry lacks something, or two entries or labels cannot be
+            told apart.
         LandmarkFileError: a file of landmarks cannot be read.
     """
     folder = Path(folder)
@@ -101,7 +102,7 @@ def read_dataset(folder: str | Path) -> Dataset:
         raise DatasetError(f"{folder.name}: there is no dataset.json; give a folder that holds one.")
     try:
         content = json.loads(listing.read_text(encoding="utf-8"))
-        labels = tuple(str(label) for label in content["landmark_labels"])
+        labels = _labels(content["landmark_labels"], folder)
         entries = list(content["training"])
     except (ValueError, KeyError, TypeError) as error:
         raise DatasetError(f"{folder.name}/dataset.json: {error!r}; it needs landmark_labels and training.") from error
@@ -121,14 +122,31 @@ def read_dataset(folder: str | Path) -> Dataset:
     return Dataset(str(content.get("name", folder.name)), labels, tuple(cases))
 
 
+def _labels(said: Any, folder: Path) -> tuple[str, ...]:
+    """The labels of a data set, a list of words that differ."""
+    if not isinstance(said, list):  # of a text, each letter would be a landmark
+        raise DatasetError(f"{folder.name}/dataset.json: landmark_labels is {said!r}; write a list of labels in [ ].")
+    labels = tuple(str(label) for label in said)
+    twice = next((label for label, count in Counter(labels).items() if count > 1), None)
+    if twice is not None:
+        raise DatasetError(f"{folder.name}/dataset.json: the label {twice!r} stands there twice; rename one of them.")
+    return labels
+
+
 def _case(folder: Path, labels: tuple[str, ...], entry: dict[str, Any]) -> Case:
     subject = str(entry["subject"])
     path = folder / entry["image"]
     if not path.exists():
         raise DatasetError(f"{folder.name}: the image of subject {subject} is not there.")
     spacing = tuple(float(s) for s in entry["spacing_mm"]) if entry.get("spacing_mm") else None
+    files = entry.get("raters", {})
+    if not isinstance(files, Mapping):
+        raise DatasetError(
+            f"{folder.name}/dataset.json: raters of subject {subject} is {files!r}; write each observer's name with "
+            'the file, as in {"A": "landmarks/a.mrk.json"}.'
+        )
     raters: dict[str, LandmarkSet] = {
-        str(rater): load_landmarks(folder / file).reordered(labels) for rater, file in entry.get("raters", {}).items()
+        str(rater): load_landmarks(folder / file).reordered(labels) for rater, file in files.items()
     }
     if "landmarks" in entry and holds_raters(folder / entry["landmarks"]):
         raters, spacing = read_raters(folder / entry["landmarks"], labels, spacing)

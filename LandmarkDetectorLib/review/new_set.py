@@ -9,13 +9,14 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from LandmarkDetectorLib.bundles import Bundle
+from LandmarkDetectorLib.bundles.staging import staging_folder
 from LandmarkDetectorLib.core import DatasetError, LandmarkDetectorError, LandmarkSet
 from LandmarkDetectorLib.datasets.cases import Dataset, read_dataset
 from LandmarkDetectorLib.datasets.importers.registry import run_importer
@@ -24,15 +25,18 @@ from LandmarkDetectorLib.io import load_image, save_landmarks
 from LandmarkDetectorLib.io.atomic import atomic_write
 from LandmarkDetectorLib.io.names import stem_of
 from LandmarkDetectorLib.review.errors import ReviewError, disk_errors
-from LandmarkDetectorLib.review.images import write_copy
+from LandmarkDetectorLib.review.images import digest
 from LandmarkDetectorLib.review.set_folder import (
     IMAGES,
-    RUNS,
+    RECIPE,
     LandmarkList,
     create_set,
-    fixed,
     newest_bundle,
+    next_run,
+    put_image,
     read_set,
+    runs_of,
+    training_was_interrupted,
     why_untaught,
 )
 from LandmarkDetectorLib.training.derive import Measured, derive_recipe
@@ -106,21 +110,22 @@ def _add(root: Path, path: Path, stem: str, landmarks: LandmarkList, detector: D
     if file.exists():
         raise ReviewError(f"{file.name} is there already; somebody may have placed it. Rename the image first.")
     image = load_image(path, spacing=landmarks.spacing)
-    with disk_errors(f"{stem} cannot be added"):
-        write_copy(image, root / IMAGES, stem, ".nii.gz")
+    # Before the copy: an image that cannot be detected on is not added.
     marks = landmarks.template() if detector is None else detector.detect(image).landmarks.reordered(landmarks.labels)
-    save_landmarks(fixed(marks, stem), file)
-    return file
+    return put_image(root / IMAGES, image, marks, stem)
 
 
 def collect(folder: Path | str, output: Path) -> tuple[Dataset, list[str]]:
     """Write what was placed in a set as a data set, ``dataset.json`` and landmarks, into ``output``.
+
+    Subjects are codes of their images' voxels, the same in every training; ``dataset.json`` has the files beside them.
 
     Returns:
         The data set, and why images were left out: nothing is placed on them, or a file is still a detector's proposal.
 
     Raises:
         DatasetError: there is nothing, or a file does not fit its image.
+        ImageError: an image cannot be read.
     """
     root, landmarks = Path(folder), read_set(folder)
     options: dict[str, Any] = {"lacking": "undefined"}
@@ -135,6 +140,7 @@ def collect(folder: Path | str, output: Path) -> tuple[Dataset, list[str]]:
         if reason:
             left_out.append(f"{case.subject}: {reason}")
             continue
+        image = load_image(case.image, spacing=case.spacing)
         file = f"landmarks/{case.subject}.mrk.json"
         save_landmarks(LandmarkSet(marks.landmarks, marks.unit, case.subject), output / file)
         known = set(case.landmarks.labels)
@@ -142,7 +148,8 @@ def collect(folder: Path | str, output: Path) -> tuple[Dataset, list[str]]:
         entry: dict[str, Any] = {
             "image": Path(os.path.relpath(case.image.resolve(), output.resolve())).as_posix(),
             "landmarks": file,
-            "subject": case.subject,
+            # A bundle says who trained it, and a file may be called after a patient: so a subject is its voxels.
+            "subject": f"image-{digest(image)[:12]}",
             "absent": absent,
         }
         if case.spacing is not None:
@@ -180,50 +187,56 @@ def train_set(
         cancelled: asked after every step.
 
     Raises:
-        DatasetError: fewer than five images are annotated, or they are not of one kind.
+        DatasetError: fewer than five images are annotated, they are not of one kind, or a landmark is on none of them;
+            no run is begun then.
         LandmarkDetectorError: images, recipe or device are not usable.
     """
-    started = time.monotonic()
-    root, landmarks = Path(folder), read_set(folder)
-    runs = sorted((root / RUNS).glob("run-*"))
-    unfinished = (
-        resume and runs and (runs[-1] / "recipe.yaml").is_file() and newest_bundle(root) not in _bundles(runs[-1])
-    )
-    run = runs[-1] if unfinished else root / RUNS / f"run-{len(runs) + 1:03d}"
-    with disk_errors(f"The run {run.name} cannot be begun"):
-        run.mkdir(parents=True, exist_ok=True)
-    file, measured = run / "recipe.yaml", None
-    left_out: list[str] = []
-    seconds: dict[str, float] = {}
-    if not unfinished:
-        dataset, left_out = collect(root, run / "data")
-        if recipe is not None:
-            content = read_recipe(recipe)
-        else:
-            content, measured = derive_recipe(
-                landmarks.name,
-                dataset.cases,
-                _card(landmarks),
-                mirror=landmarks.mirror,
-                labels=landmarks.labels,
-            )
-        content = content.model_copy(update={"name": landmarks.name, "version": f"0.{len(runs) + 1}.0", "samples": []})
-        left = 60 * minutes - (time.monotonic() - started)
-        content, seconds = _within(content, dataset, device, left, cancelled)
-        _write_recipe(content, file)
-    dataset, shares = read_dataset(run / "data"), _shares(read_recipe(file), seconds)
+    started, root = time.monotonic(), Path(folder)
+    landmarks, unfinished = read_set(root), resume and training_was_interrupted(root)
+    if unfinished:
+        run = runs_of(root)[-1]
+        begun = _Begun()
+    else:
+        run, number = next_run(root)
+        # Hidden until it can train: images that are too few use up no number. It is moved to a neighbour, so that the
+        # paths of the images, which are relative, stay right.
+        with disk_errors(f"The run {run.name} cannot be begun"), staging_folder(run.parent) as stage:
+            dataset, left_out = collect(root, stage / "data")
+            content, measured = _recipe(landmarks, dataset, recipe)
+            content = content.model_copy(update={"name": landmarks.name, "version": f"0.{number}.0", "samples": []})
+            left = 60 * minutes - (time.monotonic() - started)
+            content, seconds = _within(content, dataset, device, left, cancelled)
+            _write_recipe(content, stage / RECIPE)
+            os.rename(stage, run)
+        begun = _Begun(measured, tuple(left_out), seconds)
+    file = run / RECIPE
+    dataset, shares = read_dataset(run / "data"), _shares(read_recipe(file), begun.seconds)
 
     def told(stage: str, fraction: float) -> None:
         if progress is not None:
             begin, share = shares[stage]
             progress(stage, begin + share * fraction)
 
-    bundle = train(file, run / "data", run, resume=bool(unfinished), device=device, progress=told, cancelled=cancelled)
-    return Trained(bundle, file, measured, len(dataset.cases), tuple(left_out))
+    bundle = train(file, run / "data", run, resume=unfinished, device=device, progress=told, cancelled=cancelled)
+    return Trained(bundle, file, begun.measured, len(dataset.cases), begun.left_out)
 
 
-def _bundles(run: Path) -> list[Path]:
-    return [file.parent for file in run.glob("*/manifest.json")]
+@dataclass(frozen=True)
+class _Begun:
+    """What is known of a run since its beginning; nothing of one that is gone on with."""
+
+    measured: Measured | None = None
+    left_out: tuple[str, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+def _recipe(landmarks: LandmarkList, dataset: Dataset, given: Path | str | None) -> tuple[Recipe, Measured | None]:
+    """The recipe that was given, or one that is derived from the images, with what was found in them."""
+    if given is not None:
+        return read_recipe(given), None
+    return derive_recipe(
+        landmarks.name, dataset.cases, _card(landmarks), mirror=landmarks.mirror, labels=landmarks.labels
+    )
 
 
 def _within(

@@ -13,7 +13,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,12 +24,15 @@ from LandmarkDetectorLib.bundles.names import check_bundle_name
 from LandmarkDetectorLib.bundles.store import SHIPPED
 from LandmarkDetectorLib.core import Image, Landmark, LandmarkSet
 from LandmarkDetectorLib.io import load_image, load_landmarks, save_landmarks
-from LandmarkDetectorLib.io.atomic import atomic_write
+from LandmarkDetectorLib.io.atomic import all_or_none, atomic_write
 from LandmarkDetectorLib.io.markups import KEPT
 from LandmarkDetectorLib.review.errors import ReviewError, disk_errors
 from LandmarkDetectorLib.review.images import copy_suffix, write_copy
 
 ABOUT, TEMPLATE, IMAGES, RUNS = "landmark-set.json", "template.mrk.json", "images", "training"
+RECIPE = "recipe.yaml"
+"""In a run that has begun to train."""
+_HELP = "README.txt"
 LEAST = 5
 """Annotated images with which training can begin."""
 _MARKS = ".mrk.json"
@@ -140,8 +144,8 @@ def annotated(folder: Path | str) -> list[str]:
 
 def training_was_interrupted(folder: Path | str) -> bool:
     """Whether the last training of a set has not come to its bundle and can go on."""
-    runs = sorted((Path(folder) / RUNS).glob("run-*"))
-    return bool(runs) and (runs[-1] / "recipe.yaml").is_file() and not any(runs[-1].glob("*/manifest.json"))
+    runs = runs_of(folder)
+    return bool(runs) and (runs[-1] / RECIPE).is_file() and not any(runs[-1].glob("*/manifest.json"))
 
 
 def add_annotated(
@@ -181,10 +185,28 @@ def add_annotated(
             raise ReviewError(f"Another image called {name} is in the set already; rename this one first.")
         if not replace:
             raise ReviewError(f"{name} is in the set already; say that its landmarks may be replaced.")
+    marks = landmarks.reordered(known.labels)
+    if not file.exists():
+        return put_image(root, image, marks, name)
     with disk_errors(f"{name} cannot be added"):
-        if not file.exists():
-            write_copy(image, root, name, ".nii.gz")
-        save_landmarks(fixed(landmarks.reordered(known.labels), name), file)  # last: it makes the image a case
+        save_landmarks(fixed(marks, name), file)
+    return file
+
+
+def put_image(root: Path, image: Image, landmarks: LandmarkSet, name: str) -> Path:
+    """Copy an image into a folder with its landmarks beside it, both or neither.
+
+    Returns:
+        The file of landmarks.
+
+    Raises:
+        ReviewError: the disk refuses.
+        LandmarkFileError: one of them cannot be written.
+    """
+    file, copy = root / f"{name}{_MARKS}", root / f"{name}{copy_suffix(image, '.nii.gz')}"
+    with disk_errors(f"{name} cannot be added"), all_or_none([copy, file]):
+        write_copy(image, root, name, ".nii.gz")
+        save_landmarks(fixed(landmarks, name), file)  # last: it makes the image a case
     return file
 
 
@@ -195,18 +217,20 @@ def _same(kept: Image, image: Image) -> bool:
 
 
 def create_set(folder: Path | str, landmarks: LandmarkList) -> Path:
-    """Make the folder of a landmark set.
+    """Make the folder of a landmark set, whole or not at all.
 
     Raises:
         ReviewError: something is there, or the disk refuses.
+        LandmarkFileError: a file of it cannot be written.
     """
     path = Path(folder)
     with disk_errors(f"The landmark set {path.name} cannot be made"):
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise ReviewError(f"{path.name} is there already and not empty; give another folder.")
+    with disk_errors(f"The landmark set {path.name} cannot be made"), _whole_or_gone(path):
         (path / IMAGES).mkdir(parents=True)
         save_landmarks(landmarks.template(), path / TEMPLATE)
-        (path / "README.txt").write_text(_README.format(name=path.name), encoding="utf-8")
+        (path / _HELP).write_text(_README.format(name=path.name), encoding="utf-8")
         content = {
             "name": landmarks.name,
             "title": landmarks.title or landmarks.name,
@@ -220,6 +244,23 @@ def create_set(folder: Path | str, landmarks: LandmarkList) -> Path:
         with atomic_write(path / ABOUT, "w", encoding="utf-8") as stream:  # last: it makes the folder a set
             json.dump(content, stream, indent=1, ensure_ascii=False)
     return path
+
+
+@contextmanager
+def _whole_or_gone(path: Path) -> Iterator[None]:
+    """Where the block that makes a set fails, its files and the folders that were made for it are gone again.
+
+    A person may have chosen an empty folder; so the set is made in it, and not beside it to be renamed.
+    """
+    made = [folder for folder in (path / IMAGES, path, *path.parents) if not folder.exists()]
+    try:
+        with all_or_none([path / file for file in (ABOUT, TEMPLATE, _HELP)]):
+            yield
+    except BaseException:
+        for folder in made:  # the innermost first; none goes that holds something
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 def read_set(folder: Path | str) -> LandmarkList:
@@ -253,7 +294,19 @@ def read_set(folder: Path | str) -> LandmarkList:
         raise ReviewError(f"{ABOUT} cannot be read ({error!r}); mend it, or make the set anew.") from None
 
 
+def runs_of(folder: Path | str) -> list[Path]:
+    """The folders of a set's trainings, the oldest first."""
+    found = [run for run in (Path(folder) / RUNS).glob("run-*") if run.name[4:].isdecimal()]
+    return sorted(found, key=lambda run: int(run.name[4:]))
+
+
+def next_run(folder: Path | str) -> tuple[Path, int]:
+    """The folder of a set's next training, which is not made, and its number: one above all that are there."""
+    number = max((int(run.name[4:]) for run in runs_of(folder)), default=0) + 1
+    return Path(folder) / RUNS / f"run-{number:03d}", number
+
+
 def newest_bundle(folder: Path | str) -> Path | None:
     """The folder of the bundle that was trained last for a set, or ``None``."""
-    found = sorted(Path(folder).glob(f"{RUNS}/run-*/*/manifest.json"))
-    return found[-1].parent if found else None
+    found = [file.parent for run in runs_of(folder) for file in sorted(run.glob("*/manifest.json"))]
+    return found[-1] if found else None

@@ -13,13 +13,14 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from LandmarkDetectorLib import __version__
-from LandmarkDetectorLib.core import Cancelled, LandmarkDetectorError
+from LandmarkDetectorLib.core import Cancelled, LandmarkDetectorError, LandmarkDetectorWarning
 from LandmarkDetectorLib.inference.protocol import PROTOCOL, ProtocolError, decode
 from LandmarkDetectorLib.inference.worker import Desk, Request, claim_stdout, read_requests
 
@@ -87,7 +88,8 @@ class TrainingServant:
     def do(self, request: Request, desk: TrainingDesk) -> None:
         """Do a request and say how it ended. Only a pipe that is closed on the other side raises."""
         try:
-            answer = getattr(self, f"_{request.command}")(request, desk)
+            with _noticed(request, desk):
+                answer = getattr(self, f"_{request.command}")(request, desk)
         except Cancelled as error:
             end: dict[str, Any] = {"event": "error", "kind": "Cancelled", "message": str(error)}
         except LandmarkDetectorError as error:
@@ -146,15 +148,16 @@ class TrainingServant:
             progress(stage, fraction)
 
         candidate, store = Path(asked.text("candidate")), asked.text("store")
+        then = asked.given("install", "html", "because", "by")  # refused now, and not after the comparison
         about = {"candidate": str(candidate), "store": store, **asked.given("data", "against", "observer", "device")}
         done = self._known(about)
         if done is None:
             done = compare(candidate, store, progress=step, **asked.given("data", "against", "observer", "device"))
             self._compared = (about, done)
-        if request.message.get("install", True):
+        if then.get("install", True):
             step("putting it in use", 1.0)
             done = adopt(done, **asked.given("because", "by"))
-        page = Path(request.message.get("html") or candidate.parent / "comparison.html")
+        page = Path(then.get("html") or candidate.parent / "comparison.html")
         with atomic_write(page, "w", encoding="utf-8") as stream:
             stream.write(promotion_page(done))
         return {**done.to_json(), "html": str(page)}
@@ -171,6 +174,7 @@ class TrainingServant:
         from LandmarkDetectorLib.review.new_set import train_set
 
         asked = _Options(request)
+        install, more = asked.given("install"), asked.given("by")
         progress, cancelled = _listening(request, desk)
         done = train_set(
             asked.text("folder"),
@@ -180,13 +184,38 @@ class TrainingServant:
         )
         for sentence in done.left_out:
             desk.say("notice", request.number, text=f"Left out: {sentence}")
-        if request.message.get("install"):
+        if install.get("install"):
             from LandmarkDetectorLib.bundles.versions import promote_bundle
 
-            more = asked.given("by")
             promote_bundle(done.bundle.folder, {**more, "because": "trained as a new landmark set"})
         about = {"name": done.bundle.name, "version": done.bundle.version, "fingerprint": done.bundle.fingerprint}
         return {"folder": str(done.bundle.folder), **about, "images": done.cases, "recipe": str(done.recipe)}
+
+
+@contextmanager
+def _noticed(request: Request, desk: TrainingDesk) -> Iterator[None]:
+    """Our own warnings become notices, each once, and are in no log: they may name a file, and so a patient."""
+    said: set[str] = set()
+
+    def show(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any) -> None:
+        if not issubclass(category, LandmarkDetectorWarning):
+            print(f"{category.__name__} at {filename}:{lineno}", file=sys.stderr, flush=True)
+        elif str(message) not in said:
+            said.add(str(message))
+            desk.say("notice", request.number, text=str(message))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", LandmarkDetectorWarning)
+        warnings.showwarning = show  # type: ignore[assignment]  # two more arguments, which nobody gives here
+        yield
+
+
+_TEXT: tuple[type | tuple[type, ...], str] = (str, "a text")
+_KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
+    "minutes": ((int, float), "a number"),
+    "resume": (bool, "true or false"),
+    "install": (bool, "true or false"),
+}
 
 
 class _Options:
@@ -202,8 +231,20 @@ class _Options:
         return value
 
     def given(self, *names: str) -> dict[str, Any]:
-        """Those of these that are said."""
-        return {name: self._said[name] for name in names if self._said.get(name) is not None}
+        """Those of these that are said.
+
+        Raises:
+            ProtocolError: one is of another kind than :data:`_KINDS` says, and not a text where that says nothing.
+        """
+        found = {name: self._said[name] for name in names if self._said.get(name) is not None}
+        for name, value in found.items():
+            kind, words = _KINDS.get(name, _TEXT)
+            if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):  # True counts as 1
+                raise ProtocolError(
+                    f"The request {self._command} needs {name!r} as {words}, not {str(value)[:40]!r}; see "
+                    "docs/retraining.md."
+                )
+        return found
 
 
 def _listening(request: Request, desk: TrainingDesk) -> tuple[Callable[[str, float], None], Callable[[], bool]]:

@@ -19,6 +19,7 @@ from LandmarkDetectorLib.core.similarity import fit_similarity
 from LandmarkDetectorLib.datasets.cases import Case
 from LandmarkDetectorLib.models.shape_prior import learn_shape_prior
 from LandmarkDetectorLib.training.recipe import Recipe
+from LandmarkDetectorLib.training.specimens import check_all_placed, positions_on
 
 LEAST_CASES = 5
 ONE_POSE = 35.0
@@ -85,9 +86,9 @@ def derive_recipe(
         seed: of the training.
 
     Raises:
-        DatasetError: the images are too few, or not of one kind.
+        DatasetError: as :func:`measure` says.
     """
-    measured = measure(cases)
+    measured = measure(cases, name)
     labels = list(labels) or list(cases[0].landmarks.labels)
     stages = _one_pose(measured) if measured.one_pose else _any_pose(measured)
     tolerance = max(0.03 * measured.length, 2 * measured.voxel)
@@ -111,20 +112,27 @@ def derive_recipe(
     return Recipe.model_validate(content), measured
 
 
-def measure(cases: Sequence[Case]) -> Measured:
+def measure(cases: Sequence[Case], name: str = "the data set") -> Measured:
     """Look at the images and their landmarks.
 
+    Args:
+        cases: annotated images.
+        name: of the data set, for messages.
+
     Raises:
-        DatasetError: they are too few, not of one kind, or nothing is placed on them.
+        DatasetError: they are too few, not of one kind, nothing is placed on them, a landmark is placed on none of
+            them, or landmarks do not fit their image.
     """
     placed = [case for case in cases if np.isfinite(case.landmarks.positions).any()]
     if len(placed) < LEAST_CASES:
         raise DatasetError(
             f"{len(placed)} annotated images are too few to learn from; annotate {LEAST_CASES}, better ten or more."
         )
+    check_all_placed(placed, placed[0].landmarks.labels, name)
     grids, channels, eight_bit = [], set(), True
     for case in placed:
         image = case.image()
+        positions_on(case, image.grid)
         grids.append(image.grid)
         channels.add(image.channels)
         values = image.array

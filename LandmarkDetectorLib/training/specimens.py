@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from LandmarkDetectorLib.bundles.pipeline import Order, Pipeline
+from LandmarkDetectorLib.core import DatasetError, Grid
 from LandmarkDetectorLib.core.similarity import fit_similarity, scale_of
 from LandmarkDetectorLib.datasets.cases import Case
 from LandmarkDetectorLib.datasets.intensity import Intensity
 from LandmarkDetectorLib.datasets.sampling import Pyramid
+from LandmarkDetectorLib.io.names import shown
 from LandmarkDetectorLib.training.streaming import Stream, StreamedPyramid
 
 
@@ -27,7 +29,8 @@ class Specimen:
         pose: (d+1, d+1) from the canonical frame (world units) to the world.
         unit: world units of one view unit.
         absent: (K,) whether somebody looked for the landmark and it is not there; by default nobody has.
-        outline: (K, d) the positions, and about where the others lie as far as anybody knows; for the pose only.
+        outline: (K, d) the positions, and about where the others lie as far as anybody knows; for the pose only. Where
+            nobody placed any, the mean shape in the middle of the image.
     """
 
     subject: str
@@ -41,7 +44,12 @@ class Specimen:
 
 
 def load_specimens(cases: Sequence[Case], pipeline: Pipeline) -> list[Specimen]:
-    """Read the images of cases and keep them; what the stages need of them is averaged at once."""
+    """Read the images of cases and keep them; what the stages need of them is averaged at once.
+
+    Raises:
+        ImageError: an image cannot be read.
+        DatasetError: landmarks do not fit their image.
+    """
     return [_specimen(case, read_pyramid(case, pipeline), pipeline) for case in cases]
 
 
@@ -49,6 +57,10 @@ def stream_specimens(cases: Sequence[Case], pipeline: Pipeline, keep: int) -> tu
     """The same specimens, with images that are read whenever they are looked at; ``keep`` of them stay in memory.
 
     Every image is read once here, for its grid; so one that cannot be read is an error now and not after hours.
+
+    Raises:
+        ImageError: an image cannot be read.
+        DatasetError: landmarks do not fit their image.
     """
     stream = Stream(lambda number: read_pyramid(cases[number], pipeline), keep)
     specimens = []
@@ -63,29 +75,87 @@ def read_pyramid(case: Case, pipeline: Pipeline) -> Pyramid:
 
     Raises:
         ImageError: it cannot be read.
+        DatasetError: its landmarks do not fit it.
     """
     image = case.image()
     pyramid = Pyramid(image, Intensity(pipeline.intensity.window, pipeline.intensity.quantiles))
     unit = pipeline.unit(image.grid)
-    pose = _pose(_outline(case, pipeline), unit, pipeline)
+    pose = _pose(_outline(case, image.grid, pipeline), unit, pipeline)
     for spacing in stage_spacings(pipeline, unit, scale_of(pose)):
         pyramid.level(spacing)
     return pyramid
 
 
+def positions_on(case: Case, grid: Grid) -> np.ndarray:
+    """The positions (K, d) of a case's landmarks in its image's world, NaN where nobody placed one.
+
+    Raises:
+        DatasetError: they are of another dimension or in another unit than the image, which no number would betray.
+    """
+    marks = case.landmarks
+    if marks.dimension is None:  # nothing is placed, so that nothing tells how many axes there are
+        return np.full((len(marks), grid.dimension), np.nan)
+    if marks.dimension != grid.dimension:
+        raise DatasetError(
+            f"{called(case)}: landmarks in {marks.dimension}D do not fit an image in {grid.dimension}D; place them on "
+            "this image."
+        )
+    if marks.unit != grid.unit:
+        raise DatasetError(
+            f"{called(case)}: its landmarks are in {marks.unit} and its image in {grid.unit}; save them in "
+            f"{grid.unit}, or give the spacing."
+        )
+    return marks.positions
+
+
+def check_all_placed(cases: Sequence[Case], labels: Sequence[str], name: str) -> None:
+    """Refuse a label that no case has a place for: of it there is no mean shape, and nothing to learn.
+
+    Args:
+        cases: that shall train.
+        labels: of the data set.
+        name: of the data set, for the message.
+
+    Raises:
+        DatasetError: there is such a label.
+    """
+    placed = {mark.label for case in cases for mark in case.landmarks if mark.position is not None}
+    lost = next((label for label in labels if label not in placed), None)
+    if lost is not None:
+        raise DatasetError(
+            f"{name}: the landmark {lost!r} is placed in none of the {len(cases)} images that train; place it in some, "
+            "or take it out of the list of labels."
+        )
+
+
+def far_outside(case: Case, grid: Grid) -> list[str]:
+    """The labels of landmarks that lie beyond their image by more than its own extent along an axis."""
+    index, size = grid.to_index(positions_on(case, grid)), np.asarray(grid.size)
+    beyond = np.maximum(-0.5 - index, index - (size - 0.5)) / size
+    return [mark.label for mark, far in zip(case.landmarks, (beyond > 1).any(1), strict=True) if far]
+
+
+def called(case: Case) -> str:
+    """How messages call a case: by its subject, and by its image's file where that is called otherwise."""
+    file = shown(case.image_path)
+    return case.subject if case.subject in file else f"{case.subject} ({file})"
+
+
 def _specimen(case: Case, pyramid: Pyramid | StreamedPyramid, pipeline: Pipeline) -> Specimen:
     unit = pipeline.unit(pyramid.grid)
-    positions, outline = pipeline.ordered(case.landmarks.positions), _outline(case, pipeline)
+    positions, outline = pipeline.ordered(positions_on(case, pyramid.grid)), _outline(case, pyramid.grid, pipeline)
     seen = pyramid.grid.contains(positions)
     absent = np.array([label in case.absent for label in pipeline.labels])
     return Specimen(case.subject, pyramid, positions, seen, _pose(outline, unit, pipeline), unit, absent, outline)
 
 
-def _outline(case: Case, pipeline: Pipeline) -> np.ndarray:
+def _outline(case: Case, grid: Grid, pipeline: Pipeline) -> np.ndarray:
     """The landmarks, and where nobody placed one what guides, NaN elsewhere: (K, d)."""
-    positions = case.landmarks.positions
-    if case.guide is not None and case.guide.dimension == case.landmarks.dimension:
+    positions = positions_on(case, grid)
+    if case.guide is not None and case.guide.dimension == grid.dimension:
         positions = np.where(np.isfinite(positions), positions, case.guide.reordered(pipeline.labels).positions)
+    if not np.isfinite(positions).any():  # what is absent is learnt where the image is, and not at the world's origin
+        positions = pipeline.shape_prior(pipeline.unit(grid)).mean + grid.centre
     return pipeline.ordered(positions)
 
 

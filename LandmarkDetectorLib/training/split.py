@@ -1,10 +1,17 @@
-"""Which cases train and which are held out. Families stand on one side; samples that ship never train."""
+"""Which cases train and which are held out; samples that ship never train.
+
+Subjects, families and images stand on one side with all their cases, however long the chain that joins them.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from LandmarkDetectorLib.core import DatasetError, RecipeError
 from LandmarkDetectorLib.datasets.cases import Case, Dataset
@@ -13,7 +20,7 @@ from LandmarkDetectorLib.training.recipe import Recipe
 
 @dataclass(frozen=True)
 class Split:
-    """``training`` and ``held_out`` share no family; ``held_out`` holds only annotations that may be judged."""
+    """``training`` and ``held_out`` share no subject, family or image; ``held_out`` holds what may be judged."""
 
     training: tuple[Case, ...]
     held_out: tuple[Case, ...]
@@ -33,32 +40,50 @@ def split_cases(recipe: Recipe, dataset: Dataset, fold: int | None) -> Split:
             "HeatmapDataset and read with decode_instances."
         )
     if fold is None:
-        held = set(recipe.samples)
-        unknown = held - {case.subject for case in dataset.cases}
+        samples = set(recipe.samples)
+        unknown = samples - {case.subject for case in dataset.cases}
         if unknown:
             raise DatasetError(f"{dataset.name}: the recipe's sample {sorted(unknown)[0]!r} is not there.")
-        families = {case.family for case in dataset.cases if case.subject in held}
+        chosen = [case.subject in samples for case in dataset.cases]
     else:
         folds = fold_families(recipe, dataset)
         if not 0 <= fold < len(folds):
             raise RecipeError(f"{recipe.name}: there is no fold {fold}; the recipe has {len(folds)}, counted from 0.")
         families = set(folds[fold])
-        held = {case.subject for case in dataset.cases if case.family in families and _judged(recipe, case)}
-    training = tuple(case for case in dataset.cases if case.family not in families)
+        chosen = [case.family in families for case in dataset.cases]
+    groups = _groups(dataset.cases)
+    held = {group for group, one in zip(groups, chosen, strict=True) if one}
+    training, aside = [], []
+    for case, group, one in zip(dataset.cases, groups, chosen, strict=True):
+        if group not in held:
+            training.append(case)
+        elif one if fold is None else case.origin in recipe.validation.origins:
+            aside.append(case)
     if not training:
         raise DatasetError(f"{dataset.name}: no case is left to train on; hold out fewer families.")
-    return Split(training, tuple(case for case in dataset.cases if case.subject in held))
+    return Split(tuple(training), tuple(aside))
 
 
 def fold_families(recipe: Recipe, dataset: Dataset) -> list[list[str]]:
-    """The families of each fold, as the recipe names them or drawn by its seed."""
+    """The families of each fold, as the recipe names them or drawn by its seed; drawn ones keep groups together."""
     if recipe.validation.folds:
         return recipe.validation.folds
-    families = sorted({case.family for case in dataset.cases})
+    found: dict[int, set[str]] = {}
+    for case, group in zip(dataset.cases, _groups(dataset.cases), strict=True):
+        found.setdefault(group, set()).add(case.family)
+    together = sorted(sorted(families) for families in found.values())
     count = recipe.validation.fold_count or 5
-    order = np.random.default_rng(recipe.seed).permutation(len(families))
-    return [[families[i] for i in order[start::count]] for start in range(count)]
+    order = np.random.default_rng(recipe.seed).permutation(len(together))
+    return [[family for i in order[start::count] for family in together[i]] for start in range(count)]
 
 
-def _judged(recipe: Recipe, case: Case) -> bool:
-    return case.origin in recipe.validation.origins
+def _groups(cases: Sequence[Case]) -> list[int]:
+    """The number of each case's group: an entry without a family is still of the family of its subject's others."""
+    words = [(("subject", c.subject), ("family", c.family), ("image", os.path.realpath(c.image_path))) for c in cases]
+    place = {word: number for number, word in enumerate(dict.fromkeys(word for three in words for word in three))}
+    subjects = [place[three[0]] for three in words]
+    others = [[place[word] for word in three[1:]] for three in words]
+    rows, columns = np.repeat(subjects, 2), np.ravel(others).astype(int)
+    links = coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(place), len(place)))
+    numbers = connected_components(links, directed=False)[1]
+    return [int(numbers[subject]) for subject in subjects]

@@ -18,6 +18,7 @@ from LandmarkDetectorLib.bundles.networks import build_network
 from LandmarkDetectorLib.bundles.pipeline import FrameStage, ImageStage, PatchStage, Pipeline, PriorSettings
 from LandmarkDetectorLib.core import LandmarkDetectorWarning, RecipeError
 from LandmarkDetectorLib.datasets.cases import Case, Dataset, read_dataset
+from LandmarkDetectorLib.io.notices import notice
 from LandmarkDetectorLib.models import ShapePrior, learn_shape_prior
 from LandmarkDetectorLib.models.allocator import keep_freed_memory
 from LandmarkDetectorLib.models.network import HeatmapNetwork
@@ -34,7 +35,15 @@ from LandmarkDetectorLib.training.samplers import (
     Sampler,
     WholeSampler,
 )
-from LandmarkDetectorLib.training.specimens import Specimen, load_specimens, stream_specimens
+from LandmarkDetectorLib.training.specimens import (
+    Specimen,
+    called,
+    check_all_placed,
+    far_outside,
+    load_specimens,
+    positions_on,
+    stream_specimens,
+)
 from LandmarkDetectorLib.training.split import Split, split_cases
 from LandmarkDetectorLib.training.stage import StageRun, train_stage
 from LandmarkDetectorLib.training.streaming import StreamedPyramid
@@ -113,20 +122,45 @@ def train(
 
 
 def learn_pipeline(recipe: Recipe, dataset: Dataset, cases: Sequence[Case]) -> Pipeline:
-    """The settings of a detector, with a prior learnt from the landmarks of these cases, and how their images look."""
+    """The settings of a detector, with a prior learnt from the landmarks of these cases, and how their images look.
+
+    Raises:
+        DatasetError: a label that none of them has a place for, or landmarks that do not fit their image.
+        RecipeError: an image is of another dimension than the recipe.
+    """
+    check_all_placed(cases, dataset.labels, dataset.name)
     draft = _pipeline(recipe, dataset, None)
     shapes, appearance = shapes_and_looks(recipe, draft, cases)
     return _pipeline(recipe, dataset, learn_shape_prior(shapes, modes=recipe.prior_modes), appearance)
 
 
 def shapes_and_looks(recipe: Recipe, pipeline: Pipeline, cases: Sequence[Case]) -> tuple[np.ndarray, Appearance | None]:
-    """The shapes of cases (N, K, d) in view units, NaN where not annotated, and how their images look."""
-    shapes, looks = [], []
+    """The shapes of cases (N, K, d) in view units, NaN where not annotated, and how their images look.
+
+    Raises:
+        RecipeError: an image is of another dimension than the recipe.
+        DatasetError: landmarks are in another unit or dimension than their image.
+    """
+    shapes, looks, far = [], [], []
     relative = recipe.intensity.quantiles
     for case in cases:
         image = case.image()
-        shapes.append(pipeline.ordered(case.landmarks.positions) / pipeline.unit(image.grid))
+        if image.dimension != recipe.dimension:
+            raise RecipeError(
+                f"{recipe.name}: the recipe is for images in {recipe.dimension}D, and {called(case)} is in "
+                f"{image.dimension}D; choose another recipe."
+            )
+        shapes.append(pipeline.ordered(positions_on(case, image.grid)) / pipeline.unit(image.grid))
         looks.append(look_of(image, relative, flat=recipe.dimension == 2))
+        far += [f"{label!r} of {called(case)}" for label in far_outside(case, image.grid)]
+    # Not refused: what was cut out of a scan may keep all landmarks of the scan, and teaches what is in it. Said, since
+    # more often they are of another image or coordinate system, and spoil the shape by which all others are sought.
+    if far:
+        more = f" and {len(far) - NAMED} more" if len(far) > NAMED else ""
+        notice(
+            f"Landmarks lie farther outside their image than it is long ({', '.join(far[:NAMED])}{more}); look whether "
+            "they are of this image and in its coordinate system, since the mean shape is learnt from them too."
+        )
     appearance = learn_appearance(looks, scaled=recipe.view_unit == "world", relative=relative)
     return np.array(shapes), appearance
 
@@ -307,3 +341,5 @@ def _validation(
 
 VALIDATED = 24
 """How many held-out cases are looked at while a stage trains; all of them are judged at the end."""
+NAMED = 3
+"""So many of the landmarks that lie far outside their images are named."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from LandmarkDetectorLib.bundles import Bundle, Card, load_bundle, write_bundle
+from LandmarkDetectorLib.bundles import Bundle, Card, import_bundle, load_bundle, write_bundle
 from LandmarkDetectorLib.bundles.calibration import FILE, CalibrationSheet, RegionSettings, calibration_bytes
 from LandmarkDetectorLib.bundles.versions import history, in_use, kept_versions, promote_bundle, return_bundle
 from LandmarkDetectorLib.core import BundleError
@@ -33,11 +33,11 @@ DESCENT = {
 def version(tmp_path: Path, card_values: dict, state_dict: dict):
     """Writes a version of the toy bundle."""
 
-    def write(number: str, files: dict | None = None) -> Bundle:
-        card = Card(**{**card_values, "version": number, "lineage": [DESCENT]})
+    def write(number: str, files: dict | None = None, title: str = "A toy") -> Bundle:
+        card = Card(**{**card_values, "version": number, "title": title, "lineage": [DESCENT]})
         settings = {"format": 1}
         return write_bundle(
-            tmp_path / f"made-{number}",
+            tmp_path / f"made-{number}-{title}",
             card=card,
             settings=settings,
             state_dict=state_dict,
@@ -60,6 +60,35 @@ def test_what_was_in_use_before_is_kept_and_is_one_command_away(version) -> None
     assert [entry["action"] for entry in history("toy-head")] == ["promoted", "promoted", "returned"]
     assert history("toy-head")[1]["because"] == "it is better"
     assert return_bundle("toy-head", "1.1.0").fingerprint == second.fingerprint
+
+
+def test_a_bundle_that_was_imported_over_the_others_is_kept_when_one_returns(version) -> None:
+    promote_bundle(version("1.0.0").folder, {})
+    promote_bundle(version("1.1.0").folder, {})
+    other = version("7.0.0")
+    import_bundle(other.folder, replace=True)
+    assert return_bundle("toy-head").version == "1.1.0"  # what it was imported over
+    assert "7.0.0" in [bundle.version for bundle in kept_versions("toy-head")]
+    assert return_bundle("toy-head").fingerprint == other.fingerprint
+
+
+def test_of_two_bundles_of_one_version_the_fingerprint_says_which_is_meant(version) -> None:
+    first, second = version("1.1.0"), version("1.1.0", title="Another toy")
+    for one in (first, second, version("1.2.0")):
+        promote_bundle(one.folder, {})
+    with pytest.raises(BundleError, match="2 kept versions of toy-head are called '1.1.0'; say which by") as refused:
+        return_bundle("toy-head", "1.1.0")
+    assert first.fingerprint[:8] in str(refused.value) and second.fingerprint[:8] in str(refused.value)
+    assert load_bundle("toy-head").version == "1.2.0"
+    assert return_bundle("toy-head", second.fingerprint[:8].upper()).fingerprint == second.fingerprint
+    assert return_bundle("toy-head", first.fingerprint).fingerprint == first.fingerprint
+    with pytest.raises(BundleError, match=rf"'1\.3\.0' .*1\.2\.0 \({in_words('1.2.0')}\)"):
+        return_bundle("toy-head", "1.3.0")
+
+
+def in_words(version: str) -> str:
+    """The short fingerprint of a kept version."""
+    return next(bundle.fingerprint[:8] for bundle in kept_versions("toy-head") if bundle.version == version)
 
 
 def test_where_nothing_was_before_there_is_no_way_back_and_it_is_said(version) -> None:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from LandmarkDetectorLib.bundles import load_bundle, write_bundle
+from LandmarkDetectorLib.bundles.versions import promote_bundle
+
 
 @pytest.fixture
 def imported(run, toy_bundle: Path) -> None:
@@ -65,3 +68,18 @@ def test_a_person_at_a_terminal_is_asked_before_a_bundle_goes(run, imported, mon
     assert (result.exit_code, result.stderr.strip()) == (130, "Cancelled; nothing was removed.")
     assert len(asked) == 1 and "toy-skull" in asked[0]
     assert run("bundles", "verify", "toy-skull").exit_code == 0
+
+
+def test_history_tells_two_bundles_of_one_version_apart_and_return_takes_either(
+    run, refused, toy_bundle: Path, tmp_path: Path
+) -> None:
+    first = promote_bundle(toy_bundle, {"by": "Anna"})
+    known = load_bundle(toy_bundle)
+    card, weights = known.card.model_copy(update={"title": "Another toy"}), known.state_dict()
+    other = write_bundle(tmp_path / "x", card=card, settings={}, state_dict=weights, licence_text="CC0")
+    second = promote_bundle(other.folder, {"by": "Ben"})
+    shown = run("bundles", "history", "toy-skull").stdout
+    assert first.fingerprint[:8] in shown and second.fingerprint[:8] in shown
+    assert "say which by" in refused(run("bundles", "return", "toy-skull", "--to", "1.2.3"))
+    back = run("bundles", "return", "toy-skull", "--to", first.fingerprint[:8], "--json")
+    assert json.loads(back.stdout)["fingerprint"] == first.fingerprint

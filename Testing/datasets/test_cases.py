@@ -45,6 +45,8 @@ def test_points_of_a_picture_are_pixels_and_become_millimetres(tmp_path: Path) -
         ),
         ('{"landmark_labels": ["a"], "training": [{"subject": "s"}]}', "entry 0"),
         ('{"landmark_labels": ["a"], "training": [7]}', "entry 0"),
+        ('{"landmark_labels": "nose", "training": []}', "landmark_labels is 'nose'; write a list"),
+        ('{"landmark_labels": ["a", "b", "a"], "training": []}', "the label 'a' stands there twice"),
     ],
 )
 def test_a_list_that_lacks_something_says_what(tmp_path: Path, content: str | None, words: str) -> None:
@@ -85,4 +87,14 @@ def test_what_somebody_looked_for_in_vain_is_told_from_what_nobody_looked_for(tm
     entry["absent"] = ["S"]
     (tmp_path / "dataset.json").write_text(json.dumps(listing), encoding="utf-8")
     with pytest.raises(DatasetError, match="'S' is called absent and has a place"):
+        read_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("said", [["a.mrk.json"], "a.mrk.json"])
+def test_raters_without_names_are_refused_in_a_sentence(tmp_path: Path, said: object) -> None:
+    write_dataset(tmp_path, 1)
+    listing = json.loads((tmp_path / "dataset.json").read_text())
+    listing["training"][0]["raters"] = said
+    (tmp_path / "dataset.json").write_text(json.dumps(listing), encoding="utf-8")
+    with pytest.raises(DatasetError, match="raters of subject case00 is .*; write each observer's name with the file"):
         read_dataset(tmp_path)

@@ -181,6 +181,19 @@ def test_what_slicer_saves_on_a_picture_is_taken_for_pixels(tmp_path: Path) -> N
     assert case.landmarks.unit == "mm" and case.landmarks.positions.tolist() == [[0.5, 1], [1.5, 2]]
 
 
+def test_what_slicer_saves_on_a_picture_in_a_file_of_volumes_comes_into_its_plane(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    plane = np.arange(48, dtype=np.uint8).reshape(8, 6)
+    save_image(Image.from_array(plane, spacing=(0.5, 0.5)), tmp_path / "in" / "a.mha")
+    save_landmarks(LandmarkSet.from_positions("ab", [[1, 2, 0], [2, 3, 0]], "mm"), tmp_path / "in" / "a.mrk.json")
+    case = import_dataset("markups", tmp_path / "in", tmp_path / "out").cases[0]
+    assert case.landmarks.positions.tolist() == [[1, 2], [2, 3]] and case.landmarks.unit == "mm"
+    assert case.image().grid.contains(case.landmarks.positions).all()
+    volume(tmp_path / "deep" / "a.nrrd")
+    save_landmarks(LandmarkSet.from_positions("ab", [[1, 2, 0], [2, 1, 0]], "mm"), tmp_path / "deep" / "a.mrk.json")
+    assert import_dataset("markups", tmp_path / "deep", tmp_path / "out3").cases[0].landmarks.dimension == 3
+
+
 def test_true_millimetres_on_a_picture_need_its_pixels_size(tmp_path: Path) -> None:
     picture(tmp_path / "in" / "a.png")
     save_landmarks(marks("a", dimension=2), tmp_path / "in" / "a.mrk.json")

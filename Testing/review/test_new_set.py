@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from LandmarkDetectorLib.bundles import load_bundle
 from LandmarkDetectorLib.cli.app import app
-from LandmarkDetectorLib.core import DatasetError, Grid, Image, LandmarkSet
+from LandmarkDetectorLib.core import DatasetError, Grid, Image, Landmark, LandmarkDetectorError, LandmarkSet
 from LandmarkDetectorLib.datasets.cases import Case, read_dataset
 from LandmarkDetectorLib.io import load_landmarks, save_image, save_landmarks
 from LandmarkDetectorLib.review import ReviewError, new_set
@@ -22,6 +22,10 @@ from Testing.phantoms import LABELS, phantom, write_dataset
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
+SCHEMA = (
+    "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/"
+    "markups-schema-v1.0.3.json#"
+)
 CARD = {
     "title": "t",
     "description": "d",
@@ -115,6 +119,98 @@ def test_the_command_line_makes_a_set_and_trains_it(tmp_path: Path, short, monke
     assert run.invoke(app, ["new", "create", "Not Allowed", "--labels", "a,b"]).exit_code == 2
     assert run.invoke(app, ["new", "create", "other", "--labels", "a,a"]).exit_code == 2
     assert run.invoke(app, ["new", "create", "other", "--labels", "a,b", "--mirror", "a,c"]).exit_code == 2
+
+
+def test_a_file_of_labels_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_bytes("nose: The largest.\ntail\n".encode("utf-8-sig"))
+    made = CliRunner().invoke(
+        app, ["new", "create", "x", "--labels", str(tmp_path / "labels.txt"), "--folder", str(tmp_path / "x"), "--json"]
+    )
+    assert json.loads(made.stdout)["landmarks"] == ["nose", "tail"], made.output
+
+
+@pytest.mark.parametrize("word", ["lables.txt", "lists/labels", r"lists\labels"])
+def test_a_file_of_labels_that_is_not_there_makes_no_set_of_one_landmark(
+    tmp_path: Path, word: str, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    refused = CliRunner().invoke(app, ["new", "create", "x", "--labels", word])
+    assert refused.exit_code == 2 and "there is no file" in refused.stderr and not list(tmp_path.iterdir())
+    for said, label in ((f"{word},", word), ("nose: where l/r meet", "nose")):
+        made = CliRunner().invoke(app, ["new", "create", "x", "--labels", said, "--folder", label[:4], "--json"])
+        assert json.loads(made.stdout)["landmarks"] == [label], made.output
+
+
+def test_what_is_placed_in_slicer_on_a_picture_with_a_scale_trains(tmp_path: Path, short) -> None:
+    folder = create_set(tmp_path / "blobs", LandmarkList("blobs", tuple(LABELS), spacing=(0.5, 0.5)))
+    rng = np.random.default_rng(4)
+    for number in range(5):
+        image, truth = phantom(rng, 2, 40, 0.1)
+        save_image(Image(image.array, Grid.regular((40, 40), 1.0, "px")), tmp_path / f"{number}.png")
+        (file,) = add_images(folder, [tmp_path / f"{number}.png"])
+        places = [0.5 * image.grid.to_index(mark.position) for mark in truth]
+        points = [{"label": label, "position": [*place, 0.0]} for label, place in zip(LABELS, places, strict=True)]
+        markup = {"type": "Fiducial", "coordinateSystem": "LPS", "coordinateUnits": "mm", "controlPoints": points}
+        file.write_text(json.dumps({"@schema": SCHEMA, "markups": [markup]}), encoding="utf-8")
+    done = train_set(folder, minutes=1, device="cpu")
+    assert done.bundle.card.dimension == 2 and done.bundle.card.unit == "mm"
+
+
+def placed_set(tmp_path: Path, count: int, seed: int = 6) -> Path:
+    """A set with so many images, every landmark placed on each; the images are called after patients."""
+    folder = create_set(tmp_path / "blobs", LandmarkList("blobs", tuple(LABELS)))
+    given = [
+        (path.rename(path.with_name(f"Doe^Jane {n}.mha")), truth)
+        for n, (path, truth) in enumerate(scans(tmp_path / "scans", count, 2, seed))
+    ]
+    for file, (_, truth) in zip(add_images(folder, [path for path, _ in given]), given, strict=True):
+        place(file, truth)
+    return folder
+
+
+def test_a_landmark_that_nobody_placed_is_named_and_what_cannot_train_uses_up_no_run(tmp_path: Path, short) -> None:
+    folder = placed_set(tmp_path, 4)
+    with pytest.raises(DatasetError, match="4 annotated images are too few"):
+        train_set(folder, minutes=1, device="cpu")
+    add_one(folder, tmp_path, 7)
+    for file in (folder / "images").glob("*.mrk.json"):
+        marks = load_landmarks(file)
+        save_landmarks(without(marks, "fin"), file)
+    with pytest.raises(DatasetError, match="blobs: the landmark 'fin' is placed in none of the 5 images that train"):
+        train_set(folder, minutes=1, device="cpu")
+    assert not (folder / "training").exists()
+
+
+def test_a_set_whose_old_runs_were_deleted_goes_on_behind_the_highest_and_tells_no_names(tmp_path: Path, short) -> None:
+    folder = placed_set(tmp_path, 5)
+    old = folder / "training" / "run-002"
+    old.mkdir(parents=True)
+    (old / "recipe.yaml").write_text("name: mine\n", encoding="utf-8")
+    done = train_set(folder, minutes=1, device="cpu")
+    assert done.recipe == folder / "training" / "run-003" / "recipe.yaml" and done.bundle.version == "0.3.0"
+    assert (old / "recipe.yaml").read_text(encoding="utf-8") == "name: mine\n"
+    assert sorted(path.name for path in (folder / "training").iterdir()) == ["run-002", "run-003"]
+    split = done.bundle.read("docs/split.json").decode()
+    assert "Doe" not in split and len(json.loads(split)["trained"]) == 5
+    again, _ = collect(folder, tmp_path / "again")
+    assert {case.subject for case in again.cases} == set(json.loads(split)["trained"])
+    assert all(case.image_path.is_file() for case in read_dataset(done.recipe.parent / "data").cases)
+    (wrong,) = scans(tmp_path / "scans", 1, 3, seed=9)
+    before = sorted((folder / "images").iterdir())
+    with pytest.raises(LandmarkDetectorError):
+        add_images(folder, [wrong[0]])  # in 3D, and the bundle is for 2D
+    assert sorted((folder / "images").iterdir()) == before
+
+
+def add_one(folder: Path, tmp_path: Path, seed: int) -> None:
+    ((path, truth),) = scans(tmp_path / "scans", 1, 2, seed)
+    (file,) = add_images(folder, [path])
+    place(file, truth)
+
+
+def without(marks: LandmarkSet, label: str) -> LandmarkSet:
+    """The landmarks with one that nobody placed."""
+    return LandmarkSet(tuple(Landmark(m.label, None, "undefined") if m.label == label else m for m in marks))
 
 
 def test_four_images_are_too_few_and_it_is_said(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from LandmarkDetectorLib.core import Grid, Image, Landmark, LandmarkSet
 from LandmarkDetectorLib.io import load_image, load_landmarks, save_landmarks
-from LandmarkDetectorLib.review import ReviewError
+from LandmarkDetectorLib.review import ReviewError, set_folder
 from LandmarkDetectorLib.review.new_set import collect
 from LandmarkDetectorLib.review.set_folder import (
     IMAGES,
@@ -18,6 +19,8 @@ from LandmarkDetectorLib.review.set_folder import (
     add_annotated,
     annotated,
     create_set,
+    newest_bundle,
+    next_run,
     parse_labels,
     parse_mirror,
     training_was_interrupted,
@@ -84,6 +87,36 @@ def test_a_picture_without_a_scale_is_refused_by_a_set_in_mm(tmp_path: Path) -> 
         add_annotated(folder, picture, LandmarkSet((Landmark("a", (1.0, 2.0)),), "px"), "scan")
 
 
+def full(*arguments, **options) -> None:
+    """What a full disk says."""
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("file", ["save_landmarks", "atomic_write"])
+@pytest.mark.parametrize("chosen", [True, False])
+def test_a_set_that_a_full_disk_ended_leaves_nothing_and_can_be_made_again(
+    tmp_path: Path, file: str, chosen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "sets" / "blobs"
+    if chosen:  # an empty folder, as the panel asks for one
+        target.mkdir(parents=True)
+    with monkeypatch.context() as disk, pytest.raises(ReviewError, match="cannot be made"):
+        disk.setattr(set_folder, file, full)
+        create_set(target, LandmarkList("blobs", ("a",)))
+    assert target.exists() == chosen and (tmp_path / "sets").exists() == chosen
+    assert create_set(target, LandmarkList("blobs", ("a",))) == target
+
+
+def test_an_image_whose_landmarks_cannot_be_written_is_not_left_behind(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, truth = phantom(np.random.default_rng(0), 2, 20)
+    monkeypatch.setattr(set_folder, "save_landmarks", full)
+    with pytest.raises(ReviewError, match="scan cannot be added"):
+        add_annotated(folder, image, truth, "scan")
+    assert list((folder / IMAGES).iterdir()) == []
+
+
 def test_only_images_that_teach_are_counted(folder: Path) -> None:
     _, truth = phantom(np.random.default_rng(0), 2, 20)
     save_landmarks(truth, folder / IMAGES / "placed.mrk.json")
@@ -101,6 +134,17 @@ def test_an_interrupted_training_is_known_until_it_has_its_bundle(folder: Path) 
     assert training_was_interrupted(folder)
     (run / "blobs" / "manifest.json").write_text("{}", encoding="utf-8")
     assert not training_was_interrupted(folder)
+
+
+def test_runs_are_numbered_behind_the_highest_and_the_newest_is_the_last_by_number(folder: Path) -> None:
+    runs = folder / "training"
+    assert next_run(folder) == (runs / "run-001", 1) and newest_bundle(folder) is None
+    for number in ("998", "1000", "999"):
+        (runs / f"run-{number}" / "blobs").mkdir(parents=True)
+        (runs / f"run-{number}" / "blobs" / "manifest.json").write_text("{}", encoding="utf-8")
+    (runs / "run-of-mine").mkdir()
+    assert next_run(folder) == (runs / "run-1001", 1001)
+    assert newest_bundle(folder) == runs / "run-1000" / "blobs"
 
 
 def test_labels_and_pairs_are_read_from_lines() -> None:

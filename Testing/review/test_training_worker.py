@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ from LandmarkDetectorLib.bundles import import_bundle, load_bundle
 from LandmarkDetectorLib.core import Cancelled
 from LandmarkDetectorLib.inference.protocol import encode
 from LandmarkDetectorLib.inference.worker import Request
+from LandmarkDetectorLib.io.notices import notice
 from LandmarkDetectorLib.review import worker
 from LandmarkDetectorLib.training import finetune
 from Testing.review.small_model import reviewed_store, small_bundle
@@ -123,6 +125,41 @@ def test_what_is_wrong_is_said_in_one_sentence(made, desk, tmp_path: Path) -> No
     do({"id": 2, "command": "retrain", "store": "x"})
     kinds = [(one["id"], one["kind"]) for one in told.of("error")]
     assert kinds == [(1, "BundleError"), (2, "ProtocolError")]
+
+
+@pytest.mark.parametrize(
+    ("command", "said", "words"),
+    [
+        ("retrain", {"minutes": "ten"}, "'minutes' as a number, not 'ten'"),
+        ("retrain", {"minutes": True}, "'minutes' as a number, not 'True'"),
+        ("train_set", {"minutes": [1]}, r"'minutes' as a number, not '\[1\]'"),
+        ("train_set", {"resume": "yes"}, "'resume' as true or false, not 'yes'"),
+        ("train_set", {"recipe": 7}, "'recipe' as a text, not '7'"),
+        ("promote", {"because": {}}, "'because' as a text"),
+        ("promote", {"html": 7}, "'html' as a text"),
+    ],
+)
+def test_a_field_of_another_kind_is_refused_and_is_no_defect(
+    desk, tmp_path: Path, command: str, said: dict, words: str
+) -> None:
+    _, told, do = desk
+    places = {name: str(tmp_path) for name in ("bundle", "store", "output", "candidate", "folder")}
+    do({"id": 1, "command": command, **places, **said})
+    (error,) = told.of("error")
+    assert error["kind"] == "ProtocolError" and re.search(words, error["message"])
+
+
+def test_what_is_said_aloud_comes_as_a_notice_once(desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, told, do = desk
+
+    def speak(self, request: Request, desk: worker.TrainingDesk) -> dict[str, Any]:
+        for _ in range(2):
+            notice("'tip' lies far outside its image.")
+        return {}
+
+    monkeypatch.setattr(worker.TrainingServant, "_train_set", speak)
+    do({"id": 4, "command": "train_set"})
+    assert [(one["id"], one["text"]) for one in told.of("notice")] == [(4, "'tip' lies far outside its image.")]
 
 
 def test_a_run_waits_while_it_is_paused_and_a_cancelled_one_can_be_resumed(made, desk, tmp_path: Path) -> None:

@@ -127,6 +127,36 @@ def test_a_fold_shares_no_family_with_what_trains(tmp_path: Path) -> None:
         split_cases(content, dataset, 9)
 
 
+@pytest.mark.parametrize("fold", [None, 0, 1, 2])
+def test_a_subject_whose_family_one_entry_leaves_out_stands_on_one_side_with_all_its_images(
+    tmp_path: Path, fold: int | None
+) -> None:
+    recipe, data = prepared(tmp_path)
+    content, dataset = read_recipe(recipe), read_dataset(data)
+    first, second, other, *rest = dataset.cases
+    again = replace(second, image_path=other.image_path, family=second.subject)  # the family is not said here
+    cases = (first, second, again, *rest, replace(other, subject="elsewhere", family="alone"))
+    joined = Dataset(dataset.name, dataset.labels, cases)
+    split = split_cases(content, joined, fold)
+    for what in ("subject", "family", "image_path"):
+        sides = [{getattr(case, what) for case in side} for side in (split.training, split.held_out)]
+        assert not sides[0] & sides[1], what
+    families = [family for one in fold_families(content, joined) for family in one]
+    assert sorted(families) == sorted({case.family for case in cases})
+    if fold is None:  # of the sample's family, by its own subject and by its image
+        assert not {"case01", "elsewhere"} & {case.subject for case in split.training}
+
+
+def test_of_what_is_held_out_only_annotations_that_may_judge_are_judged(tmp_path: Path) -> None:
+    recipe, data = prepared(tmp_path)
+    content, dataset = read_recipe(recipe), read_dataset(data)
+    drawn = [replace(case, image_path=data / f"{case.subject}-drawn.mha", origin="drawn") for case in dataset.cases]
+    both = Dataset(dataset.name, dataset.labels, (*dataset.cases, *drawn))
+    split = split_cases(content, both, 0)
+    assert {case.origin for case in split.held_out} == {"native"}
+    assert {case.origin for case in split.training} == {"native", "drawn"}
+
+
 def test_a_class_of_several_instances_is_not_for_recipes(tmp_path: Path) -> None:
     recipe, data = prepared(tmp_path)
     dataset = read_dataset(data)

@@ -24,7 +24,7 @@ import numpy as np
 from LandmarkDetectorLib.core import DatasetError, Landmark, LandmarkError, LandmarkFileError, LandmarkSet
 from LandmarkDetectorLib.datasets.importers.findings import Images, visible_files
 from LandmarkDetectorLib.datasets.importers.registry import ImportedCase, ImportedDataset, register_importer
-from LandmarkDetectorLib.io import load_landmarks
+from LandmarkDetectorLib.io import load_image, load_landmarks
 from LandmarkDetectorLib.io.labelme import LABELME
 from LandmarkDetectorLib.io.names import shown, stem_of, suffix_of
 from LandmarkDetectorLib.io.notices import notice
@@ -69,7 +69,7 @@ def markups(
     Raises:
         DatasetError: a file of landmarks has no image, an image two files, or a label stands twice in one file.
         LandmarkFileError: a file of landmarks is damaged, or in a unit that its image does not have.
-        ImageError: a picture's header cannot be read.
+        ImageError: a picture's header cannot be read, or an image with landmarks at z = 0.
     """
     if lacking not in ("undefined", "missing"):
         raise DatasetError(f"A label that a file lacks cannot be {lacking!r}; say 'undefined' or 'missing'.")
@@ -140,9 +140,21 @@ def _holds_landmarks(path: Path) -> bool:
 
 
 def _in_volume(marks: LandmarkSet, image: Path, path: Path) -> LandmarkSet:
+    """The landmarks on a volume, or in the plane where a file of volumes holds a picture: Slicer saves (x, y, 0) there.
+
+    Raises:
+        LandmarkFileError: they are in px and the image is in mm.
+        ImageError: the image cannot be read, where that is what tells a picture.
+    """
     if marks.unit != "mm" and suffix_of(image) not in _ARRAYS:
         raise LandmarkFileError(f"{shown(path)}: it is in px and its image in mm; save it in mm.")
-    return marks
+    if marks.dimension != 3:
+        return marks
+    try:
+        flat = marks.to_plane()
+    except LandmarkError:  # off the plane z = 0: of a volume, which is not read for this
+        return marks
+    return flat if load_image(image).dimension == 2 else marks
 
 
 def _on_picture(marks: LandmarkSet, image: Path, path: Path, spacing: Sequence[float] | None) -> LandmarkSet:
