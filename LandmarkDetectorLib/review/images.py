@@ -76,6 +76,11 @@ def write_copy(image: Image, folder: Path, stem: str, volume: str = ".nrrd") -> 
     return path
 
 
+def code_of(sha256: str) -> str:
+    """A subject of whom only the image is known, by the image's checksum, in sets of one's own."""
+    return f"image-{sha256[:12]}"
+
+
 def load(path: Path, reference: dict[str, Any], place: dict[str, Any], case: str) -> Image:
     """The image of a case, when it is still the one that was reviewed.
 

@@ -25,7 +25,7 @@ from LandmarkDetectorLib.io import load_image, save_landmarks
 from LandmarkDetectorLib.io.atomic import atomic_write
 from LandmarkDetectorLib.io.names import stem_of
 from LandmarkDetectorLib.review.errors import ReviewError, disk_errors
-from LandmarkDetectorLib.review.images import digest
+from LandmarkDetectorLib.review.images import code_of, digest
 from LandmarkDetectorLib.review.set_folder import (
     IMAGES,
     RECIPE,
@@ -149,7 +149,7 @@ def collect(folder: Path | str, output: Path) -> tuple[Dataset, list[str]]:
             "image": Path(os.path.relpath(case.image.resolve(), output.resolve())).as_posix(),
             "landmarks": file,
             # A bundle says who trained it, and a file may be called after a patient: so a subject is its voxels.
-            "subject": f"image-{digest(image)[:12]}",
+            "subject": code_of(digest(image)),
             "absent": absent,
         }
         if case.spacing is not None:

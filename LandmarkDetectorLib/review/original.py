@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from LandmarkDetectorLib.datasets.cases import Case, Dataset
 from LandmarkDetectorLib.io import load_image
-from LandmarkDetectorLib.review.images import digest
+from LandmarkDetectorLib.review.errors import ReviewError
+from LandmarkDetectorLib.review.images import code_of, digest
 
 if TYPE_CHECKING:
     from LandmarkDetectorLib.review.store import ReviewStore
@@ -39,6 +40,13 @@ def case_of(store: ReviewStore, case: Case) -> str:
     return store.id_of(_digest(path, case.spacing, status.st_mtime_ns, status.st_size))
 
 
+def _checksum(store: ReviewStore, case_id: str) -> str:
+    try:
+        return str(store.case(case_id).image["sha256"])
+    except ReviewError:  # a damaged case, which teaches and judges nothing
+        return ""
+
+
 @lru_cache(maxsize=8192)
 def _digest(path: Path, spacing: tuple[float, ...] | None, _changed: int, _size: int) -> str:
     """Of an image that is looked for more than once; read anew where its file has changed."""
@@ -59,6 +67,8 @@ def trained_on(store: ReviewStore, split: Mapping[str, Any], dataset: Dataset | 
     """
     trained = set(split.get("trained", ()))
     found = codes_of(store, trained) | set(split.get("reviewed", ()))
+    if any(word.startswith(code_of("")) for word in trained):
+        found |= {row.case for row in store.cases() if code_of(_checksum(store, row.case)) in trained}
     cases = () if dataset is None else dataset.cases
     return found | {case_of(store, case) for case in cases if case.subject in trained}
 

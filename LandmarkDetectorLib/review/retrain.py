@@ -22,6 +22,7 @@ from LandmarkDetectorLib.bundles.card import Card, Descent
 from LandmarkDetectorLib.bundles.names import check_bundle_name
 from LandmarkDetectorLib.bundles.pipeline import read_pipeline
 from LandmarkDetectorLib.bundles.store import SHIPPED
+from LandmarkDetectorLib.bundles.versions import in_use, kept_versions
 from LandmarkDetectorLib.core import BundleError, ImageError
 from LandmarkDetectorLib.datasets.cases import Case, Dataset, read_dataset
 from LandmarkDetectorLib.review.case import CONSENSUS, check_observer
@@ -178,10 +179,12 @@ def candidate_name(parent: Bundle) -> str:
     return f"{parent.name}{SUFFIX}" if (SHIPPED / parent.name).exists() else parent.name
 
 
-def next_version(version: str) -> str:
-    """The version of a bundle that was retrained: ``1.3.0`` of ``1.2.5``."""
-    major, minor, _ = version.split(".")
-    return f"{major}.{int(minor) + 1}.0"
+def next_version(version: str, name: str) -> str:
+    """The version of a bundle that was retrained: ``1.3.0`` of ``1.2.5``, and more where that has been in use."""
+    current = in_use(name)
+    known = [version, *(bundle.version for bundle in (*kept_versions(name), *([current] if current else ())))]
+    major, minor, _ = max(tuple(int(part) for part in one.split(".")) for one in known)
+    return f"{major}.{minor + 1}.0"
 
 
 def readable(cases: Sequence[ReviewedCase]) -> tuple[list[ReviewedCase], list[str]]:
@@ -280,8 +283,8 @@ def _card(parent: Bundle, tuned: FineTuned, material: Material, cases: int, name
         by=by,
     )
     # What was measured of the parent says nothing of these weights.
-    change: dict[str, Any] = {"name": name, "version": next_version(before.version), "errors": None, "figures": {}}
-    change |= {"created": datetime.date.today(), "lineage": [descent, *before.lineage]}
+    change: dict[str, Any] = {"name": name, "version": next_version(before.version, name)}
+    change |= {"errors": None, "figures": {}, "created": datetime.date.today(), "lineage": [descent, *before.lineage]}
     try:
         return Card.model_validate({**before.model_dump(), **change})
     except ValidationError as error:

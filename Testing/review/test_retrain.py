@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 
-from LandmarkDetectorLib.bundles import Bundle
+from LandmarkDetectorLib.bundles import Bundle, import_bundle
 from LandmarkDetectorLib.bundles.pipeline import read_pipeline
 from LandmarkDetectorLib.core import BundleError, Cancelled, RecipeError
 from LandmarkDetectorLib.review import Correction, ReviewError, ReviewStore
@@ -52,7 +52,7 @@ def test_a_retrained_bundle_says_where_it_comes_from_and_nothing_of_a_patient(ma
     bundle, data, store = made
     done = retrain(bundle, store, tmp_path / "run", data=data, minutes=1, by="Dr Roe", device="cpu")
     new = done.bundle
-    assert (new.name, new.version) == ("phantom", "0.2.0") == (bundle.name, next_version(bundle.version))
+    assert (new.name, new.version) == ("phantom", "0.2.0") == (bundle.name, next_version(bundle.version, bundle.name))
     (descent,) = new.card.lineage
     assert descent.fingerprint == bundle.fingerprint and descent.by == "Dr Roe"
     assert descent.corrections == done.material.count() and descent.corrections_sha256 == done.material.sha256
@@ -237,6 +237,13 @@ def test_what_cannot_be_retrained_is_refused_with_a_sentence(made, tmp_path: Pat
     )
     with pytest.raises(BundleError, match="holds no recipe"):
         retrain(bare, store, tmp_path / "other", minutes=1, device="cpu")
+
+
+def test_no_two_versions_that_were_in_use_have_one_number(made) -> None:
+    bundle, _, _ = made
+    assert next_version("1.2.5", "none-of-this-name") == "1.3.0"
+    import_bundle(bundle.folder, replace=True)
+    assert next_version("0.0.1", bundle.name) == next_version(bundle.version, bundle.name) == "0.2.0"
 
 
 def test_a_run_is_not_resumed_without_the_data_that_it_rehearsed(made, tmp_path: Path) -> None:
