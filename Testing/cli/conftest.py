@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -112,9 +111,8 @@ class Detectors:
 
 @pytest.fixture
 def detectors(monkeypatch: pytest.MonkeyPatch) -> Detectors:
-    double, module = Detectors(), ModuleType("LandmarkDetectorLib.inference")
-    module.Detector = double.make  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "LandmarkDetectorLib.inference", module)
+    double = Detectors()
+    monkeypatch.setattr("LandmarkDetectorLib.inference.augmented.Detector", double.make)
     return double
 
 

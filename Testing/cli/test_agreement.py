@@ -58,3 +58,9 @@ def test_notes_go_beside_the_result(run, folders: list[Path]) -> None:
 def test_one_reader_and_a_choice_of_no_set_are_refused(run, refused, folders: list[Path]) -> None:
     assert "two readers or more" in refused(run("agreement", folders[0]))
     assert "--choice is of one set" in refused(run("agreement", *folders, "--choice", "a=b"))
+
+
+def test_a_set_that_the_landmarks_do_not_allow_is_named(run, folders: list[Path]) -> None:
+    result = run("agreement", *folders, "--set", "brain", "--json", "-")
+    assert json.loads(result.stdout)["notices"] == ["None of these landmarks is one that brain could use."]
+    assert "Note: None of these landmarks is one that brain could use." in result.stderr

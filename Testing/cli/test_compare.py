@@ -57,3 +57,12 @@ def test_one_model_and_a_file_of_something_else_are_refused(run, refused, files:
     assert "two models or more" in refused(run("compare", files[0]))
     (tmp_path / "x.json").write_text("[]")
     assert "x.json holds no results" in refused(run("compare", files[0], tmp_path / "x.json"))
+
+
+def test_figures_do_not_replace_a_file_without_being_told_to(run, refused, files: list[Path], tmp_path: Path) -> None:
+    precious = tmp_path / "mine.mrk.json"
+    precious.write_text("corrected by hand")
+    assert "would be replaced; add --overwrite" in refused(run("compare", *files[:2], "--json", precious))
+    assert "would be replaced" in refused(run("agreement", tmp_path, tmp_path / "x", "--html", precious))
+    assert precious.read_text() == "corrected by hand"
+    assert run("compare", *files[:2], "--json", precious, "--overwrite").exit_code == 0

@@ -304,3 +304,48 @@ def test_what_was_found_is_measured_where_a_set_is_given(run, toy_bundle, detect
     assert told[0]["value"] == pytest.approx(0.25 * 3**0.5) and told[1]["value"] is None
     missing = run("detect", image, "--bundle", toy_bundle, "--output", tmp_path / "o", "--measure", "gone")
     assert missing.exit_code == 2 and "There is no set of measurements 'gone'" in missing.stderr
+
+
+def test_a_link_gives_its_own_name_to_the_results(run, volume, detectors, toy_bundle: Path, tmp_path: Path) -> None:
+    volume(tmp_path / "annex" / "MD5E-s12.nii.gz")
+    links = [tmp_path / name for name in ("sub-01_T1w.nii.gz", "sub-02_T1w.nii.gz")]
+    for link in links:
+        link.symlink_to(tmp_path / "annex" / "MD5E-s12.nii.gz")
+    result = run("detect", *links, "--bundle", toy_bundle, "--output", tmp_path / "out", "--no-report")
+    assert result.exit_code == 0, result.output
+    assert {path.name for path in (tmp_path / "out").glob("*.csv")} == {"sub-01_T1w.csv", "sub-02_T1w.csv"}
+
+
+def test_a_defect_with_one_image_does_not_keep_the_others_waiting(
+    run, volume, detectors, toy_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import LandmarkDetectorLib.io as io
+
+    def broken(path, **how):
+        if Path(path).name == "a.nii.gz":
+            raise ValueError("cannot reshape")
+        return load_image(path, **how)
+
+    load_image = io.load_image
+    monkeypatch.setattr(io, "load_image", broken)
+    images = [volume(tmp_path / name) for name in ("a.nii.gz", "b.nii.gz")]
+    result = run("detect", *images, "--bundle", toy_bundle, "--output", tmp_path / "out", "--no-report", "--json")
+    assert result.exit_code == 2 and (tmp_path / "out" / "b.csv").is_file()
+    assert "Error: a.nii.gz: a defect of landmark-detector (ValueError)" in result.stderr
+    assert ["error" in one for one in json.loads(result.stdout)["images"]] == [True, False]
+
+
+def test_what_was_mended_in_reading_stands_with_the_notices(
+    run, volume, detectors, toy_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import LandmarkDetectorLib.io as io
+
+    def mending(path, **how):
+        warnings.warn("a: NaN was mended.", LandmarkDetectorWarning, stacklevel=1)
+        return load_image(path, **how)
+
+    load_image = io.load_image
+    monkeypatch.setattr(io, "load_image", mending)
+    words = ("detect", volume(tmp_path / "a.nii.gz"), "--bundle", toy_bundle, "--json", "--output")
+    assert "a: NaN was mended." in json.loads(run(*words, tmp_path / "a.csv").stdout)["images"][0]["notices"]
+    assert run(*words, tmp_path / "a.html").exit_code == 0 and "NaN was mended" in (tmp_path / "a.html").read_text()

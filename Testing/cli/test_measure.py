@@ -265,3 +265,10 @@ def test_ctrl_c_says_what_is_written_and_leaves_no_half(run, heads: Path, tmp_pa
     assert result.exit_code == 130
     assert "Cancelled; the files of 1 of 2 subjects are written." in result.stderr
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["ada.measurements.html"]
+
+
+def test_a_spacing_without_an_image_and_an_output_that_is_the_input_are_refused(run, refused, heads: Path) -> None:
+    file = heads / "ada.mrk.json"
+    assert "--spacing is of the image" in refused(run("measure", file, "--set", "steiner", "--spacing", 0.2))
+    words = ("measure", file, "--set", "steiner", "--output", file, "--overwrite")
+    assert "holds the landmarks that are measured" in refused(run(*words))

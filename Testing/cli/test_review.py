@@ -86,3 +86,13 @@ def test_what_cannot_be_is_refused_in_one_sentence(run, refused, filled, tmp_pat
     assert "first" in refused(run("review", "export", store, tmp_path / "out"))
     assert "--spacing wide" in refused(run("review", "add", store, tmp_path / "scan.nii.gz", "--spacing", "wide"))
     assert "one image" in refused(run("review", "add", store, "a.nii", "b.nii", "--proposal", "c.mrk.json"))
+
+
+def test_an_image_that_cannot_be_added_does_not_stop_the_others(run, volume, tmp_path: Path) -> None:
+    store, good = tmp_path / "store", volume(tmp_path / "good.nrrd")
+    (tmp_path / "bad.nrrd").write_bytes(b"NRRD0004\n")
+    assert run("review", "create", store).exit_code == 0
+    result = run("review", "add", store, tmp_path / "bad.nrrd", good, "--json")
+    assert result.exit_code == 2 and "Error: bad.nrrd" in result.stderr
+    first, second = json.loads(result.stdout)
+    assert "error" in first and second["case"].startswith("case-")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -32,10 +31,8 @@ def joins(monkeypatch: pytest.MonkeyPatch, detectors) -> dict[str, Any]:
 
         return SimpleNamespace(detect=detect)
 
-    for name, attribute, double in (("ensemble", "Ensemble", ensemble), ("augmented", "Augmented", augmented)):
-        module = ModuleType(f"LandmarkDetectorLib.inference.{name}")
-        setattr(module, attribute, double)
-        monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr("LandmarkDetectorLib.inference.augmented.Ensemble", ensemble)
+    monkeypatch.setattr("LandmarkDetectorLib.inference.augmented.Augmented", augmented)
     return seen
 
 
