@@ -121,9 +121,10 @@ def judge_beside(
     # Whoever shares a subject or a family with what was learnt is not unseen, under whatever name the image came.
     taught |= {word for lesson in material.lessons if lesson.case in taught for word in group_of(store, lesson.case)}
     judged = material.cases(store, pipeline, LOCKED)
-    newly = [case for case in material.cases(store, pipeline, TRAINING) if case.subject in seen_after - seen_before]
-    fresh = [case for case in material.cases(store, pipeline, TRAINING) if case not in newly]
-    unseen, notices = readable([case for case in (*judged, *fresh) if not _known(store, case, taught)])
+    others = material.cases(store, pipeline, TRAINING)
+    newly = [case for case in others if case.subject in seen_after - seen_before]
+    # What is on the training side and was reviewed since has trained neither.
+    unseen, notices = readable([case for case in (*judged, *others) if not _known(store, case, taught)])
     trained, said = readable(newly)
     notices += said + material.unfit(store, pipeline)
     earlier = [case.subject in set(before.get("locked", ())) for case in unseen]
