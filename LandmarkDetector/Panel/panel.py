@@ -308,8 +308,9 @@ class Panel:
         from LandmarkDetector.Scene.result import volume_of
 
         self.volumes.show(self.input.volume)
-        if self.review.node is not None and volume_of(self.review.node) not in (None, self.input.volume):
-            self.review.deselect()
+        volume = None if self.review.node is None else volume_of(self.review.node)
+        if volume is not None and volume is not self.input.volume:
+            self.review.deselect(volume.GetName())
         self.versions.show(self.input.bundle)
         self.retrain.show()
         if not self.run.running:

@@ -64,7 +64,7 @@ class ReviewView:
         self._by_id: dict[str, Any] = {}
         self._tally: Counter[str] = Counter()
         self._order: list[str] = []
-        self._current = self._trouble = ""
+        self._current = self._trouble = self._elsewhere = ""
         self.table = ReviewTable(ui.reviewTable)
         self._later = qt.QTimer()
         self._later.setSingleShot(True)
@@ -106,7 +106,7 @@ class ReviewView:
         if self._review is not None:
             self._review.release()
         self._node, self._review = node, None
-        self._order, self._by_id, self._current, self._trouble = [], {}, "", ""
+        self._order, self._by_id, self._current, self._trouble, self._elsewhere = [], {}, "", "", ""
         if node is not None:
             self._open(node)
         self.table.clear_selection()
@@ -132,10 +132,10 @@ class ReviewView:
         if point_id == self._current or not self.table.select(point_id):
             self._on_chosen(point_id)
 
-    def deselect(self) -> None:
-        """Go to no landmark: what the views show now is another image, and no key shall judge unseen."""
+    def deselect(self, volume: str) -> None:
+        """Go to no landmark: the views show another image than the landmarks' volume, and no key shall judge unseen."""
         self._placing.cancel()
-        self._current = ""
+        self._current, self._elsewhere = "", volume
         self._show()
 
     def begin(self) -> None:
@@ -274,6 +274,9 @@ class ReviewView:
             text = _("Click in a view where it is; press Place again to leave it.")
         elif row is not None:
             text = _about(row)
+        elif self._elsewhere:
+            text = _("These landmarks lie in {volume}. Select one, and all views go there.")
+            text = text.format(volume=self._elsewhere)
         else:
             text = _("Select a landmark, and all views go there.") if self._by_id else ""
         self._ui.landmarkLabel.setText(text if len(text) <= _WORDS else f"{text[:_WORDS]}…")
@@ -327,7 +330,7 @@ class ReviewView:
         self.changed.emit()
 
     def _on_chosen(self, point_id: str) -> None:
-        self._current = point_id
+        self._current, self._elsewhere = point_id, ""
         if self._placing.point_id not in ("", point_id):
             self._placing.cancel()
         self._show()

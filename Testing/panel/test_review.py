@@ -301,6 +301,7 @@ def test_another_image_in_the_views_takes_the_selection_away_and_a_row_brings_it
     other = reviewing.desktop.open(shutil.copy(SAMPLE, tmp_path / "other.nii.gz"))
     reviewing.rest()
     assert reviewing.panel.input.volume is other and reviewing.current == ""
+    assert reviewing.widget("landmarkLabel").text().startswith("These landmarks lie in NU_J.")
     reviewing.key(Qt.Key.Key_C)
     assert reviewing.status(label) == "unreviewed", "nobody sees what would be confirmed"
     reviewing.choose(label)
