@@ -47,6 +47,7 @@ def page(files: list[Path], standing: Standing, notices: list[str]) -> list[str]
         f"mean {unit}",
         "95 %",
         "median",
+        "missed",
         *rates,
         f"minus {files[0].stem}",
         "95 %",
@@ -56,15 +57,11 @@ def page(files: list[Path], standing: Standing, notices: list[str]) -> list[str]
     rows = []
     for row in standing.overall():
         pair = differences.get(row["who"])
-        beside = (
-            [f"{pair['difference']:+.3f}", span(pair, "difference"), f"{pair['p corrected']:.2g}"] if pair else [""] * 3
-        )
-        figures = [
-            f"{row['mean']:.3f}",
-            span(row, "mean"),
-            f"{row['median']:.3f}",
-            *(f"{row[name]:.1f}" for name in rates),
-        ]
+        beside = [""] * 3
+        if pair:
+            beside = [cell(pair["difference"], "+.3f"), span(pair, "difference"), cell(pair["p corrected"], ".2g")]
+        figures = [cell(row["mean"]), span(row, "mean"), cell(row["median"]), cell(row["missed"], "d")]
+        figures += [cell(row[name], ".1f") for name in rates]
         rows.append([row["who"], *figures, *beside, cost.get(row["who"], {}).get("minutes", "")])
     lines = [
         f"# {files[0].parent.name}: networks and observers",
@@ -81,7 +78,7 @@ def page(files: list[Path], standing: Standing, notices: list[str]) -> list[str]
         head = ["", f"mean {unit}", "p95", "the other observers", "difference", "95 %", "p"]
         lines += ["", "## Distance from each observer", "", *table(head, map(at_observer, standing.at_observers()))]
     names = list(standing.columns)
-    rows = [[row["landmark"], *(f"{row[name]:.2f}" for name in names)] for row in standing.by_landmark()]
+    rows = [[row["landmark"], *(cell(row[name], ".2f") for name in names)] for row in standing.by_landmark()]
     return [*lines, "", f"## Mean by landmark, {unit}", "", *table(["", *names], rows)]
 
 
@@ -109,6 +106,11 @@ def trained(content: Mapping[str, Any]) -> dict[str, Any]:
         "folds": {str(fold["fold"]) for fold in folds},
         "machine": "; ".join(sorted(where)),
     }
+
+
+def cell(value: float | None, form: str = ".3f") -> str:
+    """A figure in a cell; a dash where there is none, as the mean of a network that found nothing."""
+    return "–" if value is None else format(value, form)
 
 
 def span(row: Mapping[str, Any], name: str) -> str:
