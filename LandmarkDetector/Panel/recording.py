@@ -148,6 +148,7 @@ class Recording:
     def _store_proposals(self, state: Any) -> None:
         """Put the image and what was proposed into the store, unless they are there."""
         from LandmarkDetector.Scene.case_result import proposals_of
+        from LandmarkDetector.Scene.dicom_source import patient_in
         from LandmarkDetector.Scene.image_volume import image_for_store
         from LandmarkDetector.Scene.result import volume_of
         from LandmarkDetectorLib.review import ReviewError
@@ -159,7 +160,8 @@ class Recording:
             )
         if not self.case:
             image, path = image_for_store(volume)
-            self.case = self.store.add_image(image, copy=self.copies or path is None, path=path)
+            copy = self.copies or path is None
+            self.case = self.store.add_image(image, copy=copy, path=path, patient=patient_in(volume))
         stored = self.store.case(self.case).proposals()
         for number, landmarks in proposals_of(self._node, state).items():
             known = next((each.id for each in reversed(stored) if _says_all(each, landmarks)), None)

@@ -54,6 +54,17 @@ def dicom_files(volume: Any) -> list[Path]:
     return [file for file in files if file.is_file() and is_dicom(file)]
 
 
+def patient_in(volume: Any) -> str:
+    """The patient's number, of a volume that was read from DICOM images which are still there; else empty."""
+    from LandmarkDetectorLib.core import ImageError
+    from LandmarkDetectorLib.io.dicom_header import patient_of
+
+    try:
+        return patient_of(dicom_files(volume))
+    except ImageError:  # some of them are not there any more: whose they were cannot be told
+        return ""
+
+
 def source_of(volume: Any, image: Any) -> list[Any]:
     """The headers, patient and all, of the DICOM images that a volume was read from; empty where there are none.
 

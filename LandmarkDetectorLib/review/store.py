@@ -30,6 +30,7 @@ from LandmarkDetectorLib import __version__
 from LandmarkDetectorLib.bundles.bundle import Bundle
 from LandmarkDetectorLib.core import Image, LandmarkDetectorError, LandmarkSet
 from LandmarkDetectorLib.io import load_image
+from LandmarkDetectorLib.io.dicom_header import is_dicom, patient_of
 from LandmarkDetectorLib.io.disk import sync_folder
 from LandmarkDetectorLib.io.notices import notice
 from LandmarkDetectorLib.review import images
@@ -121,6 +122,7 @@ class ReviewStore:
         path: str | os.PathLike[str] | None = None,
         subject: str = "",
         family: str = "",
+        patient: str = "",
     ) -> str:
         """Add an image, or find the case that it is already; another place of it is noted.
 
@@ -130,8 +132,10 @@ class ReviewStore:
             spacing: as for :func:`~LandmarkDetectorLib.io.load_image`.
             series: as there.
             path: where an image in memory came from.
-            subject: whose image it is, where others of the same subject come; they stand on one side of each split.
+            subject: whose image it is, where others of the same subject come; they stand on one side of each split. By
+                default a code of the patient's number, where there is one.
             family: likewise, of related subjects.
+            patient: the patient's number, of an image in memory; of DICOM files it is read. Only its code is kept.
 
         Returns:
             The case's id. It comes from the image and the store's key, so that it says nothing of either, is the same
@@ -144,6 +148,7 @@ class ReviewStore:
         if not isinstance(image, Image):
             path = image
             image = load_image(image, spacing=spacing, series=series)
+            patient = patient or patient_of(_dicom_files(Path(path), series))
         reference = images.description(image)
         case_id = self.id_of(reference["sha256"])
         folder = self.folder / CASES / case_id
@@ -159,7 +164,8 @@ class ReviewStore:
                     self._note_place(folder, place)
                 if not (folder / CASE).exists():  # last: it makes the folder a case
                     about = {"case": case_id, "at": now(), "software": __version__, "image": reference}
-                    about |= {"subject": subject, "family": family}
+                    whose = subject or (self.pseudonym("patient", patient) if patient else "")
+                    about |= {"subject": whose, "family": family}
                     write_document(folder / CASE, "case", about, what)
                     sync_folder(folder.parent)
         self._say_whose(case_id, subject, family)
@@ -368,3 +374,12 @@ class ReviewStore:
         with suppress(LandmarkDetectorError, OSError):
             return summary_of(Case(self.folder / CASES / case_id))  # not kept: there may be thousands
         return EMPTY
+
+
+def _dicom_files(path: Path, series: str | None) -> list[Path]:
+    """The DICOM files that an image was read from; empty where it was read from something else."""
+    if not path.is_dir():
+        return [path] if is_dicom(path) else []
+    from LandmarkDetectorLib.io.dicom_source import series_files
+
+    return series_files(path, series)

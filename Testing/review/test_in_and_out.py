@@ -16,6 +16,7 @@ from LandmarkDetectorLib.core import Image, ImageError, Landmark, LandmarkSet
 from LandmarkDetectorLib.datasets import read_dataset
 from LandmarkDetectorLib.io import load_image, load_landmarks, save_image, save_landmarks
 from LandmarkDetectorLib.review import Correction, ReviewError, ReviewStore
+from LandmarkDetectorLib.review.locked import group_of
 from Testing.review.toys import make_image, make_proposal
 
 PLACES = LandmarkSet(
@@ -361,3 +362,27 @@ def test_no_message_about_an_image_repeats_its_files_name(
     with pytest.raises(ImageError, match=f"{case}: its image cannot be read any more") as raised:
         reviewed.image(case)
     assert "Doe" not in str(raised.value)
+
+
+def test_images_of_one_patient_are_one_subject_whose_number_stands_nowhere(
+    store: ReviewStore, dicom_series: Path, tmp_path: Path
+) -> None:
+    first = store.add_image(dicom_series)
+    later = tmp_path / "later"
+    later.mkdir()
+    for file in dicom_series.iterdir():
+        header = pydicom.dcmread(file)
+        header.SeriesInstanceUID, header.PixelData = "1.2.4", np.arange(20, 40, dtype=np.int16).tobytes()
+        header.save_as(later / file.name, enforce_file_format=True)
+    second = store.add_image(later)
+    assert first != second and group_of(store, first) == group_of(store, second) != (first,)
+    assert store.case(first).about["subject"].startswith("patient-")
+    assert group_of(store, store.add_image(make_image(), patient="/4711")) == group_of(store, first)
+    for path in store.folder.rglob("*"):
+        assert not path.is_file() or b"4711" not in path.read_bytes(), path.name
+    assert store.case(store.add_image(make_image(3), subject="s1", patient="/4711")).about["subject"] == "s1"
+    for file in later.iterdir():
+        header = pydicom.dcmread(file)
+        header.PatientID, header.PixelData = "ANONYMOUS", np.arange(40, 60, dtype=np.int16).tobytes()
+        header.save_as(file, enforce_file_format=True)
+    assert store.case(store.add_image(later)).about["subject"] == "", "not all who are called so are one patient"
