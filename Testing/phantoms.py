@@ -9,7 +9,7 @@ import numpy as np
 
 from LandmarkDetectorLib.core import Grid, Image, LandmarkSet
 from LandmarkDetectorLib.core.similarity import apply
-from LandmarkDetectorLib.io import save_image, save_landmarks
+from LandmarkDetectorLib.io import load_landmarks, save_image, save_landmarks
 
 LABELS = ["nose", "left", "right", "tail", "fin"]
 SHAPES = {
@@ -69,6 +69,21 @@ def write_dataset(folder: Path, count: int, dimension: int = 2, seed: int = 0, s
     (folder / "dataset.json").write_text(json.dumps(listing), encoding="utf-8")
     (folder / "LICENSE").write_text("Made by a test.\n", encoding="utf-8")
     return folder
+
+
+def write_watched(folder: Path, count: int) -> Path:
+    """A folder of phantoms that two observers annotated, each a little to one side."""
+    data = write_dataset(folder, count, seed=5)
+    listing = json.loads((data / "dataset.json").read_text())
+    for entry in listing["training"]:
+        marks = load_landmarks(data / entry.pop("landmarks"))
+        entry["raters"] = {}
+        for name, step in (("A", 0.5), ("B", -0.5)):
+            file = f"{entry['subject']}-{name}.mrk.json"
+            save_landmarks(type(marks).from_positions(LABELS, marks.to_plane().positions + [step, 0]), data / file)
+            entry["raters"][name] = file
+    (data / "dataset.json").write_text(json.dumps(listing))
+    return data
 
 
 def recipe_text(dimension: int = 2, steps: int = 60, **changes: str) -> str:

@@ -66,24 +66,25 @@ def main() -> None:
 
 def earlier_folds(results: Path, fingerprint: str, asked: list[int]) -> list[dict]:
     """The folds in a file of results that this recipe made and that are not made now."""
-    if not results.is_file():
-        return []
-    content = json.loads(results.read_text(encoding="utf-8"))
-    if content["recipe_sha256"] != fingerprint:
-        print(f"{results.name} is of another state of the recipe; its folds are left out.", file=sys.stderr)
-        return []
-    return [{"provenance": content["provenance"]} | fold for fold in content["folds"] if fold["fold"] not in asked]
+    content = earlier(results, fingerprint)
+    rows = content.get("folds", [])
+    return [{"provenance": content["provenance"]} | fold for fold in rows if fold["fold"] not in asked]
 
 
 def earlier_predictions(file: Path, fingerprint: str, asked: list[int]) -> list[dict]:
     """What is kept of folds that this recipe made and that are not made now."""
+    return [row for row in earlier(file, fingerprint).get("predictions", []) if row["fold"] not in asked]
+
+
+def earlier(file: Path, fingerprint: str) -> dict:
+    """What this recipe has written to a file before; nothing where that is of another state of it."""
     if not file.is_file():
-        return []
+        return {}
     content = json.loads(file.read_text(encoding="utf-8"))
     if content["recipe_sha256"] != fingerprint:
-        print(f"{file.name} is of another state of the recipe; its predictions are left out.", file=sys.stderr)
-        return []
-    return [row for row in content["predictions"] if row["fold"] not in asked]
+        print(f"{file.name} is of another state of the recipe; what it holds is left out.", file=sys.stderr)
+        return {}
+    return content
 
 
 def run_fold(options: argparse.Namespace, fold: int, predictions: list[dict]) -> dict:

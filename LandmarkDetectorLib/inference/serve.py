@@ -6,9 +6,6 @@ import os
 import sys
 import time
 import traceback
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,13 +19,13 @@ from LandmarkDetectorLib.core import (
     Cancelled,
     Image,
     LandmarkDetectorError,
-    LandmarkDetectorWarning,
     LandmarkFileError,
 )
 from LandmarkDetectorLib.inference.detection import Detection
 from LandmarkDetectorLib.inference.detector import Detector
 from LandmarkDetectorLib.inference.protocol import ProtocolError, landmarks_to_record
 from LandmarkDetectorLib.inference.voxel_file import read_mapped
+from LandmarkDetectorLib.io.notices import told_as_notices
 
 if TYPE_CHECKING:
     from LandmarkDetectorLib.inference.worker import Desk, Request
@@ -62,7 +59,7 @@ class Servant:
     def do(self, request: Request, desk: Desk) -> None:
         """Do a request and say how it ended. Only a pipe that is closed on the other side raises."""
         try:
-            with _told(lambda text: desk.say("notice", request.number, text=text)):
+            with told_as_notices(lambda text: desk.say("notice", request.number, text=text)):
                 answer = getattr(self, f"_{request.command}")(request, desk)
         except LandmarkDetectorError as error:
             end: dict[str, Any] = {"event": "error", "kind": type(error).__name__, "message": str(error)}
@@ -177,27 +174,6 @@ def _is_unchanged(detector: Detector) -> bool:
         return read_manifest(detector.bundle.folder).fingerprint == detector.bundle.fingerprint
     except (BundleError, OSError):
         return False  # loading it says what is wrong
-
-
-@contextmanager
-def _told(tell: Callable[[str], None]) -> Iterator[None]:
-    """Our own warnings become notices, each once; of those of other libraries the log tells where, not what they say.
-
-    What they say may name a file, and so a patient.
-    """
-    said: set[str] = set()
-
-    def show(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any) -> None:
-        if not issubclass(category, LandmarkDetectorWarning):
-            print(f"{category.__name__} at {filename}:{lineno}", file=sys.stderr, flush=True)
-        elif str(message) not in said:
-            said.add(str(message))
-            tell(str(message))
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", LandmarkDetectorWarning)
-        warnings.showwarning = show  # type: ignore[assignment]  # two more arguments, which nobody gives here
-        yield
 
 
 def _report_defect(request: Request) -> None:

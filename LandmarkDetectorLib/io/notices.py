@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from LandmarkDetectorLib.core import LandmarkDetectorWarning
 
@@ -34,3 +35,24 @@ def gathered() -> Iterator[list[str]]:
             yield told
         finally:
             told += [str(w.message) for w in caught if issubclass(w.category, LandmarkDetectorWarning)]
+
+
+@contextmanager
+def told_as_notices(tell: Callable[[str], None]) -> Iterator[None]:
+    """Our own warnings become notices, each once; of those of other libraries the log tells where, not what they say.
+
+    What they say may name a file, and so a patient.
+    """
+    said: set[str] = set()
+
+    def show(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any) -> None:
+        if not issubclass(category, LandmarkDetectorWarning):
+            print(f"{category.__name__} at {filename}:{lineno}", file=sys.stderr, flush=True)
+        elif str(message) not in said:
+            said.add(str(message))
+            tell(str(message))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", LandmarkDetectorWarning)
+        warnings.showwarning = show  # type: ignore[assignment]  # two more arguments, which nobody gives here
+        yield

@@ -13,16 +13,16 @@ import sys
 import threading
 import time
 import traceback
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from LandmarkDetectorLib import __version__
-from LandmarkDetectorLib.core import Cancelled, LandmarkDetectorError, LandmarkDetectorWarning
+from LandmarkDetectorLib.core import Cancelled, LandmarkDetectorError
 from LandmarkDetectorLib.inference.protocol import PROTOCOL, ProtocolError, decode
 from LandmarkDetectorLib.inference.worker import Desk, Request, claim_stdout, read_requests
+from LandmarkDetectorLib.io.notices import told_as_notices
 
 if TYPE_CHECKING:
     from LandmarkDetectorLib.review.promote import Promotion
@@ -88,7 +88,7 @@ class TrainingServant:
     def do(self, request: Request, desk: TrainingDesk) -> None:
         """Do a request and say how it ended. Only a pipe that is closed on the other side raises."""
         try:
-            with _noticed(request, desk):
+            with told_as_notices(lambda text: desk.say("notice", request.number, text=text)):
                 answer = getattr(self, f"_{request.command}")(request, desk)
         except Cancelled as error:
             end: dict[str, Any] = {"event": "error", "kind": "Cancelled", "message": str(error)}
@@ -190,24 +190,6 @@ class TrainingServant:
             promote_bundle(done.bundle.folder, {**more, "because": "trained as a new landmark set"})
         about = {"name": done.bundle.name, "version": done.bundle.version, "fingerprint": done.bundle.fingerprint}
         return {"folder": str(done.bundle.folder), **about, "images": done.cases, "recipe": str(done.recipe)}
-
-
-@contextmanager
-def _noticed(request: Request, desk: TrainingDesk) -> Iterator[None]:
-    """Our own warnings become notices, each once, and are in no log: they may name a file, and so a patient."""
-    said: set[str] = set()
-
-    def show(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any) -> None:
-        if not issubclass(category, LandmarkDetectorWarning):
-            print(f"{category.__name__} at {filename}:{lineno}", file=sys.stderr, flush=True)
-        elif str(message) not in said:
-            said.add(str(message))
-            desk.say("notice", request.number, text=str(message))
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", LandmarkDetectorWarning)
-        warnings.showwarning = show  # type: ignore[assignment]  # two more arguments, which nobody gives here
-        yield
 
 
 _TEXT: tuple[type | tuple[type, ...], str] = (str, "a text")

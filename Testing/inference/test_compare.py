@@ -13,8 +13,7 @@ from LandmarkDetectorLib.bundles import Bundle
 from LandmarkDetectorLib.core import DatasetError
 from LandmarkDetectorLib.inference.compare import compare, read_results
 from LandmarkDetectorLib.inference.evaluate import evaluate_bundle
-from LandmarkDetectorLib.io import load_landmarks, save_landmarks
-from Testing.phantoms import LABELS, write_dataset
+from Testing.phantoms import write_watched
 
 
 def results(path: Path, rows: list[tuple[str, list]], labels: tuple[str, ...] = ("a", "b"), unit: str = "mm") -> Path:
@@ -96,17 +95,7 @@ def test_a_file_that_holds_no_results_and_a_bundle_without_data_are_refused(tmp_
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Phantoms that two observers annotated, each a little to one side."""
-    data = write_dataset(tmp_path_factory.mktemp("watched"), 6, seed=5)
-    listing = json.loads((data / "dataset.json").read_text())
-    for entry in listing["training"]:
-        marks = load_landmarks(data / entry.pop("landmarks"))
-        entry["raters"] = {}
-        for name, step in (("A", 0.5), ("B", -0.5)):
-            file = f"{entry['subject']}-{name}.mrk.json"
-            save_landmarks(type(marks).from_positions(LABELS, marks.to_plane().positions + [step, 0]), data / file)
-            entry["raters"][name] = file
-    (data / "dataset.json").write_text(json.dumps(listing))
-    return data
+    return write_watched(tmp_path_factory.mktemp("watched"), 6)
 
 
 def test_bundles_are_run_and_stand_beside_the_observers(flat_bundle: Bundle, watched: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from LandmarkDetectorLib.bundles import Bundle
 from LandmarkDetectorLib.core import BundleError, DatasetError
 from LandmarkDetectorLib.inference.readers import gather_readings
 from LandmarkDetectorLib.io import load_landmarks, save_landmarks
-from Testing.phantoms import LABELS, write_dataset
+from Testing.phantoms import write_watched
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 import measurements  # noqa: E402
@@ -23,17 +23,7 @@ import measurements  # noqa: E402
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Phantoms that two observers annotated, each a little to one side."""
-    data = write_dataset(tmp_path_factory.mktemp("watched"), 4, seed=5)
-    listing = json.loads((data / "dataset.json").read_text())
-    for entry in listing["training"]:
-        marks = load_landmarks(data / entry.pop("landmarks"))
-        entry["raters"] = {}
-        for name, step in (("A", 0.5), ("B", -0.5)):
-            file = f"{entry['subject']}-{name}.mrk.json"
-            save_landmarks(type(marks).from_positions(LABELS, marks.to_plane().positions + [step, 0]), data / file)
-            entry["raters"][name] = file
-    (data / "dataset.json").write_text(json.dumps(listing))
-    return data
+    return write_watched(tmp_path_factory.mktemp("watched"), 4)
 
 
 def test_observers_and_their_mean_are_read_from_the_data(watched: Path) -> None:

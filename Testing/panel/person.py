@@ -211,13 +211,18 @@ class Person:
         y = slice_view.canvas.height() - 1 - pixel.y()
         return np.array(slice_view.node.GetXYToRAS().MultiplyPoint((pixel.x(), y, 0.0, 1.0))[:3])
 
-    def drag(self, view: str, start: QPoint, end: QPoint) -> None:
-        """Drag with the left button."""
+    def grasp(self, view: str, start: QPoint) -> Any:
+        """Press the left button and hold it; gives the view's widget."""
         widget = self.desktop.slice_views[view].canvas
         QTest.mouseMove(widget, start + QPoint(9, 9))  # Qt passes over a move to where the mouse was last
         QTest.mouseMove(widget, start)
         self.rest()
         QTest.mousePress(widget, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, start)
+        return widget
+
+    def drag(self, view: str, start: QPoint, end: QPoint) -> None:
+        """Drag with the left button."""
+        widget = self.grasp(view, start)
         for part in (0.25, 0.5, 0.75, 1.0):
             QTest.mouseMove(widget, start + (end - start) * part)
             self.rest()

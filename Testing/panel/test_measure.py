@@ -92,12 +92,8 @@ def test_what_cannot_be_computed_says_what_it_needs_and_shows_no_number(measurin
 
 def test_values_follow_the_mouse_before_it_is_released(measuring):
     before = table(measuring)["SNA"][0]
-    canvas = measuring.desktop.slice_views["Red"].canvas
     start = measuring.pixel("Red", measuring.place_of("A"))
-    QTest.mouseMove(canvas, start + QPoint(9, 9))
-    QTest.mouseMove(canvas, start)
-    measuring.rest()
-    QTest.mousePress(canvas, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, start)
+    canvas = measuring.grasp("Red", start)
     QTest.mouseMove(canvas, start + QPoint(20, 0))
     measuring.rest()
     QTest.mouseMove(canvas, start + QPoint(40, 0))

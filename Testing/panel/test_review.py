@@ -275,11 +275,8 @@ def test_while_a_landmark_is_dragged_no_other_one_is_lit(reviewing):
 
     reviewing.choose("31")
     before = {row[0]: reviewing.place_of(row[0]) for row in reviewing.rows}
-    canvas, start = reviewing.desktop.slice_views["Red"].canvas, reviewing.pixel("Red", before["31"])
-    QTest.mouseMove(canvas, start + QPoint(9, 9))
-    QTest.mouseMove(canvas, start)
-    reviewing.rest()
-    QTest.mousePress(canvas, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, start)
+    start = reviewing.pixel("Red", before["31"])
+    canvas = reviewing.grasp("Red", start)
     QTest.mouseMove(canvas, start + QPoint(4, 4))
     reviewing.rest()
     reviewing.panel.review.begin()  # as when a detection has come
