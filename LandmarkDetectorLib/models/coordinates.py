@@ -34,8 +34,9 @@ class CoordinateChannels(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """The images with their coordinates, in their dtype."""
         # In single precision: in half, neighbours of a long axis would share a coordinate before they are scaled.
+        # Not by linspace: an exported graph would keep the size that it was made at.
         axes = [
-            torch.linspace(-1, 1, size, device=images.device) if size > 1 else torch.zeros(1, device=images.device)
+            (2 * torch.arange(size, dtype=torch.float32, device=images.device) - (size - 1)) / (size - 1 or 1)
             for size in images.shape[2:]
         ]
         grids = [*reversed(torch.meshgrid(*axes, indexing="ij"))]

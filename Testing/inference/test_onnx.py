@@ -31,6 +31,8 @@ helper, FLOAT = onnx.helper, onnx.TensorProto.FLOAT
 
 GRAPHS = {
     "fetal-head-us": {"coarse.onnx", "coarse-head.onnx", "frame.onnx", "frame-head.onnx"},
+    "fundus": {"image.onnx", "image-head.onnx", "patch.onnx"},
+    "hippocampus-mr": {"image.onnx", "image-head.onnx", "patch.onnx"},
     "mouse-skull-ct": {"coarse.onnx", "coarse-head.onnx", "frame.onnx", "frame-head.onnx", "patch.onnx"},
 }
 

@@ -31,7 +31,7 @@ def test_coordinates_of_half_precision_images_are_those_rounded_once() -> None:
     wide = torch.zeros(1, 1, 1, 5000, dtype=torch.float16)
     x = CoordinateChannels(2)(wide)[0, 1, 0]
     assert x.dtype == torch.float16
-    torch.testing.assert_close(x, torch.linspace(-1, 1, 5000).half(), atol=0, rtol=0)
+    torch.testing.assert_close(x, torch.linspace(-1, 1, 5000, dtype=torch.float64).half(), atol=0, rtol=0)
 
 
 def test_with_coordinates_a_convolution_tells_places_apart_that_look_alike() -> None:
