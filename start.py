@@ -29,7 +29,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 PYTHONS = ((3, 10), (3, 13))
-RUNTIME, APP, TEST = ("report",), ("desktop", "report"), ("desktop", "report", "test")
+RUNTIME, APP = ("report",), ("desktop", "report")
+TEST = ("cluster", "desktop", "onnx", "report", "test")  # all of them: what nobody tests does not work
 IMPORTS = "import numpy, scipy, torch, SimpleITK, pydicom, pydantic, matplotlib"
 APP_IMPORTS = """
 import ctypes, pathlib, sys
