@@ -1,9 +1,10 @@
 """Confidence that means something: of the landmarks that are 80 % sure, 80 of 100 lie within the tolerance.
 
 What a detector says of its certainty, the spread of its maps and its own confidence, is turned into the probability
-that the landmark lies within a tolerance, by logistic regression on cases that did not train (Platt 1999), with an
-offset for each landmark that is drawn towards none. The targets are Platt's, so that a landmark which never failed on
-few cases is not called certain. All slopes are at least zero: what the detector calls surer never becomes less sure.
+that the landmark lies within a tolerance, with an offset for each landmark that is drawn towards none. Errors are taken
+as log-logistic (Bennett 1983, Appl Stat 32:165-71): the odds that an error is below a length grow with a power of the
+length. So the sizes of all large errors teach, not only on which side of the tolerance they lie, of which a good
+detector has few beyond. All slopes are at least zero: what the detector calls surer never becomes less sure.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 
 _CLIP = 1e-4
 _RIDGE = 1.0
-"""What an offset of 1 costs, beside the log-likelihood of all landmarks."""
+"""What an offset of 1 costs, and a slope by which the score differs by 1 between landmarks, beside the log-likelihood."""
+_LARGE = 0.75
+"""Errors below this quantile, and below the tolerance, count as being there and no more: how the small ones are spread
+tells nothing of the large ones."""
 BINS = 10
 
 
@@ -91,28 +95,40 @@ def fit_confidence(
     known = np.isfinite(errors) & np.isfinite(confidence) & np.isfinite(deviation)
     if not known.any():
         raise LandmarkError("No landmark was both found and annotated, so no confidence can be calibrated.")
-    features = [part[known] for part in _features(confidence, deviation, tolerance, shown)]
-    right = (errors <= tolerance)[known]
+    features = np.stack([part[known] for part in _features(confidence, deviation, tolerance, shown)], axis=1)
+    middle, width = features.mean(0), np.maximum(features.std(0), 1e-6)
+    design = np.column_stack([np.ones(len(features)), (features - middle) / width])
     which = np.broadcast_to(np.arange(len(labels)), errors.shape)[known]
-    positive, negative = right.sum(), (~right).sum()
-    target = np.where(right, (positive + 1) / (positive + 2), 1 / (negative + 2))
-    design = np.stack([np.ones(len(right)), *features], axis=1)
-    count = design.shape[1]
+    sizes = np.log(np.maximum((errors / tolerance)[known], 1e-9))
+    limit = min(0.0, float(np.quantile(sizes, _LARGE)))
+    large = sizes > limit
+    sizes = np.where(large, sizes, limit)
+    slopes, offsets = slice(1, design.shape[1]), slice(design.shape[1], -1)
 
     def cost(theta: np.ndarray) -> tuple[float, np.ndarray]:
-        score = design @ theta[:count] + theta[count:][which]
-        value = -(target * log_expit(score) + (1 - target) * log_expit(-score)).sum()
-        value += _RIDGE / 2 * (theta[count:] ** 2).sum() + 1e-3 * (theta[:count] ** 2).sum()
-        slope = expit(score) - target
-        pulls = np.bincount(which, slope, len(labels)) + _RIDGE * theta[count:]
-        return float(value), np.concatenate([slope @ design + 2e-3 * theta[:count], pulls])
+        # The last is the logarithm of the power by which the odds grow with the length.
+        power = np.exp(theta[-1])
+        score = design @ theta[: offsets.start] + theta[offsets][which] + power * sizes
+        told = log_expit(score) + np.where(large, theta[-1] + log_expit(-score), 0.0)
+        pull = np.where(large, expit(score), 0.0) - expit(-score)
+        # One landmark more is right, and one wrong, so that what never failed on few cases is not called certain.
+        prior = log_expit(theta[0]) + log_expit(-theta[0])
+        value = _RIDGE / 2 * ((theta[slopes] ** 2).sum() + (theta[offsets] ** 2).sum()) - told.sum() - prior
+        slope = np.concatenate(
+            [design.T @ pull, np.bincount(which, pull, len(labels)), [(pull * power * sizes).sum() - large.sum()]]
+        )
+        slope[0] += expit(theta[0]) - expit(-theta[0])
+        slope[slopes] += _RIDGE * theta[slopes]
+        slope[offsets] += _RIDGE * theta[offsets]
+        return float(value), slope
 
-    free = (None, None)
-    bounds = [free, *[(0.0, None)] * (count - 1), *[free] * len(labels)]
-    found = minimize(cost, np.zeros(count + len(labels)), jac=True, method="L-BFGS-B", bounds=bounds).x
-    offsets = {label: round(float(value), 6) for label, value in zip(labels, found[count:], strict=True)}
-    intercept, spread, belief, image = (round(float(value), 6) for value in found[:count])
-    return ConfidenceModel(intercept, spread, belief, image, offsets)
+    free, count = (None, None), design.shape[1]
+    bounds = [free, *[(0.0, None)] * (count - 1), *[free] * len(labels), (-3.0, 3.0)]
+    found = minimize(cost, np.zeros(len(bounds)), jac=True, method="L-BFGS-B", bounds=bounds).x
+    by_label = {label: round(float(value), 6) for label, value in zip(labels, found[offsets], strict=True)}
+    each = found[slopes] / width
+    spread, belief, image = (round(float(value), 6) for value in each)
+    return ConfidenceModel(round(float(found[0] - each @ middle), 6), spread, belief, image, by_label)
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,9 @@ GROSS = 3.0
 """Times the median error: what nobody would let pass."""
 LEAST = 4
 """Subjects below which no confidence is calibrated."""
-EVENTS = 10
-"""So many landmarks at least must lie beyond the tolerance, and as many within it, or there is nothing to learn from:
-ten events a variable (Peduzzi et al. 1996, J Clin Epidemiol 49:1373-9), of which one matters mostly."""
+KNOWN = 40
+"""Landmarks below which none is: the quarter with the largest errors teaches, and ten a variable are needed (Peduzzi et
+al. 1996, J Clin Epidemiol 49:1373-9), of which one matters mostly."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +156,7 @@ def calibrate(
     subjects = len(set(fitting.subjects))
     notices = []
     confidence, regions = None, None
-    few = _too_few(fitting, tolerance)
+    few = _too_few(fitting)
     if few:
         notices.append(f"{few} to calibrate confidences; they are the model's own belief.")
     else:
@@ -183,19 +183,13 @@ def model_of(settings: ConfidenceSettings) -> ConfidenceModel:
     return ConfidenceModel(settings.intercept, settings.spread, settings.belief, settings.image, settings.offsets)
 
 
-def _too_few(detected: Detected, tolerance: float) -> str:
+def _too_few(detected: Detected) -> str:
     """What is too little to calibrate confidences by, the beginning of a sentence; empty where there is enough."""
     subjects = len(set(detected.subjects))
     if subjects < LEAST:
         return f"{subjects} subjects are too few"
-    errors = detected.errors
-    known = int(np.isfinite(errors).sum())
-    beyond = int((errors > (tolerance * detected.units)[:, None]).sum())
-    if beyond < EVENTS:
-        return f"{beyond} of {known} landmarks beyond the tolerance are too few"
-    if known - beyond < EVENTS:
-        return f"{known - beyond} of {known} landmarks within the tolerance are too few"
-    return ""
+    known = int(np.isfinite(detected.errors).sum())
+    return f"{known} landmarks are too few" if known < KNOWN else ""
 
 
 def _confidence(detected: Detected, tolerance: float) -> ConfidenceSettings:
@@ -239,7 +233,7 @@ def _measured(
         if not judged.any() or len(set(fitting.subjects)) < LEAST or not np.isfinite(fitting.errors).any():
             continue
         stated[judged] = judging.confidence
-        if not _too_few(fitting, tolerance):
+        if not _too_few(fitting):
             model = model_of(_confidence(fitting, tolerance))
             told = (judging.confidence, judging.deviation, lengths[judged], judging.shown[:, None])
             stated[judged] = model(detected.labels, *told)

@@ -56,6 +56,27 @@ def test_a_landmark_that_never_failed_on_few_cases_is_not_called_certain() -> No
     assert 0.8 < model(LABELS, belief[:1], deviation[:1], TOLERANCE).max() < 0.99
 
 
+def test_what_is_learnt_of_large_errors_holds_for_a_tolerance_that_few_exceed() -> None:
+    rng = np.random.default_rng(3)
+    belief, deviation, errors = drawn(rng, 25)
+    rare = float(np.quantile(errors, 0.97))
+    model = fit_confidence(LABELS, belief, deviation, errors, rare)
+    belief, deviation, errors = drawn(rng, 2000)
+    told = reliability(model(LABELS, belief, deviation, rare), errors, rare)
+    assert told.auc > 0.9 and told.expected_error < 0.02
+
+
+def test_sizes_in_another_unit_give_the_same_confidences() -> None:
+    belief, deviation, errors = drawn(np.random.default_rng(4), 40)
+    known = fit_confidence(LABELS, belief, deviation, errors, TOLERANCE)
+    other = fit_confidence(LABELS, belief, 1000 * deviation, 1000 * errors, 1000 * TOLERANCE)
+    np.testing.assert_allclose(
+        known(LABELS, belief, deviation, TOLERANCE),
+        other(LABELS, belief, 1000 * deviation, 1000 * TOLERANCE),
+        atol=1e-4,
+    )
+
+
 def test_nothing_found_or_nothing_annotated_cannot_be_calibrated() -> None:
     nothing = np.full((3, 4), np.nan)
     with pytest.raises(LandmarkError, match="no confidence"):
