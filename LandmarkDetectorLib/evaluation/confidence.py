@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _CLIP = 1e-4
 _RIDGE = 1.0
-"""What an offset of 1 costs, and a slope by which the score differs by 1 between landmarks, beside the log-likelihood."""
+"""What an offset of 1 costs, and a slope whose feature moves the score by 1, beside the log-likelihood."""
 _LARGE = 0.75
 """Errors below this quantile, and below the tolerance, count as being there and no more: how the small ones are spread
 tells nothing of the large ones."""
