@@ -34,6 +34,7 @@ from LandmarkDetectorLib.evaluation import radial_errors
 from LandmarkDetectorLib.evaluation.confidence import found_first, roc_auc
 from LandmarkDetectorLib.inference import Detector
 from LandmarkDetectorLib.inference.calibrate import Detected
+from LandmarkDetectorLib.inference.offsets import settle
 from LandmarkDetectorLib.review import Correction, ReviewStore
 from LandmarkDetectorLib.review.promote import adopt, promote
 from LandmarkDetectorLib.review.retrain import retrain
@@ -91,7 +92,7 @@ def main() -> None:
     os.environ[VARIABLE] = str(work / "bundles")
     parts = {name: cases_of(dataset, group) for name, group in (("test", test), ("start", start), ("pool", pool))}
     folder = subset(options.data, work / "start-data", parts["start"])
-    first = train(recipe, folder, work / "start", resume=True, device="cpu")
+    first = trained(recipe, folder, work / "start")
     runs = {
         name: loop(name, first, parts, folder, work / name, setting, options.minutes or setting.minutes, options.seed)
         for name in options.orders
@@ -111,9 +112,7 @@ def main() -> None:
     }
     if not options.no_scratch:
         everything = subset(options.data, work / "all-data", [*parts["start"], *parts["pool"]])
-        scratch = measured(
-            train(recipe, everything, work / "scratch", resume=True, device="cpu"), parts["test"], setting
-        )
+        scratch = measured(trained(recipe, everything, work / "scratch"), parts["test"], setting)
         results["scratch on everything"] = scratch
         for name, rounds in runs.items():
             share = rounds[-1]["in use"]["mean"] / scratch["mean"]
@@ -121,6 +120,11 @@ def main() -> None:
             results[f"{name}, error over scratch"] = share
     if options.results:
         options.results.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+def trained(recipe: Path, data: Path, folder: Path) -> Bundle:
+    """The bundle of a recipe; a training that was broken off goes on."""
+    return train(recipe, data, folder, resume=True, device="cpu", settle=partial(settle, data=data, device="cpu"))
 
 
 def loop(

@@ -17,6 +17,7 @@ import csv
 import json
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ from LandmarkDetectorLib.datasets.cases import Case
 from LandmarkDetectorLib.evaluation import summarise
 from LandmarkDetectorLib.inference import Detector
 from LandmarkDetectorLib.inference.evaluate import evaluate_bundle
+from LandmarkDetectorLib.inference.offsets import settle
 from LandmarkDetectorLib.inference.protocol import landmarks_to_record
 from LandmarkDetectorLib.training import read_recipe, train
 from LandmarkDetectorLib.training.publish import recipe_fingerprint
@@ -91,7 +93,14 @@ def run_fold(options: argparse.Namespace, fold: int, predictions: list[dict]) ->
     """Figures of one fold, trained as far as it is not; what it found is added to ``predictions``."""
     folder = options.output / f"fold-{fold}"
     bundle = train(
-        options.recipe, options.data, folder, fold=fold, resume=True, device=options.device, progress=_print(fold)
+        options.recipe,
+        options.data,
+        folder,
+        fold=fold,
+        resume=True,
+        device=options.device,
+        settle=partial(settle, data=options.data, device=options.device),
+        progress=_print(fold),
     )
     pipeline = read_pipeline(bundle.settings, bundle.name)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from corrections_loop import SETTINGS, WHO, cases_of, measured, opened, scaled, subset
+from corrections_loop import SETTINGS, WHO, cases_of, measured, opened, scaled, subset, trained
 from machine import kept
 
 from LandmarkDetectorLib.bundles import import_bundle, load_bundle
@@ -28,7 +28,6 @@ from LandmarkDetectorLib.inference import Detector
 from LandmarkDetectorLib.review import Correction, ReviewStore
 from LandmarkDetectorLib.review.promote import promote
 from LandmarkDetectorLib.review.retrain import retrain
-from LandmarkDetectorLib.training import train
 
 SHIFT = 3.0
 KINDS = ("honest", "swapped", "shifted together", "shifted each")
@@ -55,7 +54,7 @@ def main() -> None:
         cases_of(dataset, order[end - count : end]) for count, end in zip(counts, ends, strict=True)
     )
     folder = subset(options.data, work / "start-data", start)
-    first = train(scaled(setting.recipe, work, options.scale), folder, work / "start", resume=True, device="cpu")
+    first = trained(scaled(setting.recipe, work, options.scale), folder, work / "start")
     base = work / "base"
     os.environ[VARIABLE] = str(base / "bundles")
     if not (base / "done").exists():

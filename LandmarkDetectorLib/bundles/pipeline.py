@@ -151,8 +151,15 @@ class Calibration(_Strict):
     tolerance: float = Field(gt=0)
 
 
+OFFSETS_AND_ORDER = "landmarks that only their order tells apart have no offsets; leave order or offsets out"
+
+
 class Pipeline(_Strict):
-    """All of it."""
+    """All of it.
+
+    ``offsets``: what is added to each landmark's place, (K, d) in view units in the frame of the mean shape; see
+    :mod:`LandmarkDetectorLib.inference.offsets`.
+    """
 
     format: Literal[1] = 1
     dimension: Literal[2, 3]
@@ -170,6 +177,7 @@ class Pipeline(_Strict):
     patch: PatchStage | None = None
     calibration: Calibration
     appearance: Appearance | None = None
+    offsets: list[list[float]] | None = None
 
     @model_validator(mode="after")
     def _agrees(self) -> Pipeline:
@@ -198,7 +206,16 @@ class Pipeline(_Strict):
             raise ValueError("the appearance is of images of another dimension or with other channels")
         if named - set(self.labels):
             raise ValueError(f"{sorted(named - set(self.labels))[0]!r} is not one of the labels")
+        if self.offset_array.shape != mean.shape or not np.isfinite(self.offset_array).all():
+            raise ValueError(f"the offsets are not ({count}, {d}) finite numbers")
+        if self.offsets is not None and self.order:
+            raise ValueError(OFFSETS_AND_ORDER)
         return self
+
+    @property
+    def offset_array(self) -> np.ndarray:
+        """(K, d) the offsets, 0 where there are none."""
+        return np.zeros_like(np.asarray(self.prior.mean)) if self.offsets is None else np.asarray(self.offsets)
 
     @property
     def design(self) -> np.ndarray:

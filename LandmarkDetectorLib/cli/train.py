@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -51,6 +52,7 @@ def train(
     Ctrl-C stops after a checkpoint; --resume goes on from it. On several devices:
     torchrun --nproc-per-node N -m LandmarkDetectorLib.cli train RECIPE ...
     """
+    from LandmarkDetectorLib.inference.offsets import settle
     from LandmarkDetectorLib.training import train as run
 
     speaks = os.environ.get("RANK", "0") == "0"  # the first of the processes that torchrun starts
@@ -64,12 +66,15 @@ def train(
     if not speaks:
         with first_interrupt_asks(promise=None) as asked:
             try:
-                run(recipe, data, output, cancelled=asked.is_set, **options)
+                # The first process settles the bundle; that it can be is to be known by all.
+                run(recipe, data, output, settle=partial(settle, data=data), cancelled=asked.is_set, **options)
             except Cancelled:
                 raise typer.Exit(CANCELLED) from None
         return
     with Steps() as steps, first_interrupt_asks() as asked:
-        bundle = run(recipe, data, output, progress=steps, cancelled=asked.is_set, **options)
+        listening: dict[str, Any] = {"progress": steps, "cancelled": asked.is_set}
+        settling = partial(settle, data=data, device=device, **listening)
+        bundle = run(recipe, data, output, settle=settling, **listening, **options)
     about = {
         "name": bundle.name,
         "version": bundle.version,

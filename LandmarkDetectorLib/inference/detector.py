@@ -197,6 +197,9 @@ class Detector:
         pipeline, rule = self.pipeline, self.pipeline.calibration
         good = refiner.believe(measured)
         positions, covariances = refiner.join(measured, good)
+        if pipeline.offsets is not None:
+            turn = refiner.turned(pose, positions)[:-1, :-1]
+            positions = positions + refiner.unit * pipeline.offset_array @ turn.T
         linear = pose[:-1, :-1]
         world = apply(pose, positions)
         places = pipeline.arrangement(world)

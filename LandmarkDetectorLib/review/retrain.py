@@ -25,6 +25,8 @@ from LandmarkDetectorLib.bundles.store import SHIPPED
 from LandmarkDetectorLib.bundles.versions import in_use, kept_versions
 from LandmarkDetectorLib.core import BundleError, ImageError
 from LandmarkDetectorLib.datasets.cases import Case, Dataset, read_dataset
+from LandmarkDetectorLib.inference import Detector
+from LandmarkDetectorLib.inference.offsets import learn_offsets, with_offsets
 from LandmarkDetectorLib.review.case import CONSENSUS, check_observer
 from LandmarkDetectorLib.review.errors import ReviewError, disk_errors
 from LandmarkDetectorLib.review.locked import LOCKED, NEITHER, TRAINING
@@ -157,6 +159,10 @@ def retrain(
             "candidate's confidences are what its networks believe until it is promoted, which calibrates it."
         )
     candidate = _publish(parent, tuned, material, len(reviewed), folder, name, by, split)
+    if tuned.pipeline.offsets is not None:
+        origins = split.get("origins") or {case.origin for case in rehearsed}
+        teaching = [*reviewed, *(case for case in rehearsed if case.origin in origins)]
+        candidate = with_offsets(candidate, learn_offsets(Detector(candidate, device), teaching, cancelled=cancelled))
     return Retrained(candidate, parent, material, tuned, tuple(notices))
 
 

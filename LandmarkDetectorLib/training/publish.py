@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ def publish(
     folder: Path,
     fold: int | None,
     results: Path | None,
+    settle: Callable[[Bundle], Bundle] | None = None,
 ) -> Bundle:
     """Write the bundle of one training run.
 
@@ -47,6 +48,7 @@ def publish(
             the bundle that lies there is kept where the new one detects by the same weights and settings.
         fold: the fold of a cross-validation, or ``None`` for a bundle to ship.
         results: what ``benchmarks/cross_validate.py`` wrote of this recipe on these data; the card quotes its errors.
+        settle: what is still to be done with the bundle that is written, before it counts as done.
 
     Raises:
         DatasetError: the licence text that the recipe names is not there.
@@ -80,6 +82,8 @@ def publish(
         samples=_samples([case for case in split.held_out if case.subject in recipe.samples], folder),
         replace=True,
     )
+    if settle is not None:
+        written = settle(written)
     return written if calibration is None else calibration.over_to(written)
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from LandmarkDetectorLib.bundles.pipeline import (
+    OFFSETS_AND_ORDER,
     Calibration,
     FrameStage,
     ImageStage,
@@ -172,7 +173,11 @@ class CardText(_Strict):
 
 
 class Recipe(_Strict):
-    """The whole recipe."""
+    """The whole recipe.
+
+    ``offsets``: once the networks are trained, learn what detections are systematically off by on the training cases
+    of the origins that are judged, and take it off.
+    """
 
     name: str
     version: str = "0.1.0"
@@ -196,8 +201,15 @@ class Recipe(_Strict):
     patch: PatchStage | None = None
     patch_training: StageTraining | None = None
     prior_modes: int = Field(12, ge=0)
+    offsets: bool = False
     calibration: Calibration
     card: CardText
+
+    @model_validator(mode="after")
+    def _offsets_are_of_landmarks_told_apart(self) -> Recipe:
+        if self.offsets and self.order:
+            raise ValueError(OFFSETS_AND_ORDER)
+        return self
 
     def mirror_map(self) -> dict[str, str]:
         """Each label's partner; a pair is written once, a landmark of the midline alone."""

@@ -62,6 +62,7 @@ def train(
     device: str = "auto",
     images: Images = "cached",
     results: Path | str | None = None,
+    settle: Callable[[Bundle], Bundle] | None = None,
     progress: Callable[[str, float], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Bundle:
@@ -78,6 +79,8 @@ def train(
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; of several processes each takes a device of its own.
         images: ``cached`` keeps them in memory, ``streamed`` reads them whenever they are looked at; the same weights.
         results: the file that a cross-validation of this very recipe wrote; the card quotes its errors.
+        settle: called with the bundle that was written, and gives the one that is done. A recipe with ``offsets`` needs
+            :func:`LandmarkDetectorLib.inference.offsets.settle` here, for only detections show them.
         progress: called with a stage's name and the fraction of it that is done.
         cancelled: asked after every step; when it says yes, a checkpoint is written and :class:`Cancelled` raised.
 
@@ -87,6 +90,8 @@ def train(
     """
     path = find_recipe(recipe)
     content = read_recipe(path)
+    if content.offsets and settle is None:
+        raise RecipeError(f"{path.name} has offsets, which detections teach; give settle, or leave offsets out.")
     output, data = Path(output), Path(data)
     if results is not None:
         read_results(Path(results), path)  # better refused now than after hours
@@ -116,7 +121,10 @@ def train(
             cancelled=cancelled,
         )
         quoted = None if results is None else Path(results)
-        bundle = publish(content, path, pipeline, state, split, data, output, fold, quoted) if team.first else None
+        bundle = None
+        if team.first:
+            settling = settle if content.offsets else None
+            bundle = publish(content, path, pipeline, state, split, data, output, fold, quoted, settling)
         team.from_first(None)  # the others wait until it is written
     return bundle or load_bundle(output / content.name)
 

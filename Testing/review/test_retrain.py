@@ -18,9 +18,10 @@ import numpy as np
 import pytest
 import torch
 
-from LandmarkDetectorLib.bundles import Bundle, import_bundle
+from LandmarkDetectorLib.bundles import Bundle, import_bundle, load_bundle
 from LandmarkDetectorLib.bundles.pipeline import read_pipeline
 from LandmarkDetectorLib.core import BundleError, Cancelled, RecipeError
+from LandmarkDetectorLib.inference.offsets import with_offsets
 from LandmarkDetectorLib.review import Correction, ReviewError, ReviewStore
 from LandmarkDetectorLib.review.locked import LOCKED, TRAINING
 from LandmarkDetectorLib.review.material import gather
@@ -87,6 +88,15 @@ def test_what_nobody_vouches_for_teaches_nothing(made, tmp_path: Path) -> None:
     first, second = (copy.state_dict() for copy in copies)
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert copies[0].card.lineage[0].corrections_sha256 != copies[1].card.lineage[0].corrections_sha256
+
+
+def test_what_a_bundle_takes_off_its_detections_is_learnt_anew(made, tmp_path: Path) -> None:
+    bundle, data, store = made
+    wrong = np.full((len(bundle.labels), 2), 0.8)
+    settled = with_offsets(load_bundle(shutil.copytree(bundle.folder, tmp_path / "settled")), wrong)
+    new = retrain(settled, store, tmp_path / "run", data=data, minutes=1, device="cpu").bundle
+    learnt = read_pipeline(new.settings, new.name).offset_array
+    assert np.linalg.norm(learnt, axis=1).mean() < 0.5 * np.linalg.norm(wrong, axis=1).mean()
 
 
 def test_an_absent_landmark_trains_presence_and_an_unreviewed_one_nothing(made) -> None:
