@@ -16,7 +16,8 @@ from LandmarkDetectorLib.evaluation.bland_altman import BlandAltman
 from LandmarkDetectorLib.evaluation.comparison import Comparison
 from LandmarkDetectorLib.evaluation.metrics import ISBI_RADII, Summary, summarise
 from LandmarkDetectorLib.evaluation.observers import ObserverAgreement
-from LandmarkDetectorLib.evaluation.page import data_uri, not_installed, template
+from LandmarkDetectorLib.evaluation.page import chart, digits_of, known, photograph, report_packages, template
+from LandmarkDetectorLib.evaluation.page_table import PAIRED, SUMMARY, figure_table
 
 WORST = 18
 """Places on the sheet of the largest errors, two of one image at most."""
@@ -71,72 +72,81 @@ def render_evaluation(
     given = [part is not None for part in (predicted, truth, image_of)]
     if any(given) and not all(given):
         raise LandmarkError("Pictures of errors need predicted, truth and image_of; give all three or none.")
-    try:
+    with report_packages():
         page = template("evaluation.html")
         curve = _curve(errors, labels, unit, radii)
         sheet, squares = _pictures(errors, image_of, predicted, truth, subjects) if image_of else (None, {})
-        charts = _charts(comparison, measurements)
-    except ImportError as error:
-        raise not_installed(error) from error
-    ticks = _ticks(errors)
+        forest, agreement = _charts(comparison, measurements)
+    ticks, digits = _ticks(errors), digits_of(summary.median)
     return page.render(
         title=title,
-        about={name: str(value) for name, value in (about or {}).items() if value},
+        about=known(about),
         summary=summary,
         unit=unit,
-        # Two digits that mean something, whether the errors are those of a mouse or of a man.
-        digits=3 if summary.median < 0.5 else 2,
+        digits=digits,
         subjects=len(set(subjects)),
         radii=[float(radius) for radius in radii],
-        notices=list(notices),
+        notices=[*_cautions(summary), *notices],
         curve=curve,
         sheet=sheet,
         ticks=ticks,
         landmarks=[_landmark(k, label, errors, subjects, summary, squares) for k, label in enumerate(labels)],
         cases=_cases(errors, labels, subjects),
-        observers=observers.table() if observers else [],
-        observer_landmarks=_between(observers),
+        observers=figure_table(observers.table(), digits, SUMMARY) if observers else None,
+        observer_landmarks=figure_table(_between(observers, labels), digits),
         comparison=comparison,
-        comparison_rows=comparison.table() if comparison else [],
-        charts=charts,
+        comparison_table=figure_table(comparison.table(), digits, PAIRED) if comparison else None,
+        forest=forest,
+        agreement=agreement,
     )
 
 
+def _cautions(summary: Summary) -> list[str]:
+    """What must be known of every evaluation, and of one of few images."""
+    said = [
+        "Subjects are named as the data set names them, and pieces of their images are shown. If those names lead to a "
+        "person, keep this page as you keep the data."
+    ]
+    if summary.cases < 10:
+        said.append(
+            "Fewer than ten images: the intervals are too narrow, and the 95th percentile is hardly more than the "
+            "largest error."
+        )
+    return said
+
+
 def _curve(errors: np.ndarray, labels: Sequence[str], unit: str, radii: Sequence[float]) -> str | None:
-    from LandmarkDetectorLib.evaluation.canvas import figure_png
     from LandmarkDetectorLib.evaluation.charts import error_figure
 
     if np.isnan(errors).all():
         return None
-    return data_uri(figure_png(error_figure(errors, labels, unit, radii=radii), 110), "png")
+    return chart(error_figure(errors, labels, unit, radii=radii), 110)
 
 
 def _pictures(errors, image_of, predicted, truth, subjects) -> tuple[str | None, dict[int, str]]:
     """The sheet of the largest errors, and the largest one of each landmark by its column."""
-    from LandmarkDetectorLib.evaluation.canvas import figure_jpeg
     from LandmarkDetectorLib.evaluation.worst import error_tiles, worst_errors, worst_figure, worst_of_each
 
     worst, each = worst_errors(errors, WORST, each=2), worst_of_each(errors)
     if not worst:
         return None, {}
     tiles = error_tiles([*worst, *each], image_of, predicted, truth, subjects)
-    sheet = data_uri(figure_jpeg(worst_figure(tiles[: len(worst)]), 110))
+    sheet = photograph(worst_figure(tiles[: len(worst)]))
     squares = {
-        item.column: data_uri(figure_jpeg(worst_figure([tile], inches=2.6), 110))
+        item.column: photograph(worst_figure([tile], inches=2.6))
         for item, tile in zip(each, tiles[len(worst) :], strict=True)
     }
     return sheet, squares
 
 
-def _charts(comparison: Comparison | None, measurements: Sequence[BlandAltman]) -> dict[str, Any]:
-    from LandmarkDetectorLib.evaluation.canvas import figure_png
+def _charts(
+    comparison: Comparison | None, measurements: Sequence[BlandAltman]
+) -> tuple[str | None, list[tuple[BlandAltman, str | None]]]:
+    """The picture of the comparison, and each measurement with its own, where there is a pair to draw."""
     from LandmarkDetectorLib.evaluation.charts import bland_altman_figure, comparison_figure
 
-    agreement = [
-        (item, data_uri(figure_png(bland_altman_figure(item), 100), "png") if item.n else None) for item in measurements
-    ]
-    forest = data_uri(figure_png(comparison_figure(comparison), 100), "png") if comparison else None
-    return {"agreement": agreement, "forest": forest}
+    agreement = [(item, chart(bland_altman_figure(item)) if item.n else None) for item in measurements]
+    return chart(comparison_figure(comparison)) if comparison else None, agreement
 
 
 def _landmark(
@@ -195,9 +205,13 @@ def _cases(errors: np.ndarray, labels: Sequence[str], subjects: Sequence[str]) -
     return sorted(rows, key=lambda item: (-item["missed"], -(item["mean"] or 0.0)))
 
 
-def _between(observers: ObserverAgreement | None) -> dict[str, Summary]:
-    """What the table of observers by landmark shows: all pairs, and the model against their mean."""
+def _between(observers: ObserverAgreement | None, labels: Sequence[str]) -> list[dict[str, Any]]:
+    """One row a landmark: the mean of all pairs of observers, and of the model against their mean."""
     if observers is None:
-        return {}
+        return []
     shown = {"observers": observers.all_pairs}
-    return shown | ({"model and mean": observers.model["mean"]} if observers.model else {})
+    shown |= {"model and mean": observers.model["mean"]} if observers.model else {}
+    return [
+        {"Landmark": label} | {name: summary.per_landmark[label].mean for name, summary in shown.items()}
+        for label in labels
+    ]

@@ -7,7 +7,7 @@ from typing import Any
 
 from LandmarkDetectorLib.evaluation.changes import Change
 from LandmarkDetectorLib.evaluation.comparison import Comparison
-from LandmarkDetectorLib.evaluation.page import data_uri, not_installed, template
+from LandmarkDetectorLib.evaluation.page import chart, digits_of, known, number, photograph, report_packages, template
 from LandmarkDetectorLib.evaluation.promotion import NOT_WORSE, WORSE, Decision
 
 
@@ -44,17 +44,13 @@ def render_promotion(
     Raises:
         LandmarkDetectorError: a package for reports is not installed.
     """
-    try:
-        from LandmarkDetectorLib.evaluation.canvas import figure_jpeg, figure_png
+    with report_packages():
         from LandmarkDetectorLib.evaluation.changes import changes_figure
         from LandmarkDetectorLib.evaluation.charts import comparison_figure
 
         page = template("promotion.html")
-        forest = None if judged is None else data_uri(figure_png(comparison_figure(judged), 100), "png")
-        pictures = data_uri(figure_jpeg(changes_figure(changes), 110)) if changes else None
-    except ImportError as error:
-        raise not_installed(error) from error
-    fine = decision.overall.old < 0.5 if decision.overall.old == decision.overall.old else False
+        forest = None if judged is None else chart(comparison_figure(judged))
+        pictures = photograph(changes_figure(changes)) if changes else None
     return page.render(
         title=title,
         outcome=outcome,
@@ -65,8 +61,12 @@ def render_promotion(
         trained=trained,
         forest=forest,
         pictures=pictures,
-        about={name: str(value) for name, value in (about or {}).items() if value},
+        about=known(about),
         notices=list(notices),
-        measured=dict(measured or {}),
-        digits=3 if fine else 2,
+        # Counts are whole; shares and lengths are not.
+        measured=[
+            (name, number(value, 0 if value is not None and float(value).is_integer() and value > 1 else 3))
+            for name, value in (measured or {}).items()
+        ],
+        digits=digits_of(decision.overall.old),
     )

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from LandmarkDetectorLib.core import Grid, Image, Landmark, LandmarkDetectorError, LandmarkSet
-from LandmarkDetectorLib.evaluation.page import data_uri, not_installed, template
+from LandmarkDetectorLib.evaluation.page import data_uri, known, number, photograph, report_packages, template
 from LandmarkDetectorLib.evaluation.paint import HIGH, LOW, MIDDLE, confidence_colour, hexadecimal
 from LandmarkDetectorLib.evaluation.views import View, planes_of, shown_channels, window_of
 
@@ -45,7 +45,7 @@ def render_report(
     Raises:
         LandmarkDetectorError: image and landmarks do not fit each other, or a package for reports is not installed.
     """
-    try:
+    with report_packages():
         from LandmarkDetectorLib.evaluation.figures import overview_views
         from LandmarkDetectorLib.evaluation.lettering import short_names
         from LandmarkDetectorLib.evaluation.tiles import strip_size
@@ -53,8 +53,6 @@ def render_report(
         pictures = _overviews(image, landmarks, overview_views(image)) if _fit(image, landmarks) else []
         rows = _rows(image, landmarks, card or {})
         page = template("report.html")
-    except ImportError as error:
-        raise not_installed(error) from error
     names = short_names(landmarks)
     return page.render(
         title=title or f"Landmarks of {image.name}",
@@ -75,7 +73,7 @@ def render_report(
         unit=image.grid.unit,
         errors=expected_errors(card, landmarks),
         timing=dict(timing or {}),
-        notices=list(notices),
+        notices=_cautions(image, notices),
         scale=[hexadecimal(colour) for colour in (LOW, MIDDLE, HIGH)],
     )
 
@@ -94,6 +92,19 @@ def _fit(image: Image, landmarks: LandmarkSet) -> bool:
     return True
 
 
+def _cautions(image: Image, notices: Sequence[str]) -> list[str]:
+    """What the image lacks or has too much of, then the notices that were given, each thing said once."""
+    said = []
+    if image.grid.unit == "px":
+        said.append(
+            "This image has no physical scale: positions are in pixels, and no length in millimetres can be taken from "
+            "them."
+        )
+    if shown_channels(image).shape[0] != image.channels:
+        said.append(f"The image has {image.channels} channels; the pictures below show the first one.")
+    return said + [notice for notice in notices if "no physical scale" not in notice]
+
+
 def _about(image: Image) -> dict[str, Any]:
     grid = image.grid
     return {
@@ -102,7 +113,6 @@ def _about(image: Image) -> dict[str, Any]:
         "spacing": " × ".join(f"{step:.4g}" for step in grid.spacing),
         "extent": " × ".join(f"{length:.4g}" for length in grid.extent),
         "channels": image.channels,
-        "shown": shown_channels(image).shape[0],
         "dimension": image.dimension,
         "unit": grid.unit,
         "world": _world(grid),
@@ -126,7 +136,7 @@ def _called(landmarks: LandmarkSet, card: Mapping[str, Any] | None) -> str:
 
 
 def model_facts(landmarks: LandmarkSet, card: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    """Name and value of what is known of the model, from the card, else from what travels with the landmarks."""
+    """Name and value of what is known of the model and its errors, from its card or from the landmarks."""
     info, card = landmarks.info, card or {}
     training = card.get("training_data") or {}
     facts = {
@@ -144,8 +154,17 @@ def model_facts(landmarks: LandmarkSet, card: Mapping[str, Any] | None) -> list[
         "Licence of the data": training.get("licence"),
         "Licence of the model": card.get("licence"),
         "Credit": card.get("credit"),
+        "Error of a landmark": _error_words(expected_errors(card, landmarks)),
     }
-    return [(name, str(value)) for name, value in facts.items() if value]
+    return known(facts)
+
+
+def _error_words(errors: Mapping[str, Any] | None) -> str:
+    if errors is None:
+        return ""
+    mean, median, p95 = (number(errors[key]) for key in ("mean", "median", "p95"))
+    protocol = f" ({errors['protocol']})" if errors["protocol"] else ""
+    return f"mean {mean}, median {median}, 95th percentile {p95} {errors['unit']}{protocol}"
 
 
 def expected_errors(card: Mapping[str, Any] | None, landmarks: LandmarkSet) -> dict[str, Any] | None:
@@ -168,19 +187,19 @@ def _rows(image: Image, landmarks: LandmarkSet, card: Mapping[str, Any]) -> list
     from LandmarkDetectorLib.evaluation.tiles import landmark_strip
 
     window = window_of(shown_channels(image))
-    known = {item.get("label"): item for item in card.get("landmarks") or ()}
+    described = {item.get("label"): item for item in card.get("landmarks") or ()}
     expected = (card.get("errors") or {}).get("per_landmark") or {}
     # Places are given to a twentieth of a voxel: finer digits would mean nothing.
     digits = min(max(1 - math.floor(math.log10(min(image.grid.spacing) / 5)), 1), 6)
     rows = []
-    for number, mark in enumerate(landmarks, start=1):
-        about = known.get(mark.label) or {}
+    for place_in_list, mark in enumerate(landmarks, start=1):
+        about = described.get(mark.label) or {}
         name = about.get("name") or ""
         place = mark.position
         inside = place is not None and bool(image.grid.contains(place))
         rows.append(
             {
-                "number": number,
+                "number": place_in_list,
                 "label": mark.label,
                 "name": "" if name == mark.label else name,
                 "definition": about.get("definition") or "",
@@ -216,7 +235,7 @@ def _confidence(row: dict[str, Any]) -> float:
 
 
 def _overviews(image: Image, landmarks: LandmarkSet, views: list[View]) -> list[dict[str, Any]]:
-    from LandmarkDetectorLib.evaluation.canvas import figure_jpeg
+    from LandmarkDetectorLib.evaluation.canvas import DOTS
     from LandmarkDetectorLib.evaluation.figures import overview_figure
 
     pictures = []
@@ -228,7 +247,7 @@ def _overviews(image: Image, landmarks: LandmarkSet, views: list[View]) -> list[
         pictures.append(
             {
                 "name": name,
-                "data": data_uri(figure_jpeg(overview_figure(image, landmarks, view))),
+                "data": photograph(overview_figure(image, landmarks, view), DOTS),
                 "alt": f"{name} with {inside} landmarks",
                 "left_out": len(places) - inside,
             }

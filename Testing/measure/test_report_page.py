@@ -175,7 +175,7 @@ def test_the_pdf_says_what_the_page_says(pdf):
         "Steiner 1959, Angle Orthod",
         "Not tested on",
         "Children & adults",
-        "mean 1.25, median 1.00, p95 3.50 mm",
+        "mean 1.25, median 1.00, 95th percentile 3.50 mm",
         "Research software, not a medical device",
     ):
         assert words in said, words

@@ -19,7 +19,7 @@ def test_without_a_word_of_a_review_nothing_is_reviewed():
     assert measured.review == "not reviewed" and set(measured.unreviewed) == set(measured.used)
     headline, explanation = oversight(measured)
     assert headline == "Proposal, not reviewed" and "toy-ceph 1.2.0 placed the landmarks" in explanation
-    assert content_of(measured).review == "nobody"
+    assert content_of(measured).about == "Steiner analysis. Reviewed by: nobody."
 
 
 def test_nobody_is_said_to_have_placed_landmarks_of_which_nothing_is_known():
@@ -47,7 +47,7 @@ def test_a_review_whose_author_is_not_known_says_so():
     measured = head(Reviewed("", statuses("corrected")))
     assert measured.review == "reviewed"
     assert "who, nobody said" in oversight(measured)[1]
-    assert content_of(measured).review == "a person whose name was not given"
+    assert content_of(measured).about.endswith("Reviewed by: a person whose name was not given.")
 
 
 def test_landmarks_that_no_number_is_made_of_need_no_review():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from LandmarkDetectorLib.evaluation.page import data_uri, not_installed, template
+from LandmarkDetectorLib.evaluation.page import chart, report_packages, template
 from LandmarkDetectorLib.measure.agreement import Agreed, Agreement, Pair
 
 if TYPE_CHECKING:
@@ -36,15 +36,9 @@ def render_agreement(
     Raises:
         LandmarkDetectorError: a package for reports is not installed.
     """
-    try:
-        from LandmarkDetectorLib.evaluation.canvas import figure_png
-
+    with report_packages():
         page = template("agreement.html", Path(__file__).with_name("templates"))
-        pictures = {
-            name: data_uri(figure_png(figure, 80), "png") for name, figure in agreement_figures(agreement).items()
-        }
-    except ImportError as error:
-        raise not_installed(error) from error
+        pictures = {name: chart(figure, 80) for name, figure in agreement_figures(agreement).items()}
     return page.render(
         title=title,
         about=dict(about or {}),

@@ -7,6 +7,7 @@ names the model, its data, its error for each landmark, and what it was not test
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,6 +29,9 @@ USE = (
     "to say, who looks at the image and the patient as well. Research software, not a medical device."
 )
 
+NO_MODEL = "No model is named in the file of landmarks."
+UNKNOWN = "The model's card is not at hand or states no errors: how far its landmarks lie off is not known here."
+
 
 @dataclass(frozen=True)
 class Row:
@@ -40,13 +44,13 @@ class Row:
         value: with its unit; empty where there is none.
         interval: ``82.1 to 84.9``, or empty.
         norm: ``82 ± 3``, or ``74 to 83``; empty where there is none.
-        deviation: ``+1.2 SD``, or the difference from a mean without SD.
+        deviation: ``+1.2 SD, outside``, or the difference from a mean without SD.
         outside: whether the value lies outside of what is usual; ``None`` where that is not known.
         source: number of the norm's source in the report's list.
         bar: or ``None``.
         not_computed: why there is no value.
         notes: what a person should know.
-        reviewed: whether a person has looked at all its landmarks.
+        proposed: whether it is to be marked: others are reviewed and nobody has looked at all its landmarks.
     """
 
     name: str
@@ -61,7 +65,7 @@ class Row:
     bar: NormBar | None
     not_computed: str
     notes: tuple[str, ...]
-    reviewed: bool
+    proposed: bool
 
 
 @dataclass(frozen=True)
@@ -83,10 +87,18 @@ class Part:
 
 @dataclass(frozen=True)
 class Content:
-    """A whole report but for its pictures."""
+    """A whole report but for its pictures.
+
+    Attributes:
+        about: which sets, and who has reviewed the landmarks.
+        views: in which was measured, in words, where there are several.
+        axes, unit: of the landmarks' positions.
+        model: name and value of what is known of it.
+        unknown: a sentence on what is not known of it; empty where its errors are.
+    """
 
     title: str
-    review: str
+    about: str
     state: str
     headline: str
     explanation: str
@@ -96,8 +108,11 @@ class Content:
     sources: list[str]
     intervals: list[str]
     landmarks: list[dict[str, Any]]
+    axes: tuple[str, ...]
+    unit: str
     errors: dict[str, Any] | None
     model: list[tuple[str, str]]
+    unknown: str = ""
     limits: list[str] = field(default_factory=list)
     not_tested_on: list[str] = field(default_factory=list)
     written: str = ""
@@ -113,25 +128,29 @@ def content_of(measured: Measured, *, title: str | None = None, today: datetime.
         today: the day on which it is written; that of the computer by default.
     """
     sources: dict[str, int] = {}
-    parts = [_part(measured, each, sources) for each in measured.sets]
+    views = [VIEW_WORDS[view] for view in dict.fromkeys(result.view for result in measured.results)]
+    parts = [_part(measured, each, sources, views) for each in measured.sets]
     headline, explanation = oversight(measured)
     card = measured.card
-    views = list(dict.fromkeys(result.view for result in measured.results))
+    errors, model = expected_errors(card, measured.landmarks), model_facts(measured.landmarks, card)
     day = (today or datetime.date.today()).isoformat()
     return Content(
         title=title or f"Measurements of {measured.subject}",
-        review=_signed(measured),
+        about=f"{', '.join(part.title for part in parts)}. Reviewed by: {_signed(measured)}.",
         state=measured.review,
         headline=headline,
         explanation=explanation,
         notices=_notices(measured),
         parts=parts,
-        views=[VIEW_WORDS[view] for view in views],
+        views=views if len(views) > 1 else [],
         sources=list(sources),
         intervals=list(dict.fromkeys(_how(r) for r in measured.computed if r.interval is not None)),
         landmarks=_landmarks(measured),
-        errors=expected_errors(card, measured.landmarks),
-        model=model_facts(measured.landmarks, card),
+        axes=("L", "P", "S") if measured.landmarks.dimension == 3 else ("x", "y"),
+        unit=measured.landmarks.unit,
+        errors=errors if errors and errors["per_landmark"] else None,
+        model=model,
+        unknown="" if errors else UNKNOWN if model else NO_MODEL,
         limits=list((card or {}).get("limits") or ()),
         not_tested_on=list((card or {}).get("not_tested_on") or ()),
         written=f"Written on {day} by LandmarkDetector {__version__}.",
@@ -194,7 +213,7 @@ def _notices(measured: Measured) -> list[str]:
     return notices
 
 
-def _part(measured: Measured, each: MeasurementSet, sources: dict[str, int]) -> Part:
+def _part(measured: Measured, each: MeasurementSet, sources: dict[str, int], views: list[str]) -> Part:
     rows = [_row(measured, result, sources) for result in measured.results if result.set_name == each.name]
     definition = each.definition
     citations = dict.fromkeys([definition.citation, *(m.citation for m in definition.measurements if m.citation)])
@@ -202,7 +221,8 @@ def _part(measured: Measured, each: MeasurementSet, sources: dict[str, int]) -> 
     rows = [replace(row, notes=tuple(n for n in row.notes if n not in shared.get(row.view, ()))) for row in rows]
     several = len({row.view for row in rows}) > 1
     said = [f"{view}: {note}" if several else note for view, notes in shared.items() for note in notes]
-    return Part(each.title, definition.description, rows, said, definition.notes, "; ".join(citations))
+    described = f"{definition.description} {views[0]}." if len(views) == 1 else definition.description
+    return Part(each.title, described, rows, said, definition.notes, "; ".join(citations))
 
 
 def _shared(rows: list[Row]) -> dict[str, list[str]]:
@@ -229,6 +249,7 @@ def _row(measured: Measured, result: Result, sources: dict[str, int]) -> Row:
         number = sources.setdefault(f"{cut.source}.", len(sources) + 1)
         notes.append(f"cut-off {cut.value:g}: {cut.text} [{number}]")
     value, interval = value_words(result)
+    outside = None if result.within_norm is None else not result.within_norm
     return Row(
         name=_name(result),
         title="" if result.title == result.name else result.title,
@@ -236,18 +257,24 @@ def _row(measured: Measured, result: Result, sources: dict[str, int]) -> Row:
         value=value,
         interval=interval,
         norm=norm_words(result.norm),
-        deviation=deviation_words(result),
-        outside=None if result.within_norm is None else not result.within_norm,
+        deviation=deviation_words(result) + (", outside" if outside and deviation_words(result) else ""),
+        outside=outside,
         source=source,
         bar=norm_bar(result, cut_offs),
         not_computed=result.not_computed or "",
         notes=(*result.notes, *notes, *([result.sign] if result.sign and result.value is not None else [])),
-        reviewed=measured.is_reviewed(result),
+        proposed=measured.review == "partly reviewed" and not result.not_computed and not measured.is_reviewed(result),
     )
 
 
 def _name(result: Result) -> str:
     return f"{result.name}, {result.side}" if result.side else result.name
+
+
+def caption(result: Result, views: Sequence[str]) -> tuple[str, str, str]:
+    """What stands beside the picture of a result: its name, its value, and what a person calls it, softly."""
+    words = ["" if result.title == result.name else result.title, result.view if views else ""]
+    return _name(result), result.text, ", ".join(word for word in words if word)
 
 
 def value_words(result: Result) -> tuple[str, str]:

@@ -6,8 +6,8 @@ import datetime
 from collections.abc import Callable
 from pathlib import Path
 
-from LandmarkDetectorLib.evaluation.page import data_uri, not_installed, template
-from LandmarkDetectorLib.measure.reports.content import content_of
+from LandmarkDetectorLib.evaluation.page import data_uri, report_packages, template
+from LandmarkDetectorLib.measure.reports.content import caption, content_of
 from LandmarkDetectorLib.measure.subject import Measured
 
 
@@ -32,7 +32,7 @@ def render_measurements(
     Raises:
         LandmarkDetectorError: a package for reports is not installed.
     """
-    try:
+    with report_packages():
         from LandmarkDetectorLib.measure.reports.drawing import close_ups, overviews
 
         page = template("measurements.html", Path(__file__).with_name("templates"))
@@ -40,14 +40,12 @@ def render_measurements(
         close = [
             (result, picture, data_uri(picture.data)) for result, picture in close_ups(measured, progress=progress)
         ]
-    except ImportError as error:
-        raise not_installed(error) from error
     content = content_of(measured, title=title, today=today)
     return page.render(
+        title=content.title,
+        notices=content.notices,
         content=content,
-        dimension=measured.landmarks.dimension or 2,
-        axes=("L", "P", "S") if measured.landmarks.dimension == 3 else ("x", "y"),
-        unit=measured.landmarks.unit,
+        solid=measured.landmarks.dimension == 3,
         whole=whole,
-        close=close,
+        close=[(caption(result, content.views), picture.alt, data) for result, picture, data in close],
     )

@@ -14,9 +14,9 @@ from xml.sax.saxutils import escape
 
 from LandmarkDetectorLib import __version__
 from LandmarkDetectorLib.evaluation.canvas import font_files
-from LandmarkDetectorLib.evaluation.page import not_installed, number
+from LandmarkDetectorLib.evaluation.page import number, report_packages
 from LandmarkDetectorLib.measure.reports.bars import NormBar
-from LandmarkDetectorLib.measure.reports.content import Content, Part, Row, content_of
+from LandmarkDetectorLib.measure.reports.content import Content, Part, Row, caption, content_of
 from LandmarkDetectorLib.measure.subject import Measured
 
 INK, SOFT, LINE, PANEL = "#1c2430", "#56606e", "#d5dae1", "#f5f7f9"
@@ -49,18 +49,16 @@ def render_pdf(
     Raises:
         LandmarkDetectorError: a package for reports is not installed.
     """
-    try:
+    with report_packages():
         from LandmarkDetectorLib.measure.reports.drawing import close_ups, overviews
 
         paper = _Paper()
         whole = [(picture.name, picture.data) for picture in overviews(measured, progress=progress)]
         close = [(result, picture.data) for result, picture in close_ups(measured, progress=progress)]
-    except ImportError as error:
-        raise not_installed(error) from error
     content = content_of(measured, title=title, today=today)
     story = [*paper.head(content), *(piece for part in content.parts for piece in paper.results(part, content))]
-    story += paper.pictures(whole, close, len(content.views) > 1)
-    story += paper.landmarks(content, measured) + paper.sources(content) + paper.model(content)
+    story += paper.pictures(whole, [(caption(result, content.views), data) for result, data in close])
+    story += paper.landmarks(content) + paper.sources(content) + paper.model(content)
     return paper.printed(story, content)
 
 
@@ -130,8 +128,7 @@ class _Paper:
             ("BOTTOMPADDING", (0, 0), (-1, -1), 7),
             repeat=0,
         )
-        sets = ", ".join(part.title for part in content.parts)
-        pieces = [self.say(content.title, "title"), self.say(f"{sets}. Reviewed by: {content.review}.", "soft")]
+        pieces = [self.say(content.title, "title"), self.say(content.about, "soft")]
         return [*pieces, Spacer(0, 8), box, Spacer(0, 6), *(self.say(f"• {notice}") for notice in content.notices)]
 
     def results(self, part: Part, content: Content) -> list[Any]:
@@ -139,7 +136,7 @@ class _Paper:
         from reportlab.lib.colors import HexColor
 
         shares = {"Measurement": 0.2, "View": 0.1, "Value": 0.15, "Norm": 0.14, "Value and norm": 0.18, "Notes": 0.27}
-        if len(content.views) == 1:
+        if not content.views:
             del shares["View"]
         if not part.compared:
             del shares["Norm"], shares["Value and norm"]
@@ -148,7 +145,7 @@ class _Paper:
         rows: list[list[Any]] = [[self.mark(f"<b>{head}</b>") for head in columns]]
         style: list[tuple] = []
         for line, row in enumerate(part.rows, start=1):
-            cells = self._cells(row, content)
+            cells = self._cells(row)
             if row.bar is not None and part.compared:
                 width = widths[columns.index("Value and norm")] - 8
                 cells["Value and norm"] = _bar(row.bar, width, bool(row.outside))
@@ -156,17 +153,16 @@ class _Paper:
             if row.not_computed:
                 first, last = columns.index("Value"), columns.index("Notes") - 1
                 style += [("SPAN", (first, line), (last, line)), ("BACKGROUND", (0, line), (-1, line), HexColor(LOST))]
-        views = f" {content.views[0]}." if len(content.views) == 1 else ""
         return [
             self.say(part.title, "heading"),
-            self.say(part.description + views, "soft"),
+            self.say(part.description, "soft"),
             self.table(rows, widths, *style),
             *(self.say(f"{note}.", "small") for note in part.shared),
         ]
 
-    def _cells(self, row: Row, content: Content) -> dict[str, Any]:
+    def _cells(self, row: Row) -> dict[str, Any]:
         """What stands in each column but the bar."""
-        open_mark = " ○" if content.state == "partly reviewed" and not row.reviewed and not row.not_computed else ""
+        open_mark = " ○" if row.proposed else ""
         title = f"<br/><font size=7 color='{SOFT}'>{escape(row.title)}</font>" if row.title else ""
         cells = {
             "Measurement": self.mark(f"<b>{escape(row.name)}</b>{open_mark}{title}"),
@@ -183,12 +179,11 @@ class _Paper:
 
     def _norm(self, row: Row) -> Any:
         source = f" <font color='{SOFT}'>[{row.source}]</font>" if row.source else ""
-        outside = ", outside" if row.outside else ""
-        deviation = f"<br/><font size=7 color='{SOFT}'>{escape(row.deviation)}{outside}</font>" if row.deviation else ""
+        deviation = f"<br/><font size=7 color='{SOFT}'>{escape(row.deviation)}</font>" if row.deviation else ""
         return self.mark(f"{escape(row.norm)}{source}{deviation}")
 
     def pictures(
-        self, whole: Sequence[tuple[str, bytes]], close: Sequence[tuple[Any, bytes]], views: bool
+        self, whole: Sequence[tuple[str, bytes]], close: Sequence[tuple[tuple[str, str, str], bytes]]
     ) -> list[Any]:
         """The whole image, and each construction close up."""
         from reportlab.platypus import KeepTogether
@@ -203,12 +198,9 @@ class _Paper:
         if close:
             each = self.width / CLOSE_UPS
             cells = []
-            for result, data in close:
-                side = f", {result.side}" if result.side else ""
-                view = f", {result.view}" if views else ""
-                words = f"<b>{escape(result.name + side)}</b> {escape(result.text)}"
-                title = "" if result.title == result.name else result.title
-                soft = f"<font size=7 color='{SOFT}'>{escape(title + view)}</font>"
+            for (name, value, title), data in close:
+                words = f"<b>{escape(name)}</b> {escape(value)}"
+                soft = f"<font size=7 color='{SOFT}'>{escape(title)}</font>"
                 cells.append([self.mark(f"{words}<br/>{soft}"), _picture(data, each - 10, each - 10)])
             lines = [cells[i : i + CLOSE_UPS] for i in range(0, len(cells), CLOSE_UPS)]
             first, *others = [self._grid([line], CLOSE_UPS) for line in lines]
@@ -217,7 +209,7 @@ class _Paper:
         return pieces
 
     def _captions(self, name: str, wanted: bool) -> list[Any]:
-        return [self.say(f"{name} projection", "soft")] if wanted else []
+        return [self.say(f"{name.capitalize()} projection", "soft")] if wanted else []
 
     def _grid(self, lines: list[list[Any]], columns: int) -> Any:
         from reportlab.platypus import Table
@@ -226,14 +218,12 @@ class _Paper:
         style = [("VALIGN", (0, 0), (-1, -1), "BOTTOM"), ("LEFTPADDING", (0, 0), (-1, -1), 0)]
         return Table(rows, colWidths=[self.width / columns] * columns, style=style)
 
-    def landmarks(self, content: Content, measured: Measured) -> list[Any]:
+    def landmarks(self, content: Content) -> list[Any]:
         """The table of landmarks."""
         if not content.landmarks:
             return []
-        solid, unit = measured.landmarks.dimension == 3, measured.landmarks.unit
-        axes = ("L", "P", "S") if solid else ("x", "y")
-        errors = content.errors if content.errors and content.errors["per_landmark"] else None
-        heads = ["", "Landmark", *(f"{axis} ({unit})" for axis in axes), "Confidence", "Review"]
+        errors = content.errors
+        heads = ["", "Landmark", *(f"{axis} ({content.unit})" for axis in content.axes), "Confidence", "Review"]
         heads += [f"Model's mean error ({errors['unit']})", "95 % are below"] if errors else []
         rows: list[list[Any]] = [[self.mark(f"<b>{escape(head)}</b>") for head in heads]]
         for mark in content.landmarks:
@@ -241,7 +231,7 @@ class _Paper:
             if errors:
                 cells += [number(mark["expected"].get(name)) for name in ("mean", "p95")]
             rows.append([self.say(cell) for cell in cells])
-        shares = [0.08, 0.2, *[0.11] * len(axes), 0.17, 0.17, *([0.16, 0.12] if errors else [])]
+        shares = [0.08, 0.2, *[0.11] * len(content.axes), 0.17, 0.17, *([0.16, 0.12] if errors else [])]
         widths = [self.width * share / sum(shares) for share in shares]
         return [self.say("The landmarks that were used", "heading"), self.table(rows, widths)]
 
@@ -252,24 +242,16 @@ class _Paper:
         if not content.sources:
             pieces.append(self.say("None of these measurements has a norm that may be compared here."))
         pieces += [self.say(f"• {part.title}: {part.citation}. {' '.join(part.notes)}") for part in content.parts]
-        pieces += [self.say(f"• {view}.") for view in content.views if len(content.views) > 1]
+        pieces += [self.say(f"• {view}.") for view in content.views]
         return pieces + [self.say(f"• {interval}") for interval in content.intervals]
 
     def model(self, content: Content) -> list[Any]:
         """The model, its error, its limits, and what the numbers are for."""
         pieces = [self.say("Model and use", "heading"), self.say(content.use)]
-        facts = list(content.model)
-        if content.errors:
-            figures = [f"{name} {number(content.errors[name])}" for name in ("mean", "median", "p95")]
-            protocol = f" ({content.errors['protocol']})" if content.errors["protocol"] else ""
-            facts.append(("Error of a landmark", f"{', '.join(figures)} {content.errors['unit']}{protocol}"))
-        if facts:
-            rows = [[self.say(name, "soft"), self.say(value)] for name, value in facts]
+        if content.model:
+            rows = [[self.say(name, "soft"), self.say(value)] for name, value in content.model]
             pieces.append(self.table(rows, [0.22 * self.width, 0.78 * self.width], repeat=0))
-        else:
-            pieces.append(self.say("No model is named in the file of landmarks."))
-        if facts and not content.errors:
-            pieces.append(self.say("How far the model's landmarks lie off is not known here: no card states it."))
+        pieces += [self.say(content.unknown)] if content.unknown else []
         for head, lines in (("Known limits", content.limits), ("Not tested on", content.not_tested_on)):
             pieces += [self.mark(f"<b>{head}</b>")] if lines else []
             pieces += [self.say(f"• {line}") for line in lines]
