@@ -60,23 +60,29 @@ def detect_all(
         except (Cancelled, KeyboardInterrupt):
             raise Cancelled(_what_was_written(records, len(jobs))) from None
         except Exception as error:  # a defect of ours with one image must not keep the others waiting
-            if len(jobs) == 1:
-                raise
             sentence = _sentence(error)
-            say_failed(job.image.name, sentence)
             records.append({"image": str(job.image), "error": sentence})
+            if len(jobs) == 1:
+                if as_json:
+                    _print_records(several, records)
+                raise
+            say_failed(job.image.name, sentence)
     if as_json:
-        about = [{"name": each.name, "version": each.version, "fingerprint": each.fingerprint} for each in several]
-        of = {"bundle": about[0]} if len(about) == 1 else {"bundles": about}
-        print_json({"landmark-detector": __version__, **of, "images": records})
+        _print_records(several, records)
     failed = sum("error" in record for record in records)
     if failed:
         say(f"{failed} of {len(jobs)} images failed, see above; the files of the others are written.")
         raise typer.Exit(REFUSED)
 
 
+def _print_records(bundles: Sequence[Bundle], records: list[dict[str, Any]]) -> None:
+    about = [{"name": each.name, "version": each.version, "fingerprint": each.fingerprint} for each in bundles]
+    of = {"bundle": about[0]} if len(about) == 1 else {"bundles": about}
+    print_json({"landmark-detector": __version__, **of, "images": records})
+
+
 def _sentence(error: Exception) -> str:
-    """What went wrong with one image of several."""
+    """What went wrong with one image."""
     if isinstance(error, MemoryError):
         return "The memory does not suffice; take a smaller image."
     if isinstance(error, (LandmarkDetectorError, OSError)) and str(error):

@@ -85,6 +85,18 @@ def test_json_is_the_only_thing_on_stdout(run, volume, detectors, toy_bundle: Pa
     assert "Note: Something was assumed." in result.stderr
 
 
+def test_json_says_so_too_where_the_only_image_fails(
+    run, refused, detectors, toy_bundle: Path, tmp_path: Path
+) -> None:
+    image = tmp_path / "a.nrrd"
+    image.write_bytes(b"no image")
+    result = run("detect", image, "--bundle", toy_bundle, "--output", tmp_path / "out", "--json")
+    document = json.loads(result.stdout)
+    (record,) = document["images"]
+    assert document["bundle"]["name"] == "toy-skull" and record["image"] == str(image)
+    assert refused(result) == f"Error: {record['error']}" and "a.nrrd" in record["error"]
+
+
 def test_a_picture_without_scale_is_in_pixels(run, detectors, toy_bundle: Path, tmp_path: Path) -> None:
     result = run("detect", picture(tmp_path / "a.png"), "--bundle", toy_bundle, "--output", tmp_path / "m.mrk.json")
     assert result.exit_code == 0, result.output
