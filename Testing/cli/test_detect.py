@@ -85,9 +85,7 @@ def test_json_is_the_only_thing_on_stdout(run, volume, detectors, toy_bundle: Pa
     assert "Note: Something was assumed." in result.stderr
 
 
-def test_json_says_so_too_where_the_only_image_fails(
-    run, refused, detectors, toy_bundle: Path, tmp_path: Path
-) -> None:
+def test_json_says_so_too_where_the_only_image_fails(run, refused, detectors, toy_bundle: Path, tmp_path: Path) -> None:
     image = tmp_path / "a.nrrd"
     image.write_bytes(b"no image")
     result = run("detect", image, "--bundle", toy_bundle, "--output", tmp_path / "out", "--json")

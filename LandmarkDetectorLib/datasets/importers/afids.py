@@ -74,8 +74,8 @@ def afids(folder: Path, *, truth: str = _PUBLISHED, contrast: str = "T1w") -> Im
         contrast: how the images' names end: ``T1w``, or ``T2w``.
 
     Raises:
-        DatasetError: nothing is annotated, a scan is missing or not the only one, an observer stands there twice, or nobody of the name in
-            ``truth`` annotated.
+        DatasetError: nothing is annotated, a scan is missing or not the only one, an observer stands there twice, or
+            nobody of the name in ``truth`` annotated.
         LandmarkFileError: an ``.fcsv`` is damaged or does not hold the 32 landmarks.
     """
     notes: defaultdict[_Scan, dict[str, Path]] = defaultdict(dict)

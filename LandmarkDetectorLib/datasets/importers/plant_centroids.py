@@ -43,7 +43,8 @@ def plant_centroids(folder: Path, *, light: str = "rgb") -> ImportedDataset:
         light: which pictures to take, ``"rgb"`` or ``"nir"`` (near infrared).
 
     Raises:
-        DatasetError: there is no session, labels and pictures of a session do not pair, or differ in size, or a light that there is not.
+        DatasetError: there is no session, labels and pictures of one do not pair, or differ in size, or a light that
+            there is not.
         ImageError: a label cannot be read.
     """
     if light not in _PICTURES:
