@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -106,13 +104,14 @@ def _detect_one(
     sets: Sequence[MeasurementSet],
     table: bool,
 ) -> dict[str, Any]:
+    from LandmarkDetectorLib.io.images import load_scaled
     from LandmarkDetectorLib.io.notices import gathered
 
     began = time.monotonic()
     with Steps(title) as steps:
         steps("reading", 0.0)
         with gathered() as said:
-            image = read_image(job.image, spacing)
+            image = load_scaled(job.image, spacing)
         read = time.monotonic() - began
         detection = detector.detect(image, progress=steps)
         timing = {"reading": read, **detection.timing}
@@ -155,21 +154,6 @@ def _card(bundle: Bundle, detection: Detection) -> dict[str, Any]:
     card = {**bundle.card.model_dump(mode="json"), "fingerprint": bundle.fingerprint}
     said = {"name": "bundle", "version": "version", "fingerprint": "fingerprint"}
     return card | {key: detection.landmarks.info.get(name, card[key]) for key, name in said.items()}
-
-
-def read_image(path: Path, spacing: tuple[float, ...] | None) -> Image:
-    """The image, with a spacing of one number for all axes or one for each, where the file says none.
-
-    Raises:
-        ImageError: as ``load_image`` says.
-    """
-    from LandmarkDetectorLib.io import load_image
-
-    if spacing is not None and len(spacing) == 1:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # they come again with the second reading
-            spacing *= load_image(path).dimension
-    return load_image(path, spacing=spacing)
 
 
 def write_files(

@@ -127,12 +127,9 @@ def detect_one(
 
 def _detect(detector: Any, order: Order, path: str, series: str | None, outputs: list[Path]) -> Any:
     from LandmarkDetectorLib.inference.serve import write_outputs
-    from LandmarkDetectorLib.io import load_image
+    from LandmarkDetectorLib.io.images import load_scaled
 
-    spacing = order.spacing
-    if spacing is not None and len(spacing) == 1:
-        spacing *= load_image(Path(path), series=series).dimension
-    image = load_image(Path(path), spacing=spacing, series=series)
+    image = load_scaled(Path(path), order.spacing, series)
     detection = detector.detect(image, cancelled=lambda: order.token in _stopped)
     write_outputs(detection, outputs, order.coordinates)
     return detection

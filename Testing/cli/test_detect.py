@@ -276,7 +276,7 @@ def test_a_folder_is_named_after_itself(run, detectors, toy_bundle: Path, tmp_pa
     series = tmp_path / "case.7"
     series.mkdir()
     read = Image.from_array(np.zeros((4, 5, 6)), name="case.7")
-    monkeypatch.setattr("LandmarkDetectorLib.io.load_image", lambda path, spacing=None: read)
+    monkeypatch.setattr("LandmarkDetectorLib.io.images.load_image", lambda path, **how: read)
     result = run("detect", series, "--bundle", toy_bundle, "--output", tmp_path / "out", "--no-report")
     assert result.exit_code == 0, result.output
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"case.7.mrk.json", "case.7.csv"}
@@ -329,7 +329,7 @@ def test_a_link_gives_its_own_name_to_the_results(run, volume, detectors, toy_bu
 def test_a_defect_with_one_image_does_not_keep_the_others_waiting(
     run, volume, detectors, toy_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import LandmarkDetectorLib.io as io
+    import LandmarkDetectorLib.io.images as io
 
     def broken(path, **how):
         if Path(path).name == "a.nii.gz":
@@ -348,7 +348,7 @@ def test_a_defect_with_one_image_does_not_keep_the_others_waiting(
 def test_what_was_mended_in_reading_stands_with_the_notices(
     run, volume, detectors, toy_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import LandmarkDetectorLib.io as io
+    import LandmarkDetectorLib.io.images as io
 
     def mending(path, **how):
         warnings.warn("a: NaN was mended.", LandmarkDetectorWarning, stacklevel=1)
