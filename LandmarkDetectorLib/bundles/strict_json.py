@@ -1,4 +1,4 @@
-"""JSON as a bundle may hold it: UTF-8, no duplicate keys, no NaN, not endless."""
+"""JSON as a bundle may hold it: UTF-8, read as strictly as files of landmarks are, and not endless."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from LandmarkDetectorLib.core.errors import BundleError
+from LandmarkDetectorLib.io.json_files import parse_strictly
 
 MAX_JSON_BYTES = 8 * 2**20
 
@@ -22,18 +23,9 @@ def parse_object(data: bytes, where: str) -> dict[str, Any]:
             f"{where} is larger than the {MAX_JSON_BYTES >> 20} MB a JSON file may have; the bundle is refused."
         )
 
-    def no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            raise ValueError("a key stands there twice")
-        return found
-
-    def no_constant(name: str) -> Any:
-        raise ValueError(f"{name} is not a number")
-
     try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=no_duplicates, parse_constant=no_constant)
-    except (ValueError, RecursionError) as exc:
+        value = parse_strictly(data.decode("utf-8"))
+    except ValueError as exc:
         raise BundleError(f"{where} is not JSON that can be read ({exc}); get the bundle again.") from exc
     if not isinstance(value, dict):
         raise BundleError(f"{where} is not a JSON object; get the bundle again.")

@@ -8,9 +8,16 @@ from typing import Annotated, Any
 import typer
 
 from LandmarkDetectorLib.cli.detecting import detect_all
-from LandmarkDetectorLib.cli.options import BundlesOption, DeviceOption, EngineOption, JsonOption, OverwriteOption
+from LandmarkDetectorLib.cli.options import (
+    BundlesOption,
+    DeviceOption,
+    EngineOption,
+    JsonOption,
+    OverwriteOption,
+    parse_spacing,
+)
 from LandmarkDetectorLib.cli.outputs import check_report_can_be_written, plan
-from LandmarkDetectorLib.core.errors import DeviceError, ImageError, LandmarkFileError, MeasurementError
+from LandmarkDetectorLib.core.errors import DeviceError, LandmarkFileError, MeasurementError
 
 
 def detect(
@@ -96,22 +103,3 @@ def detect(
     steps = parse_spacing(spacing)
     how: dict[str, Any] = {"augment": augment, "device": device, "engine": engine, "spacing": steps}
     detect_all(jobs, bundle, sets=measure or (), as_json=as_json, **how)
-
-
-def parse_spacing(text: str | None) -> tuple[float, ...] | None:
-    """Millimetres of a pixel: one number for all axes, or one for each of x, y[, z].
-
-    Raises:
-        ImageError: these are not one to three positive numbers.
-    """
-    if text is None:
-        return None
-    try:
-        steps = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        steps = ()
-    if not 1 <= len(steps) <= 3 or not all(0 < step < float("inf") for step in steps):
-        raise ImageError(
-            f"--spacing {text} is not one to three positive numbers; write millimetres such as 0.3 or 0.3,0.3."
-        )
-    return steps

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -60,23 +58,29 @@ def detect_all(
         except (Cancelled, KeyboardInterrupt):
             raise Cancelled(_what_was_written(records, len(jobs))) from None
         except Exception as error:  # a defect of ours with one image must not keep the others waiting
-            if len(jobs) == 1:
-                raise
             sentence = _sentence(error)
-            say_failed(job.image.name, sentence)
             records.append({"image": str(job.image), "error": sentence})
+            if len(jobs) == 1:
+                if as_json:
+                    _print_records(several, records)
+                raise
+            say_failed(job.image.name, sentence)
     if as_json:
-        about = [{"name": each.name, "version": each.version, "fingerprint": each.fingerprint} for each in several]
-        of = {"bundle": about[0]} if len(about) == 1 else {"bundles": about}
-        print_json({"landmark-detector": __version__, **of, "images": records})
+        _print_records(several, records)
     failed = sum("error" in record for record in records)
     if failed:
         say(f"{failed} of {len(jobs)} images failed, see above; the files of the others are written.")
         raise typer.Exit(REFUSED)
 
 
+def _print_records(bundles: Sequence[Bundle], records: list[dict[str, Any]]) -> None:
+    about = [{"name": each.name, "version": each.version, "fingerprint": each.fingerprint} for each in bundles]
+    of = {"bundle": about[0]} if len(about) == 1 else {"bundles": about}
+    print_json({"landmark-detector": __version__, **of, "images": records})
+
+
 def _sentence(error: Exception) -> str:
-    """What went wrong with one image of several."""
+    """What went wrong with one image."""
     if isinstance(error, MemoryError):
         return "The memory does not suffice; take a smaller image."
     if isinstance(error, (LandmarkDetectorError, OSError)) and str(error):
@@ -100,13 +104,14 @@ def _detect_one(
     sets: Sequence[MeasurementSet],
     table: bool,
 ) -> dict[str, Any]:
+    from LandmarkDetectorLib.io.images import load_scaled
     from LandmarkDetectorLib.io.notices import gathered
 
     began = time.monotonic()
     with Steps(title) as steps:
         steps("reading", 0.0)
         with gathered() as said:
-            image = read_image(job.image, spacing)
+            image = load_scaled(job.image, spacing)
         read = time.monotonic() - began
         detection = detector.detect(image, progress=steps)
         timing = {"reading": read, **detection.timing}
@@ -149,21 +154,6 @@ def _card(bundle: Bundle, detection: Detection) -> dict[str, Any]:
     card = {**bundle.card.model_dump(mode="json"), "fingerprint": bundle.fingerprint}
     said = {"name": "bundle", "version": "version", "fingerprint": "fingerprint"}
     return card | {key: detection.landmarks.info.get(name, card[key]) for key, name in said.items()}
-
-
-def read_image(path: Path, spacing: tuple[float, ...] | None) -> Image:
-    """The image, with a spacing of one number for all axes or one for each, where the file says none.
-
-    Raises:
-        ImageError: as ``load_image`` says.
-    """
-    from LandmarkDetectorLib.io import load_image
-
-    if spacing is not None and len(spacing) == 1:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # they come again with the second reading
-            spacing *= load_image(path).dimension
-    return load_image(path, spacing=spacing)
 
 
 def write_files(

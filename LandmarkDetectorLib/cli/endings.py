@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import traceback
 import warnings
@@ -33,6 +34,10 @@ class Endings(TyperGroup):
         """Take ``--debug`` out of the line, wherever it stands, and parse the rest."""
         self.debug = "--debug" in args
         words = _with_local_cluster([word for word in args if word != "--debug"])
+        trouble = _empty_place(words) or _dashed_file(words)
+        if trouble:
+            say(f"Error: {trouble}")
+            raise typer.Exit(REFUSED)
         try:
             return super().make_context(info_name, words, parent, **extra)
         except Exception as error:
@@ -87,6 +92,29 @@ def _with_local_cluster(words: list[str]) -> list[str]:
 
 
 _ADDRESS = re.compile(r"local|.*\.json|(\w+://)?[^\\/:]+:\d+", re.DOTALL)
+
+
+def _empty_place(words: list[str]) -> str | None:
+    """Where files shall go, but nothing stands there: the folder one happens to be in would be filled."""
+    for word, following in zip_longest(words, words[1:]):
+        if (word in _PLACES and following == "") or (word[-1:] == "=" and word[:-1] in _PLACES):
+            return f"{word.rstrip('=')} is empty; write a file or a folder behind it."
+    return None
+
+
+_PLACES = ("--output", "--html", "--figures", "--pictures", "--folder")
+
+
+def _dashed_file(words: list[str]) -> str | None:
+    """A file whose name would be read as options, such as ``-head.nrrd``, which asks for help first."""
+    before = words[: words.index("--")] if "--" in words else words
+    for word in before:
+        if word.startswith("-") and not _OPTION.fullmatch(word) and os.path.lexists(word):
+            return f"{word} begins with a dash, as options do; if the file is meant, write ./{word}."
+    return None
+
+
+_OPTION = re.compile(r"-|-h|--[a-z-]*")
 
 
 def _misuse(error: Exception) -> typer.Exit | None:

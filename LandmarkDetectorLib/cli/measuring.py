@@ -160,10 +160,10 @@ def _image(file: Path, wanted: Wanted, several: bool) -> Image | None:
     path = image_path(file, wanted.image, several)
     if path is None:
         return None
-    from LandmarkDetectorLib.cli.detect import parse_spacing
-    from LandmarkDetectorLib.cli.detecting import read_image
+    from LandmarkDetectorLib.cli.options import parse_spacing
+    from LandmarkDetectorLib.io.images import load_scaled
 
-    return read_image(path, parse_spacing(wanted.spacing))
+    return load_scaled(path, parse_spacing(wanted.spacing))
 
 
 def card_of(landmarks: LandmarkSet, bundle: str | None) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from LandmarkDetectorLib.core.errors import LandmarkDetectorError
+from LandmarkDetectorLib.core.errors import ImageError, LandmarkDetectorError
 
 DeviceOption = Annotated[
     str,
@@ -81,3 +81,22 @@ def pairs(words: list[str], option: str, form: str) -> dict[str, str]:
             raise LandmarkDetectorError(f"{option} {word}: write it as {form}.")
         found[name] = value
     return found
+
+
+def parse_spacing(text: str | None) -> tuple[float, ...] | None:
+    """Millimetres of a pixel: one number for all axes, or one for each of x, y[, z].
+
+    Raises:
+        ImageError: these are not one to three positive numbers.
+    """
+    if text is None:
+        return None
+    try:
+        steps = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        steps = ()
+    if not 1 <= len(steps) <= 3 or not all(0 < step < float("inf") for step in steps):
+        raise ImageError(
+            f"--spacing {text} is not one to three positive numbers; write millimetres such as 0.3 or 0.3,0.3."
+        )
+    return steps

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from LandmarkDetectorLib.cli.console import Steps, print_json, results, say, say_failed
 from LandmarkDetectorLib.cli.endings import REFUSED
-from LandmarkDetectorLib.cli.options import JsonOption
+from LandmarkDetectorLib.cli.options import JsonOption, parse_spacing
 from LandmarkDetectorLib.core.errors import LandmarkDetectorError
 
 if TYPE_CHECKING:
@@ -272,13 +272,6 @@ def _differences(image: Image, bundle: Bundle) -> list[str]:
 
 
 def _steps(text: str | None) -> tuple[float, ...] | None:
-    """Numbers in mm, separated by commas."""
-    if text is None:
-        return None
-    try:
-        steps = tuple(float(word) for word in text.split(","))
-    except ValueError:
-        steps = ()
-    if len(steps) not in (1, 2, 3):
-        raise LandmarkDetectorError(f"--spacing {text}: give one number in mm, or two or three separated by commas.")
-    return steps * 2 if len(steps) == 1 else steps
+    """As :func:`.options.parse_spacing`; one number is that of a picture."""
+    steps = parse_spacing(text)
+    return steps * 2 if steps is not None and len(steps) == 1 else steps

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from LandmarkDetectorLib.core import Image, LandmarkError
-from LandmarkDetectorLib.evaluation.canvas import DOTS, ORANGE, SKY, halo
+from LandmarkDetectorLib.evaluation.canvas import ORANGE, SKY, halo
 from LandmarkDetectorLib.evaluation.inspection import marker
-from LandmarkDetectorLib.evaluation.panel import Panel, image_window, paper
+from LandmarkDetectorLib.evaluation.panel import Panel, image_window
+from LandmarkDetectorLib.evaluation.squares import sheet_of_squares
 from LandmarkDetectorLib.evaluation.views import View
 from LandmarkDetectorLib.evaluation.worst import square_around
 
@@ -100,31 +101,19 @@ def changes_figure(changes: Sequence[Change], *, across: int = 4, inches: float 
     """
     if not changes:
         raise LandmarkError("No landmark has moved, so there is no change to show.")
-    across = min(across, len(changes))
-    down = -(-len(changes) // across)
-    caption, gap = 0.26, 0.08
-    figure, over = paper(across * (inches + gap) + gap, gap + down * (inches + caption + gap))
-    for number, change in enumerate(changes):
-        row, column = divmod(number, across)
-        left, top = (gap + column * (inches + gap)) * DOTS, (gap + row * (inches + caption + gap)) * DOTS
-        side = inches * DOTS
-        panel = Panel(over, change.view, (left, top, left + side, top + side))
-        panel.show(change.window)
-        panel.letters()
-        panel.bar(change.unit)
-        true, old, new = change.places
-        for place, colour in ((old, ORANGE), (new, SKY)):
-            if place is not None and true is not None:
-                panel.line(panel.spot(np.array([true, place])), color=colour, linewidth=1.3, path_effects=halo(2.4))
-        ring = marker("none", markeredgecolor="white", markeredgewidth=1.8, path_effects=halo(3.4)) | {"markersize": 9}
-        for place, shape, style in (
-            (true, "o", ring),
-            (old, "s", marker(ORANGE) | {"markersize": 5.5}),
-            (new, "o", marker(SKY) | {"markersize": 5.5}),
-        ):
-            if place is not None and change.view.shows(place):
-                panel.over.plot(*panel.spot(place), shape, **style)
-        room = int(inches * 14.5)
-        words = change.caption if len(change.caption) <= room else "…" + change.caption[1 - room :]
-        over.text(left, top + side + 0.18 * DOTS, words, size=8).set_parse_math(False)
-    return figure
+    return sheet_of_squares(changes, _draw, across=across, inches=inches)[0]
+
+
+def _draw(panel: Panel, change: Change) -> None:
+    true, old, new = change.places
+    for place, colour in ((old, ORANGE), (new, SKY)):
+        if place is not None and true is not None:
+            panel.line(panel.spot(np.array([true, place])), color=colour, linewidth=1.3, path_effects=halo(2.4))
+    ring = marker("none", markeredgecolor="white", markeredgewidth=1.8, path_effects=halo(3.4)) | {"markersize": 9}
+    for place, shape, style in (
+        (true, "o", ring),
+        (old, "s", marker(ORANGE) | {"markersize": 5.5}),
+        (new, "o", marker(SKY) | {"markersize": 5.5}),
+    ):
+        if place is not None and change.view.shows(place):
+            panel.over.plot(*panel.spot(place), shape, **style)

@@ -16,7 +16,6 @@ from LandmarkDetectorLib.evaluation.lettering import short_names, write_names
 from LandmarkDetectorLib.evaluation.panel import Panel, row_of_panels
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 MASS = 0.95
@@ -119,7 +118,7 @@ def prediction_figure(
         boxes = [(*(panel.spot(place) - 7), *(panel.spot(place) + 7)) for place in taken]
         write_names(over, spots, [names[id(mark)] for mark in seen], panel.box, [*occupied, *boxes])
     write_title(over, f"{image.name}: {_words(pairing, image.grid.unit)}")
-    _legend(figure, over, pairing, ellipses and any(mark.covariance is not None for mark in predicted))
+    _legend(figure, pairing, ellipses and any(mark.covariance is not None for mark in predicted))
     return figure
 
 
@@ -158,7 +157,7 @@ def _words(pairing: Pairing, unit: str) -> str:
     return words + (f", {len(pairing.unmatched)} without a truth" if pairing.unmatched else "")
 
 
-def _legend(figure: Figure, over: Axes, pairing: Pairing, ellipses: bool) -> None:
+def _legend(figure: Figure, pairing: Pairing, ellipses: bool) -> None:
     from matplotlib.lines import Line2D
 
     grey: dict[str, Any] = {"linestyle": "none", "markeredgecolor": "black", "markeredgewidth": 0.8}

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from LandmarkDetectorLib.core import Image, LandmarkError, LandmarkSet
-from LandmarkDetectorLib.evaluation.canvas import DOTS
 from LandmarkDetectorLib.evaluation.inspection import write_title
-from LandmarkDetectorLib.evaluation.panel import Panel, image_window, paper
+from LandmarkDetectorLib.evaluation.panel import Panel, image_window
 from LandmarkDetectorLib.evaluation.prediction import draw_pair
+from LandmarkDetectorLib.evaluation.squares import sheet_of_squares
 from LandmarkDetectorLib.evaluation.tiles import tile_width
 from LandmarkDetectorLib.evaluation.views import PLANES, View, crop_view, patient_axes, planes_of, slice_views
 
@@ -143,23 +143,11 @@ def worst_figure(tiles: Sequence[ErrorTile], title: str = "", *, across: int = 6
     """
     if not tiles:
         raise LandmarkError("There is no error to show; give at least one tile.")
-    across = min(across, len(tiles))
-    down = -(-len(tiles) // across)
-    head, caption, gap = (0.35 if title else 0.05), 0.24, 0.08
-    figure, over = paper(across * (inches + gap) + gap, head + down * (inches + caption + gap))
-    for number, tile in enumerate(tiles):
-        row, column = divmod(number, across)
-        left, top = (gap + column * (inches + gap)) * DOTS, (head + row * (inches + caption + gap)) * DOTS
-        side = inches * DOTS
-        panel = Panel(over, tile.view, (left, top, left + side, top + side))
-        panel.show(tile.window)
-        panel.letters()
-        panel.bar(tile.unit)
+
+    def draw(panel: Panel, tile: ErrorTile) -> None:
         draw_pair(panel, tile.found, tile.true, 1.3)
-        room = int(inches * 14.5)
-        words = tile.caption if len(tile.caption) <= room else "…" + tile.caption[1 - room :]
-        text = over.text(left, top + side + 0.17 * DOTS, words, size=8)
-        text.set_parse_math(False)
+
+    figure, over = sheet_of_squares(tiles, draw, across=across, inches=inches, head=0.35 if title else 0.05)
     if title:
         write_title(over, title)
     return figure

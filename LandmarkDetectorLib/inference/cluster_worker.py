@@ -9,17 +9,16 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sys
 import threading
 import time
-import traceback
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from LandmarkDetectorLib.bundles import load_bundle
-from LandmarkDetectorLib.core import BundleError, Cancelled, DeviceError, LandmarkDetectorError, LandmarkDetectorWarning
+from LandmarkDetectorLib.core import BundleError, Cancelled, DeviceError, LandmarkDetectorError
+from LandmarkDetectorLib.inference.failures import failure
+from LandmarkDetectorLib.io.notices import gathered
 
 
 @dataclass(frozen=True)
@@ -105,33 +104,22 @@ def detect_one(
     with _ONE_AT_A_TIME:
         began = time.monotonic()
         try:
-            with warnings.catch_warnings(record=True) as warned:
-                warnings.simplefilter("always", LandmarkDetectorWarning)
+            with gathered() as said:
                 detector = _detector(order, devices.get(_name(), order.device))
                 detection = _detect(detector, order, path, series, [Path(output) for output in outputs])
         except Cancelled:
             end: dict[str, Any] = {"status": "cancelled"}
         except _Lost as error:
             end = {"status": "lost", "error": str(error)}
-        except LandmarkDetectorError as error:
-            end = {"status": "failed", "error": str(error)}
-        except MemoryError:
-            end = {"status": "failed", "error": f"{Path(path).name}: the memory of the worker does not suffice for it."}
         except OSError as error:
             why = error.strerror or type(error).__name__
             end = {"status": "failed", "error": f"{Path(path).name}: the system of the worker refused ({why})."}
         except Exception as error:
-            # The traceback without what the error itself says: that may name a file, and so a patient.
-            place = "".join(traceback.format_tb(error.__traceback__))
-            print(f"Defect in a batch:\n{place}{type(error).__name__}", file=sys.stderr, flush=True)
-            end = {
-                "status": "failed",
-                "error": f"This is a defect of the worker ({type(error).__name__}); see its log.",
-            }
+            memory = f"{Path(path).name}: the memory of the worker does not suffice for it."
+            end = {"status": "failed", "error": failure(error, "a batch", memory)[1]}
         else:
             marks = detection.landmarks
-            notices = [str(w.message) for w in warned if issubclass(w.category, LandmarkDetectorWarning)]
-            told = tuple(dict.fromkeys([*notices, *detection.notices]))
+            told = tuple(dict.fromkeys([*said, *detection.notices]))
             found = sum(mark.position is not None for mark in marks)
             end = {"status": "done", "found": found, "landmarks": len(marks), "notices": told}
         return {**end, "seconds": round(time.monotonic() - began, 3), "pid": os.getpid()}
@@ -139,12 +127,9 @@ def detect_one(
 
 def _detect(detector: Any, order: Order, path: str, series: str | None, outputs: list[Path]) -> Any:
     from LandmarkDetectorLib.inference.serve import write_outputs
-    from LandmarkDetectorLib.io import load_image
+    from LandmarkDetectorLib.io.images import load_scaled
 
-    spacing = order.spacing
-    if spacing is not None and len(spacing) == 1:
-        spacing *= load_image(Path(path), series=series).dimension
-    image = load_image(Path(path), spacing=spacing, series=series)
+    image = load_scaled(Path(path), order.spacing, series)
     detection = detector.detect(image, cancelled=lambda: order.token in _stopped)
     write_outputs(detection, outputs, order.coordinates)
     return detection

@@ -8,9 +8,6 @@ general, where the older one by tracing writes the sizes that it happened to see
 from __future__ import annotations
 
 import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -41,6 +38,7 @@ from LandmarkDetectorLib.inference.onnx_graphs import (
     package,
 )
 from LandmarkDetectorLib.inference.onnx_network import OnnxNetwork
+from LandmarkDetectorLib.io.notices import silenced
 from LandmarkDetectorLib.models.network import HeatmapNetwork
 
 OPSET = 20
@@ -105,7 +103,8 @@ def _export(network: HeatmapNetwork, part: str, channels: int, multiple: int, fi
     module = _PARTS[part](network).eval()
     sides = [fixed or _side(multiple, n) for n in range(network.dimension)]
     example = _inputs(network, part, channels, sides)
-    with _quiet():
+    # without the exporter's remarks on packages that it could do more with, and on its own deprecations
+    with silenced(logging.ERROR):
         try:
             program = torch.onnx.export(
                 module,
@@ -213,16 +212,3 @@ def _compare(mine: HeatmapNetwork, theirs: HeatmapNetwork, pipeline: Pipeline, s
             raise BundleError(
                 f"The graph of stage {stage} gives other {output} than its network; it cannot be exported."
             )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the exporter's remarks on packages that it could do more with, and on its own deprecations."""
-    before = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
-import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,21 +12,16 @@ import torch
 
 from LandmarkDetectorLib.bundles import Bundle, load_bundle
 from LandmarkDetectorLib.bundles.manifest import read_manifest
-from LandmarkDetectorLib.core import (
-    BundleError,
-    Cancelled,
-    Image,
-    LandmarkDetectorError,
-    LandmarkFileError,
-)
+from LandmarkDetectorLib.core import BundleError, Cancelled, Image, LandmarkFileError
 from LandmarkDetectorLib.inference.detection import Detection
 from LandmarkDetectorLib.inference.detector import Detector
 from LandmarkDetectorLib.inference.protocol import ProtocolError, landmarks_to_record
 from LandmarkDetectorLib.inference.voxel_file import read_mapped
-from LandmarkDetectorLib.io.notices import told_as_notices
 
 if TYPE_CHECKING:
     from LandmarkDetectorLib.inference.worker import Desk, Request
+
+_MEMORY = "The memory does not suffice for this image; close other programs or take a smaller image."
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,24 +51,7 @@ class Servant:
 
     def do(self, request: Request, desk: Desk) -> None:
         """Do a request and say how it ended. Only a pipe that is closed on the other side raises."""
-        try:
-            with told_as_notices(lambda text: desk.say("notice", request.number, text=text)):
-                answer = getattr(self, f"_{request.command}")(request, desk)
-        except LandmarkDetectorError as error:
-            end: dict[str, Any] = {"event": "error", "kind": type(error).__name__, "message": str(error)}
-        except BrokenPipeError:
-            raise
-        except MemoryError:
-            sentence = "The memory does not suffice for this image; close other programs or take a smaller image."
-            end = {"event": "error", "kind": "DeviceError", "message": sentence}
-        except Exception as error:
-            _report_defect(request)
-            sentence = f"This is a defect of the worker ({type(error).__name__}); its log says where it happened."
-            end = {"event": "error", "kind": "Defect", "message": sentence}
-        else:
-            end = {"event": "result", **answer}
-        desk.close(request)
-        desk.say(number=request.number, **end)
+        desk.answer(request, lambda: getattr(self, f"_{request.command}")(request, desk), _MEMORY)
 
     def _load(self, request: Request, desk: Desk) -> dict[str, Any]:
         bundle = self._detector_of(request, desk).bundle
@@ -174,11 +150,3 @@ def _is_unchanged(detector: Detector) -> bool:
         return read_manifest(detector.bundle.folder).fingerprint == detector.bundle.fingerprint
     except (BundleError, OSError):
         return False  # loading it says what is wrong
-
-
-def _report_defect(request: Request) -> None:
-    """The traceback on standard error, without what the error itself says: that may name a file, and so a patient."""
-    kind, _, trace = sys.exc_info()
-    lines = traceback.format_tb(trace)
-    name = kind.__name__ if kind is not None else "unknown"
-    print(f"Defect in {request.command}:\n{''.join(lines)}{name}", file=sys.stderr, flush=True)

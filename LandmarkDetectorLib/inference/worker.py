@@ -15,12 +15,12 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from LandmarkDetectorLib import __version__
+from LandmarkDetectorLib.inference.failures import failure
 from LandmarkDetectorLib.inference.protocol import PROTOCOL, Lines, ProtocolError, decode, encode
-
-WORK = ("load", "detect", "detect_file")
+from LandmarkDetectorLib.io.notices import told_as_notices
 
 
 class Request:
@@ -48,6 +48,9 @@ class Desk:
         send: writes bytes to the application.
     """
 
+    WORK: tuple[str, ...] = ("load", "detect", "detect_file")
+    """The requests that wait for their turn."""
+
     def __init__(self, send: Callable[[bytes], None]) -> None:
         self._write = send
         self._lock = threading.Lock()
@@ -67,15 +70,9 @@ class Desk:
         try:
             message = decode(line)
             command = message.get("command")
-            if command in WORK:
+            if command in self.WORK:
                 self._enter(Request(message))
-            elif command == "cancel":
-                with self._lock:
-                    for request in self._open:
-                        request.cancel()
-            elif command == "exit":
-                os._exit(0)
-            else:
+            elif not self._done_at_once(command):
                 self.refuse(message.get("id"), f"The worker knows no command {str(command)[:40]!r}; send one it knows.")
         except ProtocolError as error:
             self.refuse(None, str(error))
@@ -93,6 +90,37 @@ class Desk:
         with self._lock:
             self._open.remove(request)
 
+    def answer(self, request: Request, work: Callable[[], dict[str, Any]], memory: str) -> None:
+        """Do a request and say how it ended. Only a pipe that is closed on the other side raises.
+
+        Args:
+            request: the one that :meth:`next` gave.
+            work: does it, and returns the content of its result.
+            memory: what is said where the memory did not suffice.
+        """
+        try:
+            with told_as_notices(lambda text: self.say("notice", request.number, text=text)):
+                end = {"event": "result", **work()}
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            kind, sentence = failure(error, request.command, memory)
+            end = {"event": "error", "kind": kind, "message": sentence}
+        self.close(request)
+        self.say(number=request.number, **end)
+
+    def _done_at_once(self, command: Any) -> bool:
+        """Whether this was a command that needs no turn; it is done then."""
+        if command == "cancel":
+            with self._lock:
+                for request in self._open:
+                    request.cancel()
+        elif command == "exit":
+            os._exit(0)
+        else:
+            return False
+        return True
+
     def _enter(self, request: Request) -> None:
         with self._lock:
             # Behind a "load", which nobody waits for, one request may wait.
@@ -106,17 +134,30 @@ class Desk:
             )
 
 
+_Desk = TypeVar("_Desk", bound=Desk)
+
+
 def main() -> None:
     """Serve until standard input ends."""
+    run_worker(Desk, _serve)
+
+
+def run_worker(desk_of: Callable[[Callable[[bytes], None]], _Desk], serve: Callable[[_Desk], None]) -> None:
+    """Greet the application and serve it until standard input ends.
+
+    Args:
+        desk_of: makes the desk of what sends bytes.
+        serve: says that it is ready, and does what the desk hands out, for ever.
+    """
     send = claim_stdout()
     if os.name == "posix":
         with suppress(OSError):  # whoever started us has made us the head of a session already
             os.setsid()
-    desk = Desk(send)
+    desk = desk_of(send)
     desk.say("hello", protocol=PROTOCOL, version=__version__, pid=os.getpid())
     threading.Thread(target=read_requests, args=(desk,), daemon=True).start()
     try:
-        _serve(desk)
+        serve(desk)
     except BrokenPipeError:  # nobody listens any more
         os._exit(0)
 

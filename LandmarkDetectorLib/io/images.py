@@ -7,6 +7,7 @@ costs nothing.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -58,6 +59,19 @@ def load_image(
     if spacing is not None:
         grid = _scaled(grid, spacing, name)
     return Image(mended(_native(array), name), grid, stem)
+
+
+def load_scaled(path: Path, spacing: tuple[float, ...] | None, series: str | None = None) -> Image:
+    """As :func:`load_image`, where a spacing of one number is that of all axes, however many the image has.
+
+    Raises:
+        ImageError: as :func:`load_image` says.
+    """
+    if spacing is not None and len(spacing) == 1:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # they come again with the second reading
+            spacing *= load_image(path, series=series).dimension
+    return load_image(path, spacing=spacing, series=series)
 
 
 def image_suffixes() -> frozenset[str]:

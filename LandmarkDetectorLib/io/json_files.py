@@ -23,39 +23,64 @@ def read_json(path: Path) -> Any:
     return parse_json(read_text(path), shown(path))
 
 
-def parse_json(text: str, name: str) -> Any:
+def parse_json(text: str, name: str, odd_numbers: list[str] | None = None) -> Any:
     """What JSON text of the file ``name`` holds.
+
+    Args:
+        text: the file's.
+        name: for messages.
+        odd_numbers: where given, numbers that are not finite are read and put down here as they are written, for a
+            caller who knows their place in the file.
 
     Raises:
         LandmarkFileError: as :func:`read_json` says.
     """
+    try:
+        return parse_strictly(text, odd_numbers)
+    except StrictJsonError as error:
+        raise LandmarkFileError(f"{name}: {error}; mend the file, or save it again.") from None
 
-    def refused(constant: str) -> float:
-        raise LandmarkFileError(f"{name}: it holds {constant[:20]}, which JSON does not have; mend the file.")
+
+class StrictJsonError(ValueError):
+    """Why text is refused as JSON: the part of a sentence behind the file's name."""
+
+
+def parse_strictly(text: str, odd_numbers: list[str] | None = None) -> Any:
+    """As :func:`parse_json`, for callers who have an error of their own.
+
+    Raises:
+        StrictJsonError: the text is no JSON, says something twice in one object, or holds a number that is not finite.
+    """
+
+    def constant(text: str) -> float:
+        if odd_numbers is None:
+            raise StrictJsonError(f"it holds {text[:20]}, which JSON does not have")
+        odd_numbers.append(text)
+        return float(text)
 
     def number(text: str) -> float:
         value = float(text)
-        return refused(text) if math.isinf(value) else value
+        return constant(text) if math.isinf(value) else value
 
     def unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) < len(pairs):
             seen: set[str] = set()
             twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-            raise LandmarkFileError(f"{name}: the key {twice[:40]!r} stands twice in one object; mend the file.")
+            raise StrictJsonError(f"the key {twice[:40]!r} stands twice in one object")
         return found
 
     try:
-        return json.loads(text, object_pairs_hook=unique, parse_constant=refused, parse_float=number)
+        return json.loads(text, object_pairs_hook=unique, parse_constant=constant, parse_float=number)
+    except StrictJsonError:
+        raise
     except RecursionError:
-        raise LandmarkFileError(f"{name}: it is nested too deeply to be read; save it again.") from None
+        raise StrictJsonError("it is nested too deeply to be read") from None
     except json.JSONDecodeError as error:
-        raise LandmarkFileError(
-            f"{name}: it is no valid JSON from line {error.lineno}, column {error.colno}, and perhaps truncated; "
-            "save it again."
-        ) from None
+        place = f"line {error.lineno}, column {error.colno}"
+        raise StrictJsonError(f"it is no valid JSON from {place}, and perhaps truncated") from None
     except ValueError:
-        raise LandmarkFileError(f"{name}: it holds a number of too many digits; mend the file.") from None
+        raise StrictJsonError("it holds a number of too many digits") from None
 
 
 def finite(value: Any, place: str) -> float:

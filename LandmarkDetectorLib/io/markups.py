@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from LandmarkDetectorLib.core import Landmark, LandmarkError, LandmarkFileError, LandmarkSet
+from LandmarkDetectorLib.io.json_files import parse_json
 from LandmarkDetectorLib.io.markups_certainty import Certainty, Key, as_measurements, from_measurements, spoken
 from LandmarkDetectorLib.io.markups_regions import REGIONS, checked_regions, regions_measurement, split_regions
 from LandmarkDetectorLib.io.names import shown, stem_of
@@ -221,33 +222,7 @@ class _Point:
 def _document(text: str, name: str) -> tuple[dict[str, Any], list[str]]:
     """The file's object, and the numbers in it that are not finite; the caller may know their place."""
     odd_numbers: list[str] = []
-
-    def constant(text: str) -> float:
-        odd_numbers.append(text)
-        return float(text)
-
-    def number(text: str) -> float:
-        value = float(text)
-        return constant(text) if math.isinf(value) else value
-
-    def unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            twice = next(key for i, (key, _) in enumerate(pairs) if key in [other for other, _ in pairs[:i]])
-            raise LandmarkFileError(f"{name}: the key {twice[:40]!r} stands twice in one object; mend the file.")
-        return found
-
-    try:
-        document = json.loads(text, object_pairs_hook=unique, parse_constant=constant, parse_float=number)
-    except RecursionError:
-        raise LandmarkFileError(f"{name}: it is nested too deeply for a markups file; save it again.") from None
-    except json.JSONDecodeError as error:
-        raise LandmarkFileError(
-            f"{name}: it is no valid JSON from line {error.lineno}, column {error.colno}, and perhaps truncated; "
-            "save it again."
-        ) from None
-    except ValueError:
-        raise LandmarkFileError(f"{name}: it holds a number of too many digits; mend the file.") from None
+    document = parse_json(text, name, odd_numbers)
     schema = document.get("@schema") if isinstance(document, dict) else None
     if not isinstance(schema, str) or not _KNOWN_SCHEMA.fullmatch(schema):
         raise LandmarkFileError(f"{name}: it is not of the schema markups 1.x; save the point list from Slicer.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -20,6 +21,19 @@ def notice(message: str) -> None:
     while frame.f_back is not None and str(Path(frame.f_code.co_filename).resolve()).startswith(_LIBRARY):
         frame, level = frame.f_back, level + 1
     warnings.warn(message, LandmarkDetectorWarning, stacklevel=level)
+
+
+@contextmanager
+def silenced(level: int) -> Iterator[None]:
+    """Without what other libraries warn of, and what they log up to this level of :mod:`logging`."""
+    before = logging.root.manager.disable
+    logging.disable(level)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
 
 
 @contextmanager

@@ -10,13 +10,13 @@ where an observer placed none. A picture has no origin and no direction, so its 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from LandmarkDetectorLib.core import Landmark, LandmarkFileError, LandmarkSet
+from LandmarkDetectorLib.io.json_files import StrictJsonError, parse_strictly, read_json
 from LandmarkDetectorLib.io.names import shown
 from LandmarkDetectorLib.io.text_files import read_text
 
@@ -26,8 +26,8 @@ def holds_raters(path: Path) -> bool:
     if path.suffix != ".json" or path.name.endswith(".mrk.json"):
         return False
     try:
-        content = json.loads(read_text(path))
-    except ValueError:
+        content = parse_strictly(read_text(path))
+    except StrictJsonError:
         return False
     return isinstance(content, Mapping) and "raters" in content
 
@@ -46,8 +46,8 @@ def read_raters(
         LandmarkFileError: the file is no such file, or an observer's rows are not one for each label.
     """
     name = shown(path)
+    content = read_json(path)
     try:
-        content = json.loads(read_text(path))
         rows = {str(rater): list(places) for rater, places in content["raters"].items()}
         given = content.get("spacing_mm", spacing)
         steps = None if given is None else tuple(float(step) for step in given)

@@ -8,26 +8,20 @@ input ends, the application is gone, and the worker ends at once; the checkpoint
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from LandmarkDetectorLib import __version__
-from LandmarkDetectorLib.core import Cancelled, LandmarkDetectorError
-from LandmarkDetectorLib.inference.protocol import PROTOCOL, ProtocolError, decode
-from LandmarkDetectorLib.inference.worker import Desk, Request, claim_stdout, read_requests
-from LandmarkDetectorLib.io.notices import told_as_notices
+from LandmarkDetectorLib.core import Cancelled
+from LandmarkDetectorLib.inference.protocol import ProtocolError
+from LandmarkDetectorLib.inference.worker import Desk, Request, run_worker
 
 if TYPE_CHECKING:
     from LandmarkDetectorLib.review.promote import Promotion
 
-WORK = ("retrain", "promote", "train_set")
+_MEMORY = "The memory does not suffice for this training; close other programs."
 _PAUSE = 0.1
 _EVERY = 0.25
 """Seconds between two words of progress: an application draws no faster."""
@@ -40,36 +34,26 @@ class TrainingDesk(Desk):
         send: writes bytes to the application.
     """
 
+    WORK = ("retrain", "promote", "train_set")
+
     def __init__(self, send: Callable[[bytes], None]) -> None:
         super().__init__(send)
         self._going = threading.Event()
         self._going.set()
 
-    def take(self, line: bytes) -> None:
-        """Do at once what can be done at once, and put the rest in the queue."""
-        try:
-            message = decode(line)
-        except ProtocolError as error:
-            self.refuse(None, str(error))
-            return
-        command = message.get("command")
-        if command in WORK:
-            self._enter(Request(message))
-        elif command == "pause":
+    def _done_at_once(self, command: Any) -> bool:
+        if command == "pause":
             self._going.clear()
             self.say("paused")
-        elif command in ("continue", "cancel"):
-            if command == "cancel":
-                with self._lock:
-                    for request in self._open:
-                        request.cancel()
+        elif command == "continue":
             self._going.set()
-            if command == "continue":
-                self.say("going on")
-        elif command == "exit":
-            os._exit(0)
+            self.say("going on")
         else:
-            self.refuse(message.get("id"), f"The worker knows no command {str(command)[:40]!r}; send one it knows.")
+            done = super()._done_at_once(command)
+            if command == "cancel":
+                self._going.set()  # it ends at its next step, which it must come to
+            return done
+        return True
 
     def wait_while_paused(self, request: Request) -> float:
         """Return when the request may go on, or was cancelled; the seconds that were waited."""
@@ -87,29 +71,7 @@ class TrainingServant:
 
     def do(self, request: Request, desk: TrainingDesk) -> None:
         """Do a request and say how it ended. Only a pipe that is closed on the other side raises."""
-        try:
-            with told_as_notices(lambda text: desk.say("notice", request.number, text=text)):
-                answer = getattr(self, f"_{request.command}")(request, desk)
-        except Cancelled as error:
-            end: dict[str, Any] = {"event": "error", "kind": "Cancelled", "message": str(error)}
-        except LandmarkDetectorError as error:
-            end = {"event": "error", "kind": type(error).__name__, "message": str(error)}
-        except BrokenPipeError:
-            raise
-        except MemoryError:
-            sentence = "The memory does not suffice for this training; close other programs."
-            end = {"event": "error", "kind": "DeviceError", "message": sentence}
-        except Exception as error:
-            kind, _, trace = sys.exc_info()
-            # Without what the error itself says: that may name a file, and so a patient.
-            lines = "".join(traceback.format_tb(trace))
-            print(f"Defect in {request.command}:\n{lines}{kind.__name__ if kind else ''}", file=sys.stderr, flush=True)
-            sentence = f"This is a defect of the worker ({type(error).__name__}); its log says where it happened."
-            end = {"event": "error", "kind": "Defect", "message": sentence}
-        else:
-            end = {"event": "result", **answer}
-        desk.close(request)
-        desk.say(number=request.number, **end)
+        desk.answer(request, lambda: getattr(self, f"_{request.command}")(request, desk), _MEMORY)
 
     def _retrain(self, request: Request, desk: TrainingDesk) -> dict[str, Any]:
         from LandmarkDetectorLib.review.retrain import retrain
@@ -254,20 +216,14 @@ def _listening(request: Request, desk: TrainingDesk) -> tuple[Callable[[str, flo
 
 def main() -> None:
     """Serve until standard input ends."""
-    send = claim_stdout()
-    if os.name == "posix":
-        with suppress(OSError):  # whoever started us has made us the head of a session already
-            os.setsid()
-    desk = TrainingDesk(send)
-    desk.say("hello", protocol=PROTOCOL, version=__version__, pid=os.getpid())
-    threading.Thread(target=read_requests, args=(desk,), daemon=True).start()
+    run_worker(TrainingDesk, _serve)
+
+
+def _serve(desk: TrainingDesk) -> None:
     servant = TrainingServant()
-    try:
-        desk.say("ready")
-        while True:
-            servant.do(desk.next(), desk)
-    except BrokenPipeError:  # nobody listens any more
-        os._exit(0)
+    desk.say("ready")
+    while True:
+        servant.do(desk.next(), desk)
 
 
 if __name__ == "__main__":

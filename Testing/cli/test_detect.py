@@ -85,6 +85,16 @@ def test_json_is_the_only_thing_on_stdout(run, volume, detectors, toy_bundle: Pa
     assert "Note: Something was assumed." in result.stderr
 
 
+def test_json_says_so_too_where_the_only_image_fails(run, refused, detectors, toy_bundle: Path, tmp_path: Path) -> None:
+    image = tmp_path / "a.nrrd"
+    image.write_bytes(b"no image")
+    result = run("detect", image, "--bundle", toy_bundle, "--output", tmp_path / "out", "--json")
+    document = json.loads(result.stdout)
+    (record,) = document["images"]
+    assert document["bundle"]["name"] == "toy-skull" and record["image"] == str(image)
+    assert refused(result) == f"Error: {record['error']}" and "a.nrrd" in record["error"]
+
+
 def test_a_picture_without_scale_is_in_pixels(run, detectors, toy_bundle: Path, tmp_path: Path) -> None:
     result = run("detect", picture(tmp_path / "a.png"), "--bundle", toy_bundle, "--output", tmp_path / "m.mrk.json")
     assert result.exit_code == 0, result.output
@@ -266,7 +276,7 @@ def test_a_folder_is_named_after_itself(run, detectors, toy_bundle: Path, tmp_pa
     series = tmp_path / "case.7"
     series.mkdir()
     read = Image.from_array(np.zeros((4, 5, 6)), name="case.7")
-    monkeypatch.setattr("LandmarkDetectorLib.io.load_image", lambda path, spacing=None: read)
+    monkeypatch.setattr("LandmarkDetectorLib.io.images.load_image", lambda path, **how: read)
     result = run("detect", series, "--bundle", toy_bundle, "--output", tmp_path / "out", "--no-report")
     assert result.exit_code == 0, result.output
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"case.7.mrk.json", "case.7.csv"}
@@ -319,7 +329,7 @@ def test_a_link_gives_its_own_name_to_the_results(run, volume, detectors, toy_bu
 def test_a_defect_with_one_image_does_not_keep_the_others_waiting(
     run, volume, detectors, toy_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import LandmarkDetectorLib.io as io
+    import LandmarkDetectorLib.io.images as io
 
     def broken(path, **how):
         if Path(path).name == "a.nii.gz":
@@ -338,7 +348,7 @@ def test_a_defect_with_one_image_does_not_keep_the_others_waiting(
 def test_what_was_mended_in_reading_stands_with_the_notices(
     run, volume, detectors, toy_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import LandmarkDetectorLib.io as io
+    import LandmarkDetectorLib.io.images as io
 
     def mending(path, **how):
         warnings.warn("a: NaN was mended.", LandmarkDetectorWarning, stacklevel=1)

@@ -49,6 +49,41 @@ def test_a_line_that_is_wrong_ends_in_one_sentence(run, refused, words: tuple[st
     assert "--help" in refused(run(*words))
 
 
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("detect a.nrrd --bundle b", ("--output", "")),
+        ("detect a.nrrd --bundle b", ("--output=",)),
+        ("measure a.csv --set spine", ("--output", "")),
+        ("train r.yaml --data .", ("--output=",)),
+        ("import afids .", ("--output", "")),
+        ("demo", ("--output", "")),
+        ("compare a b --data .", ("--html", "")),
+    ],
+)
+def test_an_empty_place_is_refused_and_nothing_goes_into_the_folder_one_is_in(
+    run, refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    option = words[0].rstrip("=")
+    assert refused(run(*command.split(), *words)) == f"Error: {option} is empty; write a file or a folder behind it."
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["-a.nrrd", "-head.nrrd", "--a.nrrd"])
+def test_a_file_whose_name_begins_with_a_dash_is_not_taken_for_an_option(
+    run, refused, volume, detectors, toy_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    volume(tmp_path / name)
+    said = refused(run("detect", name, "--bundle", toy_bundle, "--output", "out"))
+    assert said == f"Error: {name} begins with a dash, as options do; if the file is meant, write ./{name}."
+    for words in ((f"./{name}", "--bundle", toy_bundle), ("--bundle", toy_bundle, "--overwrite", "--", name)):
+        done = run("detect", "--output", "out", *words)
+        assert done.exit_code == 0, done.output
+    assert (tmp_path / "out" / f"{name.removesuffix('.nrrd')}.csv").is_file()
+
+
 @pytest.mark.parametrize("words", [("--help",), ("-h",), ("detect", "--help"), ("bundles", "import", "--help")])
 def test_help_is_given(run, words: tuple[str, ...]) -> None:
     result = run(*words)

@@ -119,6 +119,19 @@ def test_a_tree_that_is_not_clear_is_refused(tmp_path: Path, how: str, error: An
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("scans", [False, True])
+def test_a_folder_without_annotations_is_told_what_was_looked_for_and_where(tmp_path: Path, scans: bool) -> None:
+    (tmp_path / "in").mkdir()
+    if scans:
+        scan(tmp_path / "in" / "sub-01" / "anat" / "sub-01_T1w.nii.gz")
+    with pytest.raises(DatasetError) as caught:
+        import_dataset("afids", tmp_path / "in", tmp_path / "out")
+    assert str(caught.value) == (
+        f"{tmp_path / 'in'}: no file sub-..._desc-..._afids.fcsv lies in it or below; give the folder of the BIDS "
+        "tree, with its derivatives."
+    )
+
+
 def test_a_mean_needs_observers(tmp_path: Path) -> None:
     scan(tmp_path / "in" / "sub-01" / "anat" / "sub-01_T1w.nii.gz")
     note(tmp_path / "in", "sub-01", "groundtruth")

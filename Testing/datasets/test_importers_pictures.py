@@ -392,3 +392,19 @@ def test_plants_that_do_not_pair_are_refused(tmp_path: Path, broken: str, words:
     options = {"light": "uv"} if broken == "light" else {}
     with pytest.raises(DatasetError, match=words):
         import_dataset("plant-centroids", tmp_path / "in", tmp_path / "out", **options)
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        ("spine-ap", "there is no folder labels/training or labels/test in it"),
+        ("plant-centroids", "no folder label_sparse lies in it or below"),
+    ],
+)
+def test_a_folder_of_something_else_is_told_what_was_looked_for_and_where(
+    tmp_path: Path, form: str, words: str
+) -> None:
+    (tmp_path / "in").mkdir()
+    with pytest.raises(DatasetError, match=words) as caught:
+        import_dataset(form, tmp_path / "in", tmp_path / "out")
+    assert str(caught.value).startswith(f"{tmp_path / 'in'}: ")

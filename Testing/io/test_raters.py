@@ -52,6 +52,13 @@ def test_a_damaged_file_says_what_is_wrong(tmp_path: Path, changes: dict, senten
         read_raters(written(tmp_path, **changes), LABELS)
 
 
+def test_an_observer_who_stands_there_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "case.json"
+    path.write_text('{"raters": {"A": [[1, 2], [3, 4]], "A": [[5, 6], [7, 8]]}}', encoding="utf-8")
+    with pytest.raises(LandmarkFileError, match="the key 'A' stands twice in one object"):
+        read_raters(path, LABELS)
+
+
 def test_only_such_files_are_taken_for_one(tmp_path: Path) -> None:
     assert holds_raters(written(tmp_path))
     for name, text in (("a.mrk.json", '{"raters": {}}'), ("b.json", "[1]"), ("c.json", "no JSON"), ("d.csv", "raters")):

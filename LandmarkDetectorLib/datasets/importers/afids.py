@@ -74,8 +74,8 @@ def afids(folder: Path, *, truth: str = _PUBLISHED, contrast: str = "T1w") -> Im
         contrast: how the images' names end: ``T1w``, or ``T2w``.
 
     Raises:
-        DatasetError: a scan is missing or not the only one, an observer stands there twice, or nobody of the name in
-            ``truth`` annotated.
+        DatasetError: nothing is annotated, a scan is missing or not the only one, an observer stands there twice, or
+            nobody of the name in ``truth`` annotated.
         LandmarkFileError: an ``.fcsv`` is damaged or does not hold the 32 landmarks.
     """
     notes: defaultdict[_Scan, dict[str, Path]] = defaultdict(dict)
@@ -94,6 +94,11 @@ def afids(folder: Path, *, truth: str = _PUBLISHED, contrast: str = "T1w") -> Im
             notes[scan][observer] = path
         elif _is_scan(path, folder, contrast):
             scans[scan].append(path)
+    if not notes:
+        raise DatasetError(
+            f"{folder}: no file sub-..._desc-..._afids.fcsv lies in it or below; give the folder of the BIDS tree, "
+            "with its derivatives."
+        )
     cases = []
     for scan, files in sorted(notes.items()):
         name = "_".join(word for word in (f"sub-{scan[0]}", f"ses-{scan[1]}" if scan[1] else "") if word)

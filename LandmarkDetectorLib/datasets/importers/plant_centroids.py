@@ -43,13 +43,17 @@ def plant_centroids(folder: Path, *, light: str = "rgb") -> ImportedDataset:
         light: which pictures to take, ``"rgb"`` or ``"nir"`` (near infrared).
 
     Raises:
-        DatasetError: labels and pictures of a session do not pair, or differ in size, or a light that there is not.
+        DatasetError: there is no session, labels and pictures of one do not pair, or differ in size, or a light that
+            there is not.
         ImageError: a label cannot be read.
     """
     if light not in _PICTURES:
         raise DatasetError(f"There are no pictures in the light {light!r}; choose rgb or nir.")
+    drawn = sorted(path for path in folder.rglob(_LABELS) if path.is_dir())
+    if not drawn:
+        raise DatasetError(f"{folder}: no folder {_LABELS} lies in it or below; give the one that holds the sessions.")
     cases = []
-    for labels in sorted(path for path in folder.rglob(_LABELS) if path.is_dir()):
+    for labels in drawn:
         session = labels.parent.name
         pictures = labels.parent / _PICTURES[light]
         if not pictures.is_dir():

@@ -47,12 +47,18 @@ def spine_ap(folder: Path) -> ImportedDataset:
     """The folder ``boostnet_labeldata``, or the one that holds it; a part that is not there is passed over.
 
     Raises:
-        DatasetError: the tables of a part do not have the same number of rows, a name stands twice, or a picture is
-            missing.
+        DatasetError: no part is there, the tables of a part do not have the same number of rows, a name stands twice,
+            or a picture is missing.
         LandmarkFileError: a row is wrong, with its number.
     """
     root = folder / "boostnet_labeldata" if (folder / "boostnet_labeldata").is_dir() else folder
-    cases = [case for part in _PARTS if (root / "labels" / part).is_dir() for case in _part(root, part)]
+    parts = [part for part in _PARTS if (root / "labels" / part).is_dir()]
+    if not parts:
+        raise DatasetError(
+            f"{root}: there is no folder labels/training or labels/test in it; give boostnet_labeldata, or the folder "
+            "that holds it."
+        )
+    cases = [case for part in parts for case in _part(root, part)]
     suspects = sum("suspect" in case.extra for case in cases)
     if suspects:
         notice(f"{folder.name}: in {suspects} pictures the vertebrae do not follow each other downwards; look at them.")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from typing import Any
-
 import numpy as np
 from scipy.stats import chi2
 
 from LandmarkDetectorLib.core import LandmarkError
-from LandmarkDetectorLib.evaluation.regions.method import Calibrated, RegionMethod, check_level
+from LandmarkDetectorLib.evaluation.regions.believed import BelievedMethod
+from LandmarkDetectorLib.evaluation.regions.method import RegionMethod
 from LandmarkDetectorLib.evaluation.regions.predictions import Predictions
 from LandmarkDetectorLib.evaluation.regions.region import EllipsoidRegion, ellipsoid_volume, mahalanobis
 from LandmarkDetectorLib.evaluation.regions.registry import register_region_method
@@ -49,36 +47,18 @@ class EllipsoidalMethod(RegionMethod):
 
 
 @register_region_method("normal")
-class NormalMethod(EllipsoidalMethod):
+class NormalMethod(BelievedMethod, EllipsoidalMethod):
     """The ellipsoid that would hold the truth if errors were normal with the predicted covariance: **not calibrated**.
 
     The radius is the root of the quantile of χ² with D degrees of freedom; jointly, each landmark gets its share of
     what may fail. Nothing is learnt from the truths, and nothing is promised: the yardstick for the others.
     """
 
-    def calibrate(
-        self,
-        predictions: Predictions,
-        truths: Any = None,
-        level: float = 0.95,
-        *,
-        joint: bool = False,
-        pooled: bool = False,
-        subjects: Sequence[Hashable] | None = None,
-    ) -> Calibrated:
-        """The bounds of χ². The truths, where given, are only looked at for their shape.
+    condition = "errors are normal with the covariances that were predicted"
 
-        Raises:
-            LandmarkError: as :meth:`RegionMethod.calibrate`.
-        """
-        check_level(level)
-        if truths is not None:
-            predictions.truths(truths)
-        landmarks = len(predictions.labels)
-        share = (1 - level) / landmarks if joint else 1 - level
-        bounds = np.full((landmarks, 1), np.sqrt(chi2.ppf(1 - share, predictions.dimension)))
-        notice = "Not calibrated: the level holds only if errors are normal with the covariances that were predicted."
-        return Calibrated(self, level, joint, pooled, predictions.labels, bounds, (0,) * landmarks, (notice,))
+    def bound(self, probability: float, dimension: int) -> float:
+        """The root of the quantile of χ²."""
+        return float(np.sqrt(chi2.ppf(probability, dimension)))
 
 
 def _covariances(method: RegionMethod, predictions: Predictions) -> np.ndarray:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from LandmarkDetectorLib.core import LandmarkError
+from LandmarkDetectorLib.evaluation.regions.believed import BelievedMethod
 from LandmarkDetectorLib.evaluation.regions.heatmap_method import HeatmapMethod
-from LandmarkDetectorLib.evaluation.regions.method import Calibrated, check_level
-from LandmarkDetectorLib.evaluation.regions.predictions import Predictions
 from LandmarkDetectorLib.evaluation.regions.registry import register_region_method
 
 
@@ -68,38 +64,20 @@ class VoxelSetMethod(HeatmapMethod):
 
 
 @register_region_method("heatmap-mass")
-class HeatmapMassMethod(VoxelSetMethod):
+class HeatmapMassMethod(BelievedMethod, VoxelSetMethod):
     """The fewest voxels that hold the level's part of the mass: the heatmap believed as it is, **not calibrated**.
 
     What the field calls contour hugging where nothing is calibrated. Nothing is promised; a yardstick.
     """
 
+    condition = "the heatmaps are the distributions of the landmarks"
+
     def __init__(self, activation: str = "relu") -> None:
         super().__init__("aps", activation=activation)
 
-    def calibrate(
-        self,
-        predictions: Predictions,
-        truths: Any = None,
-        level: float = 0.95,
-        *,
-        joint: bool = False,
-        pooled: bool = False,
-        subjects: Sequence[Hashable] | None = None,
-    ) -> Calibrated:
-        """The level itself as the bound; jointly, each landmark gets its share of what may fail.
-
-        Raises:
-            LandmarkError: as :meth:`RegionMethod.calibrate`.
-        """
-        check_level(level)
-        if truths is not None:
-            predictions.truths(truths)
-        landmarks = len(predictions.labels)
-        share = (1 - level) / landmarks if joint else 1 - level
-        notice = "Not calibrated: the level holds only if the heatmaps are the distributions of the landmarks."
-        bounds = np.full((landmarks, 1), np.nextafter(1 - share, 0))  # a level that is reached needs no further voxel
-        return Calibrated(self, level, joint, pooled, predictions.labels, bounds, (0,) * landmarks, (notice,))
+    def bound(self, probability: float, dimension: int) -> float:
+        """The probability itself."""
+        return float(np.nextafter(probability, 0))  # a level that is reached needs no further voxel
 
     def field(self, mass: Tensor, centres: np.ndarray, spacing: np.ndarray) -> Tensor:
         """The mass above each voxel: the one that brings the mass to the level still belongs to the set."""

@@ -23,8 +23,8 @@ signs.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,7 @@ import numpy as np
 from LandmarkDetectorLib import __version__
 from LandmarkDetectorLib.core import Landmark, LandmarkDetectorError
 from LandmarkDetectorLib.io.atomic import atomic_write
+from LandmarkDetectorLib.io.notices import silenced
 from LandmarkDetectorLib.measure.reports.content import VIEW_WORDS
 from LandmarkDetectorLib.measure.reports.structured_places import Places
 from LandmarkDetectorLib.measure.results import Result
@@ -90,7 +91,7 @@ def structured_report(measured: Measured, source: Sequence[Dataset] = ()) -> Dat
     """The report as a pydicom data set; arguments and errors as for :func:`write_structured_report`."""
     sr = _highdicom()
     places = Places.of(measured, source)
-    with _quiet():
+    with silenced(logging.WARNING):  # what highdicom and pydicom say repeats headers, a patient's name among them
         from highdicom import UID
 
         marks = [_landmark(sr, measured, mark, places) for mark in _used(measured)]
@@ -124,22 +125,6 @@ def structured_report(measured: Measured, source: Sequence[Dataset] = ()) -> Dat
     document.ManufacturerModelName = "LandmarkDetector"
     document.CodingSchemeIdentificationSequence = _schemes()
     return document
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """What highdicom and pydicom log repeats values of headers, a patient's name among them; keep it to ourselves."""
-    import logging
-    import warnings
-
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
 
 
 def _used(measured: Measured) -> list[Landmark]:
