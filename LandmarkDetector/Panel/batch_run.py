@@ -41,10 +41,6 @@ class BatchRun:
         self._timer = qt.QTimer()
         self._timer.setInterval(0)
         self._timer.timeout.connect(self._turn)
-        worker.progress.connect(self._on_progress)
-        worker.notice.connect(self._on_notice)
-        worker.result.connect(self._on_result)
-        worker.failed.connect(self._on_failed)
 
     @property
     def running(self) -> bool:
@@ -141,6 +137,7 @@ class BatchRun:
         self._notices.clear()
         self.began.emit(job.source.name)
         self._worker.detect_file(
+            self,
             str(job.source.path),
             [str(path) for path in job.outputs],
             self._order["bundle"],
@@ -149,23 +146,25 @@ class BatchRun:
             coordinates=batch.coordinates,
         )
 
-    def _on_progress(self, stage: str, fraction: float) -> None:
-        if self._job is not None:
-            self.progressed.emit(stage, fraction)
+    # --- what the worker tells
 
-    def _on_notice(self, text: str) -> None:
-        if self._job is not None:
-            self._notices.append(text)
+    def on_progress(self, stage: str, fraction: float) -> None:
+        """So much of an image is done."""
+        self.progressed.emit(stage, fraction)
 
-    def _on_result(self, detection: Any) -> None:
-        if self._job is not None:
-            self.batch.done(detection, self._notices)
-            self._after_job()
+    def on_notice(self, text: str) -> None:
+        """Something that the person should be told of it."""
+        self._notices.append(text)
 
-    def _on_failed(self, message: str) -> None:
-        if self._job is not None:
-            self.batch.failed(message)
-            self._after_job()
+    def on_result(self, detection: Any) -> None:
+        """Its landmarks are written."""
+        self.batch.done(detection, self._notices)
+        self._after_job()
+
+    def on_error(self, message: str) -> None:
+        """Nothing comes of it; the next one is begun."""
+        self.batch.failed(message)
+        self._after_job()
 
     def _after_job(self) -> None:
         self._job = None

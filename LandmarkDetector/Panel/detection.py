@@ -41,10 +41,6 @@ class DetectionRun:
         self._timer = qt.QTimer()
         self._timer.setInterval(0)
         self._timer.timeout.connect(self._write)
-        worker.progress.connect(self._on_progress)
-        worker.notice.connect(self._on_notice)
-        worker.result.connect(self._on_result)
-        worker.failed.connect(self._on_failed)
 
     @property
     def running(self) -> bool:
@@ -87,7 +83,7 @@ class DetectionRun:
             while fraction is not None and self._clock() < end:
                 fraction = next(self._steps, None) if self._steps is not None else None
         except LandmarkDetectorError as error:
-            self._fail(str(error))
+            self.on_error(str(error))
             return
         if fraction is not None:
             self.progressed.emit("writing", _WRITING * fraction)
@@ -95,29 +91,28 @@ class DetectionRun:
         self._timer.stop()
         self._steps, self._asked = None, True
         try:
-            self._worker.detect(self._file.reference, *self._request)
+            self._worker.detect(self, self._file.reference, *self._request)
             self.progressed.emit("loading" if self._worker.is_ready else "starting", _WRITING)
         except LandmarkDetectorError as error:
-            self._fail(str(error))
+            self.on_error(str(error))
 
-    def _on_progress(self, stage: str, fraction: float) -> None:
-        if self._asked:
-            self.progressed.emit(stage, _WRITING + (1 - _WRITING) * fraction)
+    # --- what the worker tells
 
-    def _on_notice(self, text: str) -> None:
-        if self._asked:
-            self.noticed.emit(text)
+    def on_progress(self, stage: str, fraction: float) -> None:
+        """So much is done."""
+        self.progressed.emit(stage, _WRITING + (1 - _WRITING) * fraction)
 
-    def _on_result(self, detection: Any) -> None:
-        if self._asked:
-            self._rest()
-            self.found.emit(detection)
+    def on_notice(self, text: str) -> None:
+        """Something that the person should be told."""
+        self.noticed.emit(text)
 
-    def _on_failed(self, message: str) -> None:
-        if self._asked:  # what fails while the voxels are written is asked again after it
-            self._fail(message)
+    def on_result(self, detection: Any) -> None:
+        """The landmarks are there."""
+        self._rest()
+        self.found.emit(detection)
 
-    def _fail(self, message: str) -> None:
+    def on_error(self, message: str) -> None:
+        """Nothing comes of it."""
         self._rest()
         self.failed.emit(message)
 
