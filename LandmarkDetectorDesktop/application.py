@@ -14,12 +14,12 @@ from qtpy.QtCore import QCoreApplication, Qt, QTimer
 from qtpy.QtWidgets import QApplication, QMessageBox, QWidget
 
 from LandmarkDetector.Scene.history import History
+from LandmarkDetector.Scene.observations import Observations
 from LandmarkDetectorDesktop import opening, saving
 from LandmarkDetectorDesktop.actions import Actions
 from LandmarkDetectorDesktop.changes import Changes
 from LandmarkDetectorDesktop.dialogs import Dialogs
 from LandmarkDetectorDesktop.logics import Logics
-from LandmarkDetectorDesktop.observations import Observations
 from LandmarkDetectorDesktop.privacy import forget_folders, keep_no_folders
 from LandmarkDetectorDesktop.standins.install import Installation
 from LandmarkDetectorDesktop.standins.qt_names import QtNames

@@ -43,13 +43,13 @@ class Detecting:
         choice: what was chosen to be looked at, an :class:`~LandmarkDetector.Panel.input_view.InputView`.
         review: a :class:`~LandmarkDetector.Panel.review_view.ReviewView`.
         volumes: shows a volume in the slice views.
-        end_placing: a click in a view places nothing any more.
+        place_mode: which is left before landmarks change.
     """
 
-    def __init__(self, scene, dialogs, view, run, choice, review, volumes, end_placing) -> None:
+    def __init__(self, scene, dialogs, view, run, choice, review, volumes, place_mode) -> None:
         self.changed = Signal()
         self._scene, self._dialogs, self._view, self._run = scene, dialogs, view, run
-        self._choice, self._review, self._volumes, self._end_placing = choice, review, volumes, end_placing
+        self._choice, self._review, self._volumes, self._place_mode = choice, review, volumes, place_mode
         self._asked: _Asked | None = None
         self._notices: list[str] = []
         view.asked.connect(self._on_asked)
@@ -78,7 +78,7 @@ class Detecting:
             return
         self._asked = _Asked(choice.volume, contents_of(choice.volume), into)
         self._notices.clear()
-        self._end_placing()
+        self._place_mode.cancel()
         self._view.show_running()
         try:
             self._run.start(choice.image, choice.bundle.name, choice.device)
@@ -108,19 +108,20 @@ class Detecting:
         return {KEEP: node, NEW: None, None: False}[answer]
 
     def _on_found(self, detection) -> None:
+        from LandmarkDetector.Scene.control_points import is_alive
         from LandmarkDetector.Scene.result import create_result, update_result
         from LandmarkDetector.Scene.volume_image import contents_of
         from LandmarkDetectorLib.core import LandmarkDetectorError
 
         asked, say = self._rest(), self._view.message.show
-        if asked is None or not self._is_here(asked.volume):
+        if asked is None or not is_alive(asked.volume, self._scene):
             say(_("The volume was removed meanwhile; its landmarks were dropped."), "warning")
             return
         if contents_of(asked.volume) != asked.contents:
             say(_("The volume was changed meanwhile; detect again."), "warning")
             return
-        self._end_placing()  # the click would add a landmark to what is there now
-        node = asked.into if self._is_here(asked.into) else None
+        self._place_mode.cancel()  # the click would add a landmark to what is there now
+        node = asked.into if is_alive(asked.into, self._scene) else None
         try:
             if node is not None:
                 update_result(node, detection.landmarks)
@@ -150,6 +151,3 @@ class Detecting:
         asked, self._asked = self._asked, None
         self.changed.emit()
         return asked
-
-    def _is_here(self, node) -> bool:
-        return node is not None and node.GetScene() is not None and bool(self._scene.IsNodePresent(node))

@@ -26,6 +26,7 @@ from LandmarkDetector.Panel.input_view import InputView
 from LandmarkDetector.Panel.measure_view import MeasureView
 from LandmarkDetector.Panel.note import gathered
 from LandmarkDetector.Panel.parameters import Parameters
+from LandmarkDetector.Panel.place_mode import PlaceMode
 from LandmarkDetector.Panel.placing import Placing
 from LandmarkDetector.Panel.placing_all import PlacingAll
 from LandmarkDetector.Panel.recording import Recording
@@ -80,7 +81,8 @@ class Panel:
         self.run = DetectionRun(self.worker, clock)
         self.input = InputView(ui, scene, self.parameters, self.dialogs, BundleList())
         self.detect = DetectView(ui, clock)
-        self.placing = Placing(scene)
+        self.place_mode = PlaceMode(scene)
+        self.placing = Placing(self.place_mode)
         self.review = ReviewView(
             ui, scene, self.parameters, self.history, self.placing, self._review_of, self._show_point
         )
@@ -101,13 +103,13 @@ class Panel:
         self.training = TrainingRun(trainer or TrainingProcess())
         self.retrain = RetrainView(ui, self.dialogs, self.training, self.recording, self._bundle_and_device)
         self.versions = VersionsView(ui, lambda: self.recording.observer)
-        self.placing_all = PlacingAll(scene)
+        self.placing_all = PlacingAll(self.place_mode)
         annotating = Annotating(scene, lambda: self.input.volume, self.review, self.placing_all)
         self.sets = SetView(ui, self.dialogs, self.training, annotating, self._who_and_device)
         self.halo = HaloView(ui)
         self.volumes = VolumeView(scene, self._adopt_volume)
         self.detecting = Detecting(
-            scene, self.dialogs, self.detect, self.run, self.input, self.review, self.volumes, self._end_placing
+            scene, self.dialogs, self.detect, self.run, self.input, self.review, self.volumes, self.place_mode
         )
         self._connect()
         self._begin()
@@ -122,7 +124,7 @@ class Panel:
 
     def exit(self) -> None:
         """The person goes."""
-        self._end_placing()
+        self.place_mode.cancel()
 
     def close(self) -> None:
         """The panel is not needed any more: end the worker, let go of the scene."""
@@ -226,10 +228,6 @@ class Panel:
     def _busy(self) -> bool:
         return self.run.running or self.batch_run.running
 
-    def _end_placing(self) -> None:
-        self.placing.cancel()
-        self.placing_all.cancel()
-
     # --- the batch
 
     def _batch_order(self) -> tuple[str, str, str]:
@@ -311,7 +309,7 @@ class Panel:
     def _release(self) -> None:
         self.review.release()
         self.halo.drop()
-        self.placing_all.cancel()
+        self.place_mode.cancel()
         self.measure.release()
 
     # --- the result

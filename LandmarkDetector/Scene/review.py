@@ -11,21 +11,12 @@ import numpy as np
 import slicer
 import vtk
 
-from .control_points import Frame, index_of, keep_ids_apart, keys_of, place, position_of, to_world
+from .control_points import CHANGES, Frame, index_of, is_alive, keep_ids_apart, keys_of, place, position_of, to_world
 from .history import History
+from .observations import Observations
 from .reconcile import hardened, reconciled
 from .record import ATTRIBUTE, read_state, spoken_of, write_state
 from .state import ABSENT, CONFIRMED, NOT_FOUND, REVIEWED, STATUSES, UNREVIEWED, Entry, State
-
-_EVENTS = (
-    "PointAddedEvent",
-    "PointRemovedEvent",
-    "PointModifiedEvent",
-    "PointPositionDefinedEvent",
-    "PointPositionUndefinedEvent",
-    "PointPositionMissingEvent",
-    "PointPositionNonMissingEvent",
-)
 
 
 @dataclass(frozen=True)
@@ -89,7 +80,9 @@ class Review:
         if not node.GetAttribute(ATTRIBUTE):
             write_state(node, read_state(node))
         self.settled()
-        self._observed = [(node, node.AddObserver(getattr(node, name), self._on_changed)) for name in _EVENTS]
+        self._observations = Observations()
+        for name in CHANGES:
+            self._observations.add(node, getattr(node, name), self._on_changed)
         for sender, event, slot in (
             (node, vtk.vtkCommand.ModifiedEvent, self._on_changed),
             (node, node.PointStartInteractionEvent, self._on_start),
@@ -98,14 +91,14 @@ class Review:
             (self.scene, self.scene.EndUndoEvent, self._on_undone),
             (self.scene, self.scene.EndRedoEvent, self._on_undone),
         ):
-            self._observed.append((sender, sender.AddObserver(event, slot)))
+            self._observations.add(sender, event, slot)
 
     # -- what is there --------------------------------------------------------------------------------------------
 
     @property
     def alive(self) -> bool:
         """Whether the node is still in the scene."""
-        return self.node.GetScene() is not None and self.scene.IsNodePresent(self.node) != 0
+        return is_alive(self.node, self.scene)
 
     def rows(self) -> list[Row]:
         """One row a landmark, those first that a person should look at first.
@@ -217,9 +210,7 @@ class Review:
 
     def release(self) -> None:
         """Stop looking at the node; the review is of no use afterwards."""
-        for sender, tag in self._observed:
-            sender.RemoveObserver(tag)
-        self._observed.clear()
+        self._observations.release()
         self._callbacks.clear()
 
     # -- how it is done -------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import vtk
 from qtpy.QtCore import Property, Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QInputDialog, QWidget
 
-from LandmarkDetectorDesktop.observations import Observations
+from LandmarkDetector.Scene.observations import Observations
 from LandmarkDetectorDesktop.standins.place_widget import qSlicerMarkupsPlaceWidget
 
 

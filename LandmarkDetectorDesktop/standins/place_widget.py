@@ -9,7 +9,7 @@ import vtk
 from qtpy.QtCore import Property, Signal
 from qtpy.QtWidgets import QHBoxLayout, QToolButton, QWidget
 
-from LandmarkDetectorDesktop.observations import Observations
+from LandmarkDetector.Scene.observations import Observations
 
 
 class qSlicerMarkupsPlaceWidget(QWidget):

@@ -8,7 +8,7 @@ import slicer
 import vtk
 from qtpy.QtWidgets import QWidget
 
-from LandmarkDetectorDesktop.observations import Observations
+from LandmarkDetector.Scene.observations import Observations
 from LandmarkDetectorDesktop.views.canvas import Canvas
 
 
