@@ -9,6 +9,7 @@ from typing import Any
 import qt
 
 from LandmarkDetector.Panel.colours import status_look
+from LandmarkDetector.Panel.combos import choose, chosen_key, fill
 from LandmarkDetector.Panel.parameters import Parameters
 from LandmarkDetector.Panel.review_rows import (
     AS_IN_BUNDLE,
@@ -186,24 +187,18 @@ class ReviewView:
 
     def _fill_choices(self) -> None:
         ui = self._ui
-        for text, key in (
-            (_("Look here first"), LOOK_FIRST),
-            (_("As in the bundle"), AS_IN_BUNDLE),
-            (_("By label"), BY_LABEL),
-        ):
-            ui.orderCombo.addItem(text, key)
-        ui.filterCombo.addItem(_("All"), EVERY)
-        ui.filterCombo.addItem(_("Left to review"), LEFT)
-        for status in STATUSES:
-            look = status_look(status)
-            ui.filterCombo.addItem(f"{look.symbol} {look.word}", status)
+        orders = [(_("Look here first"), LOOK_FIRST), (_("As in the bundle"), AS_IN_BUNDLE), (_("By label"), BY_LABEL)]
+        fill(ui.orderCombo, orders)
+        looks = [(status_look(status), status) for status in STATUSES]
+        statuses = [(f"{look.symbol} {look.word}", status) for look, status in looks]
+        fill(ui.filterCombo, [(_("All"), EVERY), (_("Left to review"), LEFT), *statuses])
         self.restore()
 
     def restore(self) -> None:
         """Show the order and the filter that the scene keeps."""
         ui = self._ui
         for combo, name in ((ui.orderCombo, "order"), (ui.filterCombo, "filter")):
-            combo.setCurrentIndex(max(0, combo.findData(self._parameters.text(name))))
+            choose(combo, self._parameters.text(name))
         ui.halosCheck.setChecked(self._parameters.text("halos") != "off")
 
     # --- what is shown
@@ -242,12 +237,12 @@ class ReviewView:
         return rows
 
     def _sort(self, rows) -> None:
-        self._order = [row.point_id for row in ordered(rows, self._data(self._ui.orderCombo))]
+        self._order = [row.point_id for row in ordered(rows, chosen_key(self._ui.orderCombo))]
 
     def _show(self) -> None:
         rows = [self._by_id[point_id] for point_id in self._order]
         text = str(self._ui.searchEdit.property("text"))
-        self.table.show(matching(rows, self._data(self._ui.filterCombo), text, self._current))
+        self.table.show(matching(rows, chosen_key(self._ui.filterCombo), text, self._current))
         if not self.table.select(self._current, quietly=True):
             self._current = ""
             self.table.clear_selection()
@@ -316,12 +311,12 @@ class ReviewView:
             self.chosen.emit(node)
 
     def _on_filter(self, *_arguments) -> None:
-        self._parameters.set_text("filter", self._data(self._ui.filterCombo))
+        self._parameters.set_text("filter", chosen_key(self._ui.filterCombo))
         self._current = ""
         self._show()
 
     def _on_order(self, *_arguments) -> None:
-        self._parameters.set_text("order", self._data(self._ui.orderCombo))
+        self._parameters.set_text("order", chosen_key(self._ui.orderCombo))
         self._sort(self._by_id.values())
         self._show()
 
@@ -390,10 +385,6 @@ class ReviewView:
     def _on_placing_ended(self, *_arguments) -> None:
         self._ui.placeButton.setChecked(False)
         self._show_landmark()
-
-    @staticmethod
-    def _data(combo) -> str:
-        return str(combo.itemData(int(combo.property("currentIndex"))))
 
 
 def _differs(before: Any, now: Any) -> bool:
