@@ -110,7 +110,7 @@ class ReviewView:
         self._order, self._by_id, self._current, self._trouble, self._elsewhere = [], {}, "", "", ""
         if node is not None:
             self._open(node)
-        self.table.clear_selection()
+        self.table.select(None)
         self._refresh()
 
     def _open(self, node) -> None:
@@ -130,7 +130,7 @@ class ReviewView:
 
     def select(self, point_id: str) -> None:
         """Go to a landmark, also where the filter hides it."""
-        if point_id == self._current or not self.table.select(point_id):
+        if point_id == self._current or not self.table.go_to(point_id):
             self._on_chosen(point_id)
 
     def deselect(self, volume: str) -> None:
@@ -243,9 +243,8 @@ class ReviewView:
         rows = [self._by_id[point_id] for point_id in self._order]
         text = str(self._ui.searchEdit.property("text"))
         self.table.show(matching(rows, chosen_key(self._ui.filterCombo), text, self._current))
-        if not self.table.select(self._current, quietly=True):
+        if not self.table.select(self._current):
             self._current = ""
-            self.table.clear_selection()
         self._show_words()
 
     def _show_words(self) -> None:
@@ -343,7 +342,7 @@ class ReviewView:
         if rows:
             place = self.table.place_of(self._current)
             place = min(max(place + step, 0), len(rows) - 1)
-            self.table.select(rows[place].point_id)
+            self.table.go_to(rows[place].point_id)
 
     def _judge(self, action: str) -> None:
         row = self._by_id.get(self._current)
