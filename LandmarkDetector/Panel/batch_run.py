@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,13 @@ class BatchRun:
 
     Args:
         worker: a :class:`~LandmarkDetector.Panel.worker_process.WorkerProcess`.
-        clock: seconds that only go up.
     """
 
-    def __init__(self, worker, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, worker) -> None:
         self.searched, self.began, self.progressed = Signal(), Signal(), Signal()
         self.ended, self.finished = Signal(), Signal()
         self.batch: Any = None
-        self._worker, self._clock = worker, clock
+        self._worker = worker
         self._search: Any = None
         self._findings: Any = None
         self._order: dict[str, Any] = {}
@@ -102,8 +101,8 @@ class BatchRun:
             self._finish(str(error))
 
     def _look(self) -> None:
-        end = self._clock() + _TURN_SECONDS
-        while self._clock() < end:
+        end = time.monotonic() + _TURN_SECONDS
+        while time.monotonic() < end:
             findings = next(self._search, None)
             if findings is None:
                 self._search = None

@@ -48,15 +48,15 @@ class BundleList:
             return None
         return {**bundle.card.model_dump(mode="json"), "fingerprint": bundle.fingerprint}
 
-    def take_in(self, path: str, *, replace: bool = False) -> str:
+    def take_in(self, path: str) -> str:
         """Import a bundle from an archive or a folder and return its name.
 
         Raises:
-            BundleError: it is not sound, or there is one of that name and it shall not be replaced.
+            BundleError: it is not sound, or there is one of that name.
         """
         from LandmarkDetectorLib.bundles import import_bundle
 
-        bundle = import_bundle(path, replace=replace)
+        bundle = import_bundle(path)
         self.read()
         return str(bundle.name)
 

@@ -6,7 +6,7 @@ The voxels are written piece by piece by a timer, then the worker is asked; noth
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import qt
@@ -28,12 +28,11 @@ class DetectionRun:
 
     Args:
         worker: a :class:`~LandmarkDetector.Panel.worker_process.WorkerProcess`.
-        clock: seconds that only go up.
     """
 
-    def __init__(self, worker, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, worker) -> None:
         self.progressed, self.noticed, self.found, self.failed = Signal(), Signal(), Signal(), Signal()
-        self._worker, self._clock = worker, clock
+        self._worker = worker
         self._file: Any = None
         self._steps: Iterator[float] | None = None
         self._request: tuple[str, str] = ("", "")
@@ -77,10 +76,10 @@ class DetectionRun:
     def _write(self, *_arguments) -> None:
         from LandmarkDetectorLib.core import LandmarkDetectorError
 
-        end = self._clock() + _TURN_SECONDS
+        end = time.monotonic() + _TURN_SECONDS
         fraction: float | None = 0.0
         try:
-            while fraction is not None and self._clock() < end:
+            while fraction is not None and time.monotonic() < end:
                 fraction = next(self._steps, None) if self._steps is not None else None
         except LandmarkDetectorError as error:
             self.on_error(str(error))

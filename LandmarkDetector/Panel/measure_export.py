@@ -33,7 +33,6 @@ class MeasureExport:
         measured: what is shown now, or ``None``.
         card_of: the card of the bundle that landmarks name, as a plain dict, or ``None``.
         observer_of: who reviewed a point list, empty where nobody is known.
-        extras: how packages come here that only some formats need.
     """
 
     def __init__(
@@ -44,11 +43,10 @@ class MeasureExport:
         measured: Callable[[], Measurements | None],
         card_of: Callable[[Any], Any],
         observer_of: Callable[[Any], str],
-        extras: Extras | None = None,
     ) -> None:
         self._ui, self._parameters, self._dialogs, self._measured = ui, parameters, dialogs, measured
         self._card_of, self._observer_of = card_of, observer_of
-        self.extras = extras or Extras()
+        self.extras = Extras()
         self._consented: list[str] | None = None
         self._named: dict[str, str] = {}
         self.message = Note(ui.measureExportLabel)

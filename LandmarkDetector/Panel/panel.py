@@ -5,8 +5,6 @@ Who wants to know what becomes of a click on "Detect" reads :mod:`LandmarkDetect
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any
 
 from LandmarkDetector.Panel.annotating import Annotating
@@ -48,11 +46,8 @@ class Panel:
         root: the widget of the .ui file.
         ui: its widgets by name.
         scene: the MRML scene.
-        dialogs: how the person is asked.
-        worker: what detects.
         trainer: what trains.
         requirements: which packages are missing, and how they are installed; ``None`` where nothing can be missing.
-        clock: seconds that only go up.
     """
 
     def __init__(
@@ -61,35 +56,32 @@ class Panel:
         ui,
         scene,
         *,
-        dialogs=None,
-        worker=None,
         trainer=None,
         requirements=None,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         from LandmarkDetector.Scene import export, history
 
         self.root, self.ui, self.scene = root, ui, scene
-        self.dialogs = dialogs or Dialogs(root)
-        self.worker = worker or WorkerProcess()
+        self.dialogs = Dialogs(root)
+        self.worker = WorkerProcess()
         self._requirements = requirements
         self._from_batch = BatchReviews(scene)
         self._closing = self._begun = False
         root.setMRMLScene(scene)
         self.parameters = Parameters(scene)
         self.history = history.History(scene)
-        self.run = DetectionRun(self.worker, clock)
+        self.run = DetectionRun(self.worker)
         self.input = InputView(ui, scene, self.parameters, self.dialogs, BundleList())
-        self.detect = DetectView(ui, clock)
+        self.detect = DetectView(ui)
         self.place_mode = PlaceMode(scene)
         self.placing = Placing(self.place_mode)
         self.review = ReviewView(
             ui, scene, self.parameters, self.history, self.placing, self._review_of, self._show_point
         )
         self.export = ExportView(ui, self.parameters, self.dialogs, export.export)
-        self.batch_run = BatchRun(self.worker, clock)
-        self.batch = BatchView(ui, self.parameters, self.dialogs, self.batch_run, self._batch_order, clock)
-        self.recording = Recording(lambda number: self.cases.may_adopt(number), clock)
+        self.batch_run = BatchRun(self.worker)
+        self.batch = BatchView(ui, self.parameters, self.dialogs, self.batch_run, self._batch_order)
+        self.recording = Recording(lambda number: self.cases.may_adopt(number))
         self.measure = MeasureView(
             ui,
             scene,

@@ -152,10 +152,6 @@ class ReviewView:
         if first:
             self.select(first)
 
-    def refresh(self) -> None:
-        """Show the state of the review."""
-        self._refresh()
-
     def _connect(self, scene) -> None:
         ui = self._ui
         ui.resultSelector.setMRMLScene(scene)

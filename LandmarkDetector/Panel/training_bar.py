@@ -6,7 +6,6 @@ from collections.abc import Collection
 from typing import Any
 
 from LandmarkDetector.Panel.detection import left_words
-from LandmarkDetector.Panel.signals import Signal
 from LandmarkDetector.Panel.texts import _
 from LandmarkDetector.Panel.training_run import COMPARE, PROMOTE, RETRAIN
 
@@ -25,7 +24,6 @@ class TrainingBar:
     """
 
     def __init__(self, frame, bar, words, pause, cancel, run, mine: Collection[str]) -> None:
-        self.ended = Signal()
         self._frame, self._bar, self._words, self._pause, self._cancel = frame, bar, words, pause, cancel
         self._run, self._mine = run, mine
         self._last: tuple[str, str, float, float | None] = ("", "", 0.0, None)

@@ -84,18 +84,9 @@ class Halo:
         self._on_transform()
 
     @property
-    def visible(self) -> bool:
-        """Whether the regions are shown."""
-        return bool(self.model.GetDisplayVisibility())
-
-    @property
     def drawn(self) -> list[tuple[str, Region]]:
         """The landmarks that have a region, by label, and that."""
         return [(proposal.label, region) for key, proposal, region in self._drawn if key in self._slots]
-
-    def show(self, visible: bool) -> None:
-        """Show or hide all regions."""
-        self.model.SetDisplayVisibility(bool(visible))
 
     def update(self) -> None:
         """Draw what the review says now; nothing where its record is damaged, which whoever shows the review says."""

@@ -16,7 +16,7 @@ from .history import History
 from .observations import Observations
 from .reconcile import hardened, reconciled
 from .record import ATTRIBUTE, read_state, spoken_of, write_state
-from .state import ABSENT, CONFIRMED, NOT_FOUND, REVIEWED, STATUSES, UNREVIEWED, Entry, State
+from .state import ABSENT, CONFIRMED, NOT_FOUND, REVIEWED, UNREVIEWED, Entry, State
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Row:
         name: what the bundle's card calls it; the label where the card is not there.
         definition: where it lies, by the card; empty without.
         confidence: of the position that stands there, or ``None`` where nobody said, or a person placed it.
-        status: one of :data:`STATUSES`.
+        status: one of :data:`.state.STATUSES`.
         proposed: whether a detector said anything of it; what a person added, or has to place, it did not.
         position: in the world, LPS, (3,), or ``None``.
     """
@@ -139,14 +139,6 @@ class Review:
     def interacting(self) -> bool:
         """Whether a person is dragging one of the landmarks."""
         return self._interacting
-
-    def counts(self) -> dict[str, int]:
-        """How many landmarks have each of the statuses."""
-        found = dict.fromkeys(STATUSES, 0)
-        if self.alive:
-            for entry in self.settled().points.values():
-                found[entry.status] += 1
-        return found
 
     def has_reviewed(self) -> bool:
         """Whether a person has reviewed, added or renamed any landmark."""

@@ -38,10 +38,6 @@ class ManagedView:
         self.observations.add(self.group, vtk.vtkCommand.UpdateEvent, self.canvas.request)
         self.group.Initialize(factory, self.renderer)
 
-    def manager(self, name: str) -> Any:
-        """The displayable manager of this class, or None."""
-        return self.group.GetDisplayableManagerByClassName(name)
-
     def render(self) -> None:
         """Draw now."""
         self.canvas.draw()
