@@ -12,7 +12,7 @@ from LandmarkDetector.Panel import cases_memory
 from LandmarkDetector.Panel.cases_open import image_name
 from LandmarkDetector.Panel.cases_rows import ALL, NEXT, CaseLine, differences_of, lines_of, side_words
 from LandmarkDetector.Panel.combos import choose, chosen_key, fill
-from LandmarkDetector.Panel.note import Note, gathered
+from LandmarkDetector.Panel.note import Note
 from LandmarkDetector.Panel.parameters import Parameters
 from LandmarkDetector.Panel.signals import Signal, silent
 from LandmarkDetector.Panel.tables import dress
@@ -210,6 +210,7 @@ class CasesView:
             self._ui.casesCompareTable.setVisible(False)
             return
         from LandmarkDetectorLib.core import LandmarkDetectorError
+        from LandmarkDetectorLib.io.notices import gathered
 
         store, observer = self._recording.store, self._recording.observer
         try:

@@ -8,7 +8,7 @@ from typing import Any
 
 from LandmarkDetector.Panel.combos import choose, chosen_key, fill
 from LandmarkDetector.Panel.file_names import ask_path, file_name
-from LandmarkDetector.Panel.note import Note, gathered
+from LandmarkDetector.Panel.note import Note
 from LandmarkDetector.Panel.parameters import Parameters
 from LandmarkDetector.Panel.texts import _
 
@@ -65,6 +65,7 @@ class ExportView:
 
     def _on_export(self, *_arguments) -> None:
         from LandmarkDetectorLib.core import LandmarkDetectorError
+        from LandmarkDetectorLib.io.notices import gathered
 
         node = self._node
         if node is None or not self._may_export():

@@ -14,7 +14,7 @@ from LandmarkDetector.Panel.install import Extras
 from LandmarkDetector.Panel.measure_formats import FORMATS, Format
 from LandmarkDetector.Panel.measure_subject import source_facts, subject_names, subject_of
 from LandmarkDetector.Panel.measurements import Measurements
-from LandmarkDetector.Panel.note import Note, gathered
+from LandmarkDetector.Panel.note import Note
 from LandmarkDetector.Panel.parameters import Parameters
 from LandmarkDetector.Panel.texts import _
 
@@ -98,6 +98,7 @@ class MeasureExport:
 
     def _on_export(self, *_arguments) -> None:
         from LandmarkDetectorLib.core import LandmarkDetectorError
+        from LandmarkDetectorLib.io.notices import gathered
 
         measured, chosen = self._measured(), self._format()
         if measured is None or not self._may_export(measured):

@@ -22,7 +22,6 @@ from LandmarkDetector.Panel.export_view import ExportView
 from LandmarkDetector.Panel.halo_view import HaloView
 from LandmarkDetector.Panel.input_view import InputView
 from LandmarkDetector.Panel.measure_view import MeasureView
-from LandmarkDetector.Panel.note import gathered
 from LandmarkDetector.Panel.parameters import Parameters
 from LandmarkDetector.Panel.place_mode import PlaceMode
 from LandmarkDetector.Panel.placing import Placing
@@ -227,6 +226,7 @@ class Panel:
 
     def _on_open(self, source, files) -> None:
         from LandmarkDetectorLib.core import LandmarkDetectorError
+        from LandmarkDetectorLib.io.notices import gathered
 
         try:
             with gathered() as notices:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import slicer
@@ -10,6 +11,15 @@ from qtpy.QtWidgets import QWidget
 
 from LandmarkDetector.Scene.observations import Observations
 from LandmarkDetectorDesktop.views.canvas import Canvas
+
+
+def factory_of(factory: Any, application: Any, managers: Sequence[str]) -> Any:
+    """A factory of displayable managers that makes those of these classes, in this order."""
+    factory.SetMRMLApplicationLogic(application)
+    for name in managers:
+        if not factory.IsDisplayableManagerRegistered(name):
+            factory.RegisterDisplayableManager(name)
+    return factory
 
 
 class ManagedView:
