@@ -9,9 +9,9 @@ from typing import Any
 import qt
 
 from LandmarkDetector.Panel.batch_run import BatchRun
-from LandmarkDetector.Panel.detection import stage_words, time_left
 from LandmarkDetector.Panel.note import Note
 from LandmarkDetector.Panel.parameters import Parameters
+from LandmarkDetector.Panel.progress_words import line_of, stage_words, time_left
 from LandmarkDetector.Panel.signals import Signal
 from LandmarkDetector.Panel.tables import dress
 from LandmarkDetector.Panel.texts import _
@@ -130,9 +130,9 @@ class BatchView:
         done, total = len(batch.rows), len(batch.sources)
         whole = (done + fraction) / max(1, total)
         self._ui.batchProgress.setValue(round(1000 * whole))
-        parts = [_("{number} of {total}").format(number=done + 1, total=total), self._image, stage_words(stage)]
+        place = _("{number} of {total}").format(number=done + 1, total=total)
         left = time_left(time.monotonic() - self._began, whole)
-        self._say(" · ".join([*parts, left] if left else parts))
+        self._say(line_of(place, self._image, stage_words(stage), left))
 
     def _on_ended(self, row: Any) -> None:
         table = self._ui.batchTable

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from LandmarkDetector.Panel.detection import stage_words, time_left
 from LandmarkDetector.Panel.note import Note
+from LandmarkDetector.Panel.progress_words import line_of, percent, stage_words, time_left
 from LandmarkDetector.Panel.signals import Signal
 from LandmarkDetector.Panel.texts import _
 
@@ -52,9 +52,8 @@ class DetectView:
     def show_progress(self, stage: str, fraction: float) -> None:
         """How far it is; a fraction in 0..1."""
         self._ui.progressBar.setValue(round(1000 * fraction))
-        parts = [_("{percent} %").format(percent=round(100 * fraction)), stage_words(stage)]
         left = time_left(time.monotonic() - self._began, fraction)
-        self._ui.stageLabel.setText(" · ".join([*parts, left] if left else parts))
+        self._ui.stageLabel.setText(line_of(percent(fraction), stage_words(stage), left))
 
     def _on_button(self, *_arguments) -> None:
         (self.called_off if self._running else self.asked).emit()
