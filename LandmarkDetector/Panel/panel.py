@@ -49,59 +49,45 @@ class Panel:
         requirements: which packages are missing, and how they are installed; ``None`` where nothing can be missing.
     """
 
-    def __init__(
-        self,
-        root,
-        ui,
-        scene,
-        *,
-        trainer=None,
-        requirements=None,
-    ) -> None:
+    def __init__(self, root, ui, scene, *, trainer=None, requirements=None) -> None:
         from LandmarkDetector.Scene import export, history
 
         self.root, self.ui, self.scene = root, ui, scene
-        self.dialogs = Dialogs(root)
-        self.worker = WorkerProcess()
         self._requirements = requirements
-        self._from_batch = BatchReviews(scene)
         self._closing = self._begun = False
         root.setMRMLScene(scene)
-        self.parameters = Parameters(scene)
-        self.history = history.History(scene)
-        self.run = DetectionRun(self.worker)
-        self.input = InputView(ui, scene, self.parameters, self.dialogs, BundleList())
-        self.detect = DetectView(ui)
+        self.dialogs, self.parameters, self.history = Dialogs(root), Parameters(scene), history.History(scene)
+        shared = self.parameters, self.dialogs
+        # What is looked at, and what is found in it.
+        self.worker = WorkerProcess()
+        self.input = InputView(ui, scene, *shared, BundleList())
+        self.volumes = VolumeView(scene, self._adopt_volume)
         self.place_mode = PlaceMode(scene)
-        self.placing = Placing(self.place_mode)
+        self.placing, self.placing_all = Placing(self.place_mode), PlacingAll(self.place_mode)
         self.review = ReviewView(
             ui, scene, self.parameters, self.history, self.placing, self._review_of, self._show_point
         )
-        self.export = ExportView(ui, self.parameters, self.dialogs, export.export)
-        self.batch_run = BatchRun(self.worker)
-        self.batch = BatchView(ui, self.parameters, self.dialogs, self.batch_run, self._batch_order)
-        self.recording = Recording(lambda number: self.cases.may_adopt(number))
-        self.measure = MeasureView(
-            ui,
-            scene,
-            self.parameters,
-            self.dialogs,
-            self._show_point,
-            self.input.bundles.card_of,
-            self.recording.observer_of,
-        )
-        self.cases = CasesView(ui, self.parameters, self.dialogs, self.recording, self._open_case)
-        self.training = TrainingRun(trainer or TrainingProcess())
-        self.retrain = RetrainView(ui, self.dialogs, self.training, self.recording, self._bundle_and_device)
-        self.versions = VersionsView(ui, lambda: self.recording.observer)
-        self.placing_all = PlacingAll(self.place_mode)
-        annotating = Annotating(scene, lambda: self.input.volume, self.review, self.placing_all)
-        self.sets = SetView(ui, self.dialogs, self.training, annotating, self._who_and_device)
         self.halo = HaloView(ui)
-        self.volumes = VolumeView(scene, self._adopt_volume)
+        self.detect, self.run = DetectView(ui), DetectionRun(self.worker)
         self.detecting = Detecting(
             scene, self.dialogs, self.detect, self.run, self.input, self.review, self.volumes, self.place_mode
         )
+        # What becomes of it.
+        self.recording = Recording(lambda number: self.cases.may_adopt(number))
+        card_of, observer_of = self.input.bundles.card_of, self.recording.observer_of
+        self.measure = MeasureView(ui, scene, *shared, self._show_point, card_of, observer_of)
+        self.export = ExportView(ui, *shared, export.export)
+        # Many images.
+        self.batch_run = BatchRun(self.worker)
+        self.batch = BatchView(ui, *shared, self.batch_run, self._batch_order)
+        self._from_batch = BatchReviews(scene)
+        self.cases = CasesView(ui, *shared, self.recording, self._open_case)
+        # Bundles that are made here.
+        self.training = TrainingRun(trainer or TrainingProcess())
+        self.retrain = RetrainView(ui, self.dialogs, self.training, self.recording, self._bundle_and_device)
+        self.versions = VersionsView(ui, lambda: self.recording.observer)
+        annotating = Annotating(scene, lambda: self.input.volume, self.review, self.placing_all)
+        self.sets = SetView(ui, self.dialogs, self.training, annotating, self._who_and_device)
         self._connect()
         self._begin()
 
