@@ -229,21 +229,20 @@ class CasesView:
     def _fill(self) -> None:
         table, store = self._ui.casesTable, self._recording.store
         chosen = self._chosen() or self._recording.case
-        old = table.blockSignals(True)
-        table.setUpdatesEnabled(False)
-        table.setRowCount(len(self._lines))
-        for place, line in enumerate(self._lines):
-            name = image_name(store, line.case)
-            sign = "▸ " if line.case == self._recording.case else ""
-            for column, text in ((IMAGE, f"{sign}{name}"), (REVIEWED, line.reviewed), (REASON, line.reason)):
-                item = qt.QTableWidgetItem(text)
-                item.setToolTip(f"{name}\n{line.about}")
-                item.setData(qt.Qt.UserRole, line.case)
-                table.setItem(place, column, item)
-        place = next((i for i, line in enumerate(self._lines) if line.case == chosen), -1)
-        table.setCurrentCell(place, IMAGE if place >= 0 else -1)
-        table.setUpdatesEnabled(True)
-        table.blockSignals(old)
+        with silent(table):
+            table.setUpdatesEnabled(False)
+            table.setRowCount(len(self._lines))
+            for place, line in enumerate(self._lines):
+                name = image_name(store, line.case)
+                sign = "▸ " if line.case == self._recording.case else ""
+                for column, text in ((IMAGE, f"{sign}{name}"), (REVIEWED, line.reviewed), (REASON, line.reason)):
+                    item = qt.QTableWidgetItem(text)
+                    item.setToolTip(f"{name}\n{line.about}")
+                    item.setData(qt.Qt.UserRole, line.case)
+                    table.setItem(place, column, item)
+            place = next((i for i, line in enumerate(self._lines) if line.case == chosen), -1)
+            table.setCurrentCell(place, IMAGE if place >= 0 else -1)
+            table.setUpdatesEnabled(True)
         self._on_selection()
 
     def _compare(self, states) -> None:
