@@ -10,8 +10,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QAction, QActionGroup, QKeySequence
 from qtpy.QtWidgets import QFileDialog, QMenu, QToolBar
 
+from LandmarkDetector.Scene.observations import Observations
 from LandmarkDetectorDesktop.help import ABOUT, KEYS
-from LandmarkDetectorDesktop.observations import Observations
 from LandmarkDetectorDesktop.opening import FILTERS, samples
 
 if TYPE_CHECKING:

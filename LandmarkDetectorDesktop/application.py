@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import locale
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,12 @@ from qtpy.QtCore import QCoreApplication, Qt, QTimer
 from qtpy.QtWidgets import QApplication, QMessageBox, QWidget
 
 from LandmarkDetector.Scene.history import History
+from LandmarkDetector.Scene.observations import Observations
 from LandmarkDetectorDesktop import opening, saving
 from LandmarkDetectorDesktop.actions import Actions
 from LandmarkDetectorDesktop.changes import Changes
 from LandmarkDetectorDesktop.dialogs import Dialogs
 from LandmarkDetectorDesktop.logics import Logics
-from LandmarkDetectorDesktop.observations import Observations
 from LandmarkDetectorDesktop.privacy import forget_folders, keep_no_folders
 from LandmarkDetectorDesktop.standins.install import Installation
 from LandmarkDetectorDesktop.standins.qt_names import QtNames
@@ -32,6 +33,16 @@ from LandmarkDetectorDesktop.window import TITLE, MainWindow
 from LandmarkDetectorLib.core import LandmarkDetectorError
 
 MODULE = Path(__file__).resolve().parents[1] / "LandmarkDetector" / "LandmarkDetector.py"
+
+
+@contextmanager
+def _cursor(shape: Qt.CursorShape) -> Iterator[None]:
+    """Meanwhile the mouse has this shape over all of the application."""
+    QApplication.setOverrideCursor(shape)
+    try:
+        yield
+    finally:
+        QApplication.restoreOverrideCursor()
 
 
 class Desktop:
@@ -241,9 +252,8 @@ class Desktop:
 
     def open_all(self, paths: Iterable[str | os.PathLike[str]]) -> None:
         """Open what a person chose; what cannot be opened is said in a message box, and the rest is opened."""
-        QApplication.setOverrideCursor(Qt.CursorShape.WaitCursor)
         failures = []
-        try:
+        with _cursor(Qt.CursorShape.WaitCursor):
             for path in paths:
                 if opening.kind_of(Path(path)) == "scene" and not self._may_replace():
                     continue
@@ -251,17 +261,12 @@ class Desktop:
                     self.open(path)
                 except LandmarkDetectorError as error:
                     failures.append(str(error))
-        finally:
-            QApplication.restoreOverrideCursor()
         for message in failures:
             self.dialogs.say("error", message)
 
     def _may_replace(self) -> bool:
-        QApplication.setOverrideCursor(Qt.CursorShape.ArrowCursor)
-        try:
+        with _cursor(Qt.CursorShape.ArrowCursor):
             return self.may_lose_changes()
-        finally:
-            QApplication.restoreOverrideCursor()
 
     def _note(self, text: str) -> None:
         self.window.statusBar().showMessage(text, 15000)
@@ -285,14 +290,12 @@ class Desktop:
 
     def try_save(self, path: str | os.PathLike[str]) -> bool:
         """Save the scene; says in a message box what went wrong."""
-        QApplication.setOverrideCursor(Qt.CursorShape.WaitCursor)
         try:
-            self.save_scene(path)
+            with _cursor(Qt.CursorShape.WaitCursor):
+                self.save_scene(path)
         except LandmarkDetectorError as error:
-            QApplication.restoreOverrideCursor()
             self.dialogs.say("error", str(error))
             return False
-        QApplication.restoreOverrideCursor()
         self.window.statusBar().showMessage("The scene is saved.", 5000)
         return True
 

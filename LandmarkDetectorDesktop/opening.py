@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import tempfile
-import warnings
 import xml.etree.ElementTree as ElementTree
 import zipfile
 from collections.abc import Callable
@@ -18,9 +17,10 @@ import vtk
 
 import LandmarkDetectorLib
 from LandmarkDetectorDesktop.volume_node import add_volume
-from LandmarkDetectorLib.core import ImageError, LandmarkDetectorWarning, LandmarkFileError
+from LandmarkDetectorLib.core import ImageError, LandmarkFileError
 from LandmarkDetectorLib.io import load_image, load_landmarks
 from LandmarkDetectorLib.io.names import shown
+from LandmarkDetectorLib.io.notices import gathered
 
 MARKUPS = (".mrk.json", ".fcsv", ".json")
 SCENES = (".mrb", ".mrml")
@@ -88,17 +88,15 @@ def open_path(logics: Any, path: str | os.PathLike[str], notice: Callable[[str],
     """
     path = Path(path)
     kind = kind_of(path)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", LandmarkDetectorWarning)
+    with gathered() as told:
         if kind == "scene":
             node = _open_scene(logics, path)
         elif kind == "markups":
             node = _open_markups(logics, path)
         else:
             node = add_volume(logics.scene, load_image(path), path)
-    for warning in caught:
-        if issubclass(warning.category, LandmarkDetectorWarning):
-            notice(str(warning.message))
+    for sentence in told:
+        notice(sentence)
     return node
 
 

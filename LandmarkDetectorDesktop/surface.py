@@ -13,7 +13,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
 
-from LandmarkDetectorDesktop.observations import Observations
+from LandmarkDetector.Scene.observations import Observations
 
 _VOXELS = 6_000_000  # of the volume that the surface is made of; a surface in 0.3 s
 _BINS = 110  # along each axis, of the decimation: some 100 000 triangles, which the slowest machine turns in 0.1 s

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,13 @@ class BatchRun:
 
     Args:
         worker: a :class:`~LandmarkDetector.Panel.worker_process.WorkerProcess`.
-        clock: seconds that only go up.
     """
 
-    def __init__(self, worker, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, worker) -> None:
         self.searched, self.began, self.progressed = Signal(), Signal(), Signal()
         self.ended, self.finished = Signal(), Signal()
         self.batch: Any = None
-        self._worker, self._clock = worker, clock
+        self._worker = worker
         self._search: Any = None
         self._findings: Any = None
         self._order: dict[str, Any] = {}
@@ -41,10 +40,6 @@ class BatchRun:
         self._timer = qt.QTimer()
         self._timer.setInterval(0)
         self._timer.timeout.connect(self._turn)
-        worker.progress.connect(self._on_progress)
-        worker.notice.connect(self._on_notice)
-        worker.result.connect(self._on_result)
-        worker.failed.connect(self._on_failed)
 
     @property
     def running(self) -> bool:
@@ -106,8 +101,8 @@ class BatchRun:
             self._finish(str(error))
 
     def _look(self) -> None:
-        end = self._clock() + _TURN_SECONDS
-        while self._clock() < end:
+        end = time.monotonic() + _TURN_SECONDS
+        while time.monotonic() < end:
             findings = next(self._search, None)
             if findings is None:
                 self._search = None
@@ -141,6 +136,7 @@ class BatchRun:
         self._notices.clear()
         self.began.emit(job.source.name)
         self._worker.detect_file(
+            self,
             str(job.source.path),
             [str(path) for path in job.outputs],
             self._order["bundle"],
@@ -149,23 +145,25 @@ class BatchRun:
             coordinates=batch.coordinates,
         )
 
-    def _on_progress(self, stage: str, fraction: float) -> None:
-        if self._job is not None:
-            self.progressed.emit(stage, fraction)
+    # --- what the worker tells
 
-    def _on_notice(self, text: str) -> None:
-        if self._job is not None:
-            self._notices.append(text)
+    def on_progress(self, stage: str, fraction: float) -> None:
+        """So much of an image is done."""
+        self.progressed.emit(stage, fraction)
 
-    def _on_result(self, detection: Any) -> None:
-        if self._job is not None:
-            self.batch.done(detection, self._notices)
-            self._after_job()
+    def on_notice(self, text: str) -> None:
+        """Something that the person should be told of it."""
+        self._notices.append(text)
 
-    def _on_failed(self, message: str) -> None:
-        if self._job is not None:
-            self.batch.failed(message)
-            self._after_job()
+    def on_result(self, detection: Any) -> None:
+        """Its landmarks are written."""
+        self.batch.done(detection, self._notices)
+        self._after_job()
+
+    def on_error(self, message: str) -> None:
+        """Nothing comes of it; the next one is begun."""
+        self.batch.failed(message)
+        self._after_job()
 
     def _after_job(self) -> None:
         self._job = None

@@ -9,9 +9,9 @@ from typing import Any
 import qt
 
 from LandmarkDetector.Panel.batch_run import BatchRun
-from LandmarkDetector.Panel.detection import stage_words, time_left
 from LandmarkDetector.Panel.note import Note
 from LandmarkDetector.Panel.parameters import Parameters
+from LandmarkDetector.Panel.progress_words import line_of, stage_words, time_left
 from LandmarkDetector.Panel.signals import Signal
 from LandmarkDetector.Panel.tables import dress
 from LandmarkDetector.Panel.texts import _
@@ -32,7 +32,6 @@ class BatchView:
         dialogs: how the person is asked.
         run: does the work.
         order: bundle, device and coordinate system, as they are chosen above.
-        clock: seconds that only go up.
     """
 
     def __init__(
@@ -42,11 +41,10 @@ class BatchView:
         dialogs,
         run: BatchRun,
         order: Callable[[], tuple[str, str, str]],
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.changed, self.opened = Signal(), Signal()
         self._ui, self._parameters, self._dialogs = ui, parameters, dialogs
-        self._run, self._order, self._clock = run, order, clock
+        self._run, self._order = run, order
         self._rows: list[Any] = []
         self._image = ""
         self._began = 0.0
@@ -117,7 +115,7 @@ class BatchView:
         self._ui.batchProgress.setValue(0)
         self.message.clear()
         self._say(_("Looking for images"))
-        self._began = self._clock()
+        self._began = time.monotonic()
         self._run.start(images, results, formats, system, bundle, device)
         self._ui.batchButton.setText(_("Stop the batch"))
         self._ui.batchButton.setToolTip(_("Stop at once; what is done stays."))
@@ -132,9 +130,9 @@ class BatchView:
         done, total = len(batch.rows), len(batch.sources)
         whole = (done + fraction) / max(1, total)
         self._ui.batchProgress.setValue(round(1000 * whole))
-        parts = [_("{number} of {total}").format(number=done + 1, total=total), self._image, stage_words(stage)]
-        left = time_left(self._clock() - self._began, whole)
-        self._say(" · ".join([*parts, left] if left else parts))
+        place = _("{number} of {total}").format(number=done + 1, total=total)
+        left = time_left(time.monotonic() - self._began, whole)
+        self._say(line_of(place, self._image, stage_words(stage), left))
 
     def _on_ended(self, row: Any) -> None:
         table = self._ui.batchTable

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,12 +18,11 @@ class BundleList:
     def read(self) -> None:
         """Look which bundles are there; of those that cannot be loaded :attr:`complaints` says why."""
         from LandmarkDetectorLib.bundles import list_bundles
-        from LandmarkDetectorLib.core.errors import LandmarkDetectorWarning
+        from LandmarkDetectorLib.io.notices import gathered
 
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
+        with gathered() as complaints:
             self._bundles = {bundle.name: bundle for bundle in list_bundles()}
-        self.complaints = [str(w.message) for w in caught if issubclass(w.category, LandmarkDetectorWarning)]
+        self.complaints = complaints
 
     def names(self) -> list[str]:
         """Names, the shipped ones first."""
@@ -48,15 +46,15 @@ class BundleList:
             return None
         return {**bundle.card.model_dump(mode="json"), "fingerprint": bundle.fingerprint}
 
-    def take_in(self, path: str, *, replace: bool = False) -> str:
+    def take_in(self, path: str) -> str:
         """Import a bundle from an archive or a folder and return its name.
 
         Raises:
-            BundleError: it is not sound, or there is one of that name and it shall not be replaced.
+            BundleError: it is not sound, or there is one of that name.
         """
         from LandmarkDetectorLib.bundles import import_bundle
 
-        bundle = import_bundle(path, replace=replace)
+        bundle = import_bundle(path)
         self.read()
         return str(bundle.name)
 
@@ -87,18 +85,17 @@ def judge(volume: Any, bundle: Any) -> tuple[Any, str, list[str]]:
         be said of it, one sentence each.
     """
     from LandmarkDetector.Scene.volume_image import image_of_volume
-    from LandmarkDetectorLib.core import LandmarkDetectorError, LandmarkDetectorWarning
+    from LandmarkDetectorLib.core import LandmarkDetectorError
+    from LandmarkDetectorLib.io.notices import gathered
 
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
+    try:
+        with gathered() as told:
             image = image_of_volume(volume, bundle.card.channels)
-        except LandmarkDetectorError as error:
-            return None, str(error), []
+    except LandmarkDetectorError as error:
+        return None, str(error), []
     obstacle = why_not(image, bundle)
     if obstacle:
         return None, obstacle, []
-    told = [str(entry.message) for entry in caught if issubclass(entry.category, LandmarkDetectorWarning)]
     return image, "", told + unlike_training(image, bundle)
 
 

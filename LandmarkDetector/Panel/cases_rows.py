@@ -25,14 +25,12 @@ class CaseLine:
     Args:
         case: its id.
         reviewed: by this observer, of how many.
-        others: who else has said something, and of how many.
         reason: why to review it next; empty where nothing waits.
         about: all that there is to say.
     """
 
     case: str
     reviewed: str
-    others: str
     reason: str
     about: str
 
@@ -83,7 +81,7 @@ def _line(row: Any, waiting: Any, observer: str) -> CaseLine:
             )
         )
     sign = "✓ " if row.landmarks and own >= row.landmarks else ""
-    return CaseLine(row.case, f"{sign}{own}/{row.landmarks}", told, reason, "\n".join(about))
+    return CaseLine(row.case, f"{sign}{own}/{row.landmarks}", reason, "\n".join(about))
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ import qt
 from LandmarkDetector.Panel import cases_memory
 from LandmarkDetector.Panel.cases_open import image_name
 from LandmarkDetector.Panel.cases_rows import ALL, NEXT, CaseLine, differences_of, lines_of, side_words
-from LandmarkDetector.Panel.note import Note, gathered
+from LandmarkDetector.Panel.combos import choose, chosen_key, fill
+from LandmarkDetector.Panel.note import Note
 from LandmarkDetector.Panel.parameters import Parameters
-from LandmarkDetector.Panel.signals import Signal
+from LandmarkDetector.Panel.signals import Signal, silent
 from LandmarkDetector.Panel.tables import dress
 from LandmarkDetector.Panel.texts import _
 
@@ -48,8 +49,7 @@ class CasesView:
         header.setSectionResizeMode(REVIEWED, qt.QHeaderView.ResizeToContents)
         header.setStretchLastSection(True)
         ui.casesTable.setColumnWidth(IMAGE, 8 * ui.casesTable.fontMetrics().height())
-        for text, key in ((_("What to review next"), NEXT), (_("All cases"), ALL)):
-            ui.casesOrderCombo.addItem(text, key)
+        fill(ui.casesOrderCombo, [(_("What to review next"), NEXT), (_("All cases"), ALL)])
         self._later = qt.QTimer()
         self._later.setSingleShot(True)
         self._later.setInterval(_LATER)
@@ -78,7 +78,7 @@ class CasesView:
         """Take up the store that this computer remembers, if the person asked for that."""
         folder, observer = cases_memory.remembered()
         if folder and observer and self._recording.store is None:
-            self._check(self._ui.casesRememberCheck, True)
+            self._show_remembered(True)
             self._use(folder, observer)
 
     def may_adopt(self, number: int) -> bool:
@@ -89,8 +89,7 @@ class CasesView:
 
     def restore(self) -> None:
         """Show the order that the scene keeps."""
-        combo = self._ui.casesOrderCombo
-        combo.setCurrentIndex(max(0, combo.findData(self._parameters.text("cases order"))))
+        choose(self._ui.casesOrderCombo, self._parameters.text("cases order"))
 
     def release(self) -> None:
         """The panel ends."""
@@ -138,7 +137,7 @@ class CasesView:
     def _on_stop(self, *_arguments) -> None:
         self._recording.use(None, self._recording.observer)
         cases_memory.forget()
-        self._check(self._ui.casesRememberCheck, False)
+        self._show_remembered(False)
         self.message.clear()
         self._show_store()
         self.refresh()
@@ -165,6 +164,10 @@ class CasesView:
         except ReviewError as error:
             self.message.show(str(error), "error")
             return ""
+
+    def _show_remembered(self, on: bool) -> None:
+        with silent(self._ui.casesRememberCheck):
+            self._ui.casesRememberCheck.setChecked(on)
 
     def _on_remember(self, *_arguments) -> None:
         if self._ui.casesRememberCheck.isChecked():
@@ -207,12 +210,13 @@ class CasesView:
             self._ui.casesCompareTable.setVisible(False)
             return
         from LandmarkDetectorLib.core import LandmarkDetectorError
+        from LandmarkDetectorLib.io.notices import gathered
 
         store, observer = self._recording.store, self._recording.observer
         try:
             with gathered() as notices:
                 rows, waiting = store.cases(), store.next_cases(observer)
-                self._lines = lines_of(rows, waiting, observer, self._order())
+                self._lines = lines_of(rows, waiting, observer, chosen_key(self._ui.casesOrderCombo))
                 states = store.states(self._recording.case) if self._recording.case else {}
         except LandmarkDetectorError as error:
             self.message.show(str(error), "error")
@@ -225,21 +229,20 @@ class CasesView:
     def _fill(self) -> None:
         table, store = self._ui.casesTable, self._recording.store
         chosen = self._chosen() or self._recording.case
-        old = table.blockSignals(True)
-        table.setUpdatesEnabled(False)
-        table.setRowCount(len(self._lines))
-        for place, line in enumerate(self._lines):
-            name = image_name(store, line.case)
-            sign = "▸ " if line.case == self._recording.case else ""
-            for column, text in ((IMAGE, f"{sign}{name}"), (REVIEWED, line.reviewed), (REASON, line.reason)):
-                item = qt.QTableWidgetItem(text)
-                item.setToolTip(f"{name}\n{line.about}")
-                item.setData(qt.Qt.UserRole, line.case)
-                table.setItem(place, column, item)
-        place = next((i for i, line in enumerate(self._lines) if line.case == chosen), -1)
-        table.setCurrentCell(place, IMAGE if place >= 0 else -1)
-        table.setUpdatesEnabled(True)
-        table.blockSignals(old)
+        with silent(table):
+            table.setUpdatesEnabled(False)
+            table.setRowCount(len(self._lines))
+            for place, line in enumerate(self._lines):
+                name = image_name(store, line.case)
+                sign = "▸ " if line.case == self._recording.case else ""
+                for column, text in ((IMAGE, f"{sign}{name}"), (REVIEWED, line.reviewed), (REASON, line.reason)):
+                    item = qt.QTableWidgetItem(text)
+                    item.setToolTip(f"{name}\n{line.about}")
+                    item.setData(qt.Qt.UserRole, line.case)
+                    table.setItem(place, column, item)
+            place = next((i for i, line in enumerate(self._lines) if line.case == chosen), -1)
+            table.setCurrentCell(place, IMAGE if place >= 0 else -1)
+            table.setUpdatesEnabled(True)
         self._on_selection()
 
     def _compare(self, states) -> None:
@@ -310,12 +313,8 @@ class CasesView:
             self.refresh()
 
     def _on_order(self, *_arguments) -> None:
-        self._parameters.set_text("cases order", self._order())
+        self._parameters.set_text("cases order", chosen_key(self._ui.casesOrderCombo))
         self.refresh()
-
-    def _order(self) -> str:
-        combo = self._ui.casesOrderCombo
-        return str(combo.itemData(int(combo.property("currentIndex"))))
 
     # --- what is recorded
 
@@ -331,9 +330,3 @@ class CasesView:
             self.record.clear()
         if recording.store is not None:
             self._later.start()
-
-    @staticmethod
-    def _check(box, on: bool) -> None:
-        old = box.blockSignals(True)
-        box.setChecked(on)
-        box.blockSignals(old)

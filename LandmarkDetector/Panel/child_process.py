@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import sys
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -33,21 +34,23 @@ def python_executable() -> str:
     return found
 
 
-class ChildProcess:
-    """One process at a time, and the conversation with it.
+class ChildProcess(ABC):
+    """One process at a time, and the conversation with it; which program and which conversation a subclass says."""
 
-    Args:
-        command: program and arguments, for the Python that runs it.
-        converse: makes a conversation of what sends bytes to the process and what ends it.
-    """
-
-    def __init__(self, command: Callable[[str], list[str]], converse: Callable[[Callable, Callable], Any]) -> None:
+    def __init__(self) -> None:
         self.conversation: Any = None
-        self._command, self._converse = command, converse
         self._process: Any = None
         self._leaving: list[Any] = []
         self._folders: dict[str, bool] = {}
         self._complaints: deque[str] = deque(maxlen=_LINES_KEPT)
+
+    @abstractmethod
+    def _command(self, python: str) -> list[str]:
+        """Program and arguments, for the Python that runs it."""
+
+    @abstractmethod
+    def _converse(self, send: Callable[[bytes], None]) -> Any:
+        """A conversation, of what sends bytes to the process."""
 
     @property
     def running(self) -> bool:
@@ -76,7 +79,7 @@ class ChildProcess:
         process = qt.QProcess()
         process.setProcessEnvironment(environment)
         self._process, self._folders = process, {}
-        self.conversation = self._converse(lambda data: self._send(process, data), self.end)
+        self.conversation = self._converse(lambda data: self._send(process, data))
         told = (process, self.conversation, self._folders)
         process.readyReadStandardOutput.connect(lambda *_: self._read(process))
         process.readyReadStandardError.connect(lambda *_: self._read_complaints(process))

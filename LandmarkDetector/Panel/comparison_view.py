@@ -7,6 +7,7 @@ from typing import Any
 
 import qt
 
+from LandmarkDetector.Panel.combos import chosen_key, fill
 from LandmarkDetector.Panel.comparison_rows import compared_lines, parts_of, verdict_is_good
 from LandmarkDetector.Panel.note import Note
 from LandmarkDetector.Panel.tables import dress
@@ -54,12 +55,7 @@ class ComparisonView:
         ui.comparisonReasonEdit.setText("")
         if comparison is None:
             return
-        combo = ui.comparisonPartCombo
-        old = combo.blockSignals(True)
-        combo.clear()
-        for key, words in parts_of(comparison):
-            combo.addItem(words, key)
-        combo.blockSignals(old)
+        fill(ui.comparisonPartCombo, [(words, key) for key, words in parts_of(comparison)])
         self._fill()
         said = [comparison["outcome"], *comparison["doubts"], *comparison["reasons"]]
         good = verdict_is_good(comparison)
@@ -73,11 +69,10 @@ class ComparisonView:
 
     def _fill(self, *_arguments) -> None:
         comparison, table = self._comparison, self._ui.comparisonTable
-        combo = self._ui.comparisonPartCombo
-        part = combo.itemData(int(combo.property("currentIndex")))
-        if comparison is None or part is None:
+        part = chosen_key(self._ui.comparisonPartCombo)
+        if comparison is None or not part:
             return
-        lines = compared_lines(comparison, str(part))
+        lines = compared_lines(comparison, part)
         table.setRowCount(len(lines))
         for place, line in enumerate(lines):
             for column, words in enumerate((line.label, line.old, line.new, line.change)):

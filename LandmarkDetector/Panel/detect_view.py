@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
-from LandmarkDetector.Panel.detection import stage_words, time_left
 from LandmarkDetector.Panel.note import Note
+from LandmarkDetector.Panel.progress_words import line_of, percent, stage_words, time_left
 from LandmarkDetector.Panel.signals import Signal
 from LandmarkDetector.Panel.texts import _
 
@@ -18,12 +17,11 @@ class DetectView:
 
     Args:
         ui: the widgets of the .ui file by name.
-        clock: seconds that only go up.
     """
 
-    def __init__(self, ui, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, ui) -> None:
         self.asked, self.called_off = Signal(), Signal()
-        self._ui, self._clock = ui, clock
+        self._ui = ui
         self._running = False
         self._began = 0.0
         self.message = Note(ui.messageLabel)
@@ -42,7 +40,7 @@ class DetectView:
     def show_running(self) -> None:
         """A detection has begun."""
         self._running = True
-        self._began = self._clock()
+        self._began = time.monotonic()
         self.message.clear()
         self._ui.detectButton.setText(_("Cancel"))
         self._ui.detectButton.setToolTip(_("Stop at once; nothing is changed."))
@@ -54,9 +52,8 @@ class DetectView:
     def show_progress(self, stage: str, fraction: float) -> None:
         """How far it is; a fraction in 0..1."""
         self._ui.progressBar.setValue(round(1000 * fraction))
-        parts = [_("{percent} %").format(percent=round(100 * fraction)), stage_words(stage)]
-        left = time_left(self._clock() - self._began, fraction)
-        self._ui.stageLabel.setText(" · ".join([*parts, left] if left else parts))
+        left = time_left(time.monotonic() - self._began, fraction)
+        self._ui.stageLabel.setText(line_of(percent(fraction), stage_words(stage), left))
 
     def _on_button(self, *_arguments) -> None:
         (self.called_off if self._running else self.asked).emit()

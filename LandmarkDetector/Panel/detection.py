@@ -6,13 +6,12 @@ The voxels are written piece by piece by a timer, then the worker is asked; noth
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import qt
 
 from LandmarkDetector.Panel.signals import Signal
-from LandmarkDetector.Panel.texts import _
 
 _WRITING = 0.05
 """The share of the bar that writing the voxels takes."""
@@ -28,12 +27,11 @@ class DetectionRun:
 
     Args:
         worker: a :class:`~LandmarkDetector.Panel.worker_process.WorkerProcess`.
-        clock: seconds that only go up.
     """
 
-    def __init__(self, worker, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, worker) -> None:
         self.progressed, self.noticed, self.found, self.failed = Signal(), Signal(), Signal(), Signal()
-        self._worker, self._clock = worker, clock
+        self._worker = worker
         self._file: Any = None
         self._steps: Iterator[float] | None = None
         self._request: tuple[str, str] = ("", "")
@@ -41,10 +39,6 @@ class DetectionRun:
         self._timer = qt.QTimer()
         self._timer.setInterval(0)
         self._timer.timeout.connect(self._write)
-        worker.progress.connect(self._on_progress)
-        worker.notice.connect(self._on_notice)
-        worker.result.connect(self._on_result)
-        worker.failed.connect(self._on_failed)
 
     @property
     def running(self) -> bool:
@@ -81,13 +75,13 @@ class DetectionRun:
     def _write(self, *_arguments) -> None:
         from LandmarkDetectorLib.core import LandmarkDetectorError
 
-        end = self._clock() + _TURN_SECONDS
+        end = time.monotonic() + _TURN_SECONDS
         fraction: float | None = 0.0
         try:
-            while fraction is not None and self._clock() < end:
+            while fraction is not None and time.monotonic() < end:
                 fraction = next(self._steps, None) if self._steps is not None else None
         except LandmarkDetectorError as error:
-            self._fail(str(error))
+            self.on_error(str(error))
             return
         if fraction is not None:
             self.progressed.emit("writing", _WRITING * fraction)
@@ -95,29 +89,28 @@ class DetectionRun:
         self._timer.stop()
         self._steps, self._asked = None, True
         try:
-            self._worker.detect(self._file.reference, *self._request)
+            self._worker.detect(self, self._file.reference, *self._request)
             self.progressed.emit("loading" if self._worker.is_ready else "starting", _WRITING)
         except LandmarkDetectorError as error:
-            self._fail(str(error))
+            self.on_error(str(error))
 
-    def _on_progress(self, stage: str, fraction: float) -> None:
-        if self._asked:
-            self.progressed.emit(stage, _WRITING + (1 - _WRITING) * fraction)
+    # --- what the worker tells
 
-    def _on_notice(self, text: str) -> None:
-        if self._asked:
-            self.noticed.emit(text)
+    def on_progress(self, stage: str, fraction: float) -> None:
+        """So much is done."""
+        self.progressed.emit(stage, _WRITING + (1 - _WRITING) * fraction)
 
-    def _on_result(self, detection: Any) -> None:
-        if self._asked:
-            self._rest()
-            self.found.emit(detection)
+    def on_notice(self, text: str) -> None:
+        """Something that the person should be told."""
+        self.noticed.emit(text)
 
-    def _on_failed(self, message: str) -> None:
-        if self._asked:  # what fails while the voxels are written is asked again after it
-            self._fail(message)
+    def on_result(self, detection: Any) -> None:
+        """The landmarks are there."""
+        self._rest()
+        self.found.emit(detection)
 
-    def _fail(self, message: str) -> None:
+    def on_error(self, message: str) -> None:
+        """Nothing comes of it."""
         self._rest()
         self.failed.emit(message)
 
@@ -127,32 +120,3 @@ class DetectionRun:
         if self._file is not None:
             self._file.close()
             self._file = None
-
-
-def stage_words(stage: str) -> str:
-    """A stage of the protocol in words for a person."""
-    words = {
-        "writing": _("Handing over the image"),
-        "starting": _("Starting the detector"),
-        "loading": _("Loading the bundle"),
-        "reading": _("Reading the image"),
-        "coarse": _("Looking for the anatomy"),
-        "frame": _("Finding its position and direction"),
-        "patches": _("Looking closely at every landmark"),
-        "done": _("Finishing"),
-    }
-    return words.get(stage, _("Detecting"))
-
-
-def time_left(elapsed: float, fraction: float) -> str:
-    """How long it will take yet, in words; empty as long as that would be a guess."""
-    if fraction < 0.1 or elapsed < 0.5 or fraction >= 1:
-        return ""
-    return left_words(elapsed * (1 - fraction) / fraction)
-
-
-def left_words(seconds: float) -> str:
-    """So many seconds as a person says them."""
-    if seconds < 90:
-        return _("about {seconds} s left").format(seconds=max(1, round(seconds)))
-    return _("about {minutes} min left").format(minutes=round(seconds / 60))

@@ -6,18 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from LandmarkDetector.Panel.file_names import file_name
-from LandmarkDetector.Panel.note import Note, gathered
+from LandmarkDetector.Panel.combos import choose, chosen_key, fill
+from LandmarkDetector.Panel.file_names import ask_path, file_name
+from LandmarkDetector.Panel.note import Note
 from LandmarkDetector.Panel.parameters import Parameters
 from LandmarkDetector.Panel.texts import _
 
 FORMATS = (
-    (".mrk.json", _("Slicer point list (.mrk.json)")),
-    (".fcsv", _("Older Slicer point list (.fcsv)")),
-    (".csv", _("Table (.csv)")),
-    (".xlsx", _("Spreadsheet (.xlsx)")),
+    (_("Slicer point list (.mrk.json)"), ".mrk.json"),
+    (_("Older Slicer point list (.fcsv)"), ".fcsv"),
+    (_("Table (.csv)"), ".csv"),
+    (_("Spreadsheet (.xlsx)"), ".xlsx"),
 )
-SYSTEMS = (("LPS", _("LPS: left, posterior, superior")), ("RAS", _("RAS: right, anterior, superior")))
+SYSTEMS = ((_("LPS: left, posterior, superior"), "LPS"), (_("RAS: right, anterior, superior"), "RAS"))
 
 
 class ExportView:
@@ -36,29 +37,23 @@ class ExportView:
         self._left, self._total = 0, 0
         self._consented = False
         self.message = Note(ui.exportLabel)
-        for suffix, text in FORMATS:
-            ui.formatCombo.addItem(text, suffix)
-        for system, text in SYSTEMS:
-            ui.systemCombo.addItem(text, system)
+        fill(ui.formatCombo, FORMATS)
+        fill(ui.systemCombo, SYSTEMS)
         self.restore()
-        ui.formatCombo.currentIndexChanged.connect(
-            lambda *_: parameters.set_text("format", self._data(self._ui.formatCombo))
-        )
-        ui.systemCombo.currentIndexChanged.connect(
-            lambda *_: parameters.set_text("system", self._data(self._ui.systemCombo))
-        )
+        ui.formatCombo.currentIndexChanged.connect(lambda *_: parameters.set_text("format", chosen_key(ui.formatCombo)))
+        ui.systemCombo.currentIndexChanged.connect(lambda *_: parameters.set_text("system", chosen_key(ui.systemCombo)))
         ui.exportButton.clicked.connect(self._on_export)
         self.show(None, 0, 0)
 
     @property
     def system(self) -> str:
         """``LPS`` or ``RAS``, as chosen."""
-        return self._data(self._ui.systemCombo)
+        return chosen_key(self._ui.systemCombo)
 
     def restore(self) -> None:
         """Show what the scene keeps."""
         for combo, name in ((self._ui.formatCombo, "format"), (self._ui.systemCombo, "system")):
-            combo.setCurrentIndex(max(0, combo.findData(self._parameters.text(name))))
+            choose(combo, self._parameters.text(name))
 
     def show(self, node, left: int, total: int) -> None:
         """Be ready to write ``node``, of whose ``total`` landmarks ``left`` are not reviewed."""
@@ -70,20 +65,16 @@ class ExportView:
 
     def _on_export(self, *_arguments) -> None:
         from LandmarkDetectorLib.core import LandmarkDetectorError
+        from LandmarkDetectorLib.io.notices import gathered
 
         node = self._node
         if node is None or not self._may_export():
             return
-        system, suffix = self.system, self._data(self._ui.formatCombo)
+        system, suffix = self.system, chosen_key(self._ui.formatCombo)
         title = _("Export landmarks in {system} world coordinates").format(system=system)
-        chosen = self._dialogs.save_file(title, f"{file_name(node.GetName())}{suffix}", f"*{suffix}")
-        if not chosen:
+        path = ask_path(self._dialogs, title, file_name(node.GetName()), suffix, _("Export"))
+        if path is None:
             return
-        path = Path(chosen)
-        if not path.name.lower().endswith(suffix):
-            path = path.with_name(path.name + suffix)
-            if path.exists() and not self._may_replace(path):
-                return
         try:
             with gathered() as notices:
                 self._export(node, path, system)
@@ -110,11 +101,3 @@ class ExportView:
             return False
         self._consented = True
         return True
-
-    def _may_replace(self, path: Path) -> bool:
-        question = _("{name} is there already; replace it?").format(name=path.name)
-        return self._dialogs.ask(_("Export"), question, [("replace", _("Replace"))]) == "replace"
-
-    @staticmethod
-    def _data(combo) -> str:
-        return str(combo.itemData(int(combo.property("currentIndex"))))

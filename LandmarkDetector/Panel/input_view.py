@@ -8,10 +8,11 @@ import qt
 
 from LandmarkDetector.Panel.bundle_list import BundleList, judge
 from LandmarkDetector.Panel.card_page import card_page
+from LandmarkDetector.Panel.combos import choose, chosen_key, fill
 from LandmarkDetector.Panel.note import Note
 from LandmarkDetector.Panel.parameters import Parameters
 from LandmarkDetector.Panel.reliability_page import reliability_section
-from LandmarkDetector.Panel.signals import Signal
+from LandmarkDetector.Panel.signals import Signal, silent
 from LandmarkDetector.Panel.texts import _
 
 AUTOMATIC = "auto"
@@ -54,12 +55,12 @@ class InputView:
     @property
     def bundle(self) -> Any:
         """The bundle that was chosen, or ``None``."""
-        return self.bundles.get(self._ui.bundleCombo.itemData(self._place(self._ui.bundleCombo)) or "")
+        return self.bundles.get(chosen_key(self._ui.bundleCombo))
 
     @property
     def device(self) -> str:
         """The device that was chosen, as the library calls it."""
-        return self._ui.deviceCombo.itemData(self._place(self._ui.deviceCombo)) or AUTOMATIC
+        return chosen_key(self._ui.deviceCombo) or AUTOMATIC
 
     @property
     def obstacle(self) -> str:
@@ -91,7 +92,7 @@ class InputView:
         """Show what the scene keeps: another one was opened, or the panel begins."""
         self._ui.volumeSelector.setCurrentNode(self._parameters.node("volume"))
         self._fill_bundles(self._parameters.text("bundle"))
-        self._choose(self._ui.deviceCombo, self._parameters.text("device", AUTOMATIC))
+        choose(self._ui.deviceCombo, self._parameters.text("device", AUTOMATIC))
         self.look()
 
     def choose_volume(self, node) -> None:
@@ -100,7 +101,7 @@ class InputView:
 
     def choose_bundle(self, name: str) -> None:
         """Choose a bundle for the person."""
-        self._choose(self._ui.bundleCombo, name)
+        choose(self._ui.bundleCombo, name)
 
     def set_enabled(self, enabled: bool) -> None:
         """Whether choices may change: not while a detection runs."""
@@ -109,15 +110,9 @@ class InputView:
 
     def show_devices(self, devices: list[dict[str, str]]) -> None:
         """Offer what the worker said that there is."""
-        combo = self._ui.deviceCombo
-        kept = self._parameters.text("device", AUTOMATIC)
-        old = combo.blockSignals(True)
-        combo.clear()
-        combo.addItem(_("Automatic"), AUTOMATIC)
-        for device in devices:
-            combo.addItem(str(device["label"]), str(device["name"]))
-        combo.blockSignals(old)
-        self._choose(combo, kept)
+        offered = [(_("Automatic"), AUTOMATIC), *((str(each["label"]), str(each["name"])) for each in devices)]
+        fill(self._ui.deviceCombo, offered)
+        choose(self._ui.deviceCombo, self._parameters.text("device", AUTOMATIC))
 
     def look(self) -> None:
         """Say whether the volume suits the bundle."""
@@ -157,25 +152,18 @@ class InputView:
             _image, obstacle, told = judge(volume, self.bundles.get(name))
             return bool(obstacle), len(told)
 
-        combo = self._ui.bundleCombo
-        old = combo.blockSignals(True)  # it is no choice of the person's, and is not kept
-        self._choose(combo, min(self.bundles.names(), key=oddness, default=""))
-        combo.blockSignals(old)
+        with silent(self._ui.bundleCombo):  # it is no choice of the person's, and is not kept
+            choose(self._ui.bundleCombo, min(self.bundles.names(), key=oddness, default=""))
         self._describe_bundle()
 
-    def _fill_bundles(self, chosen: str) -> None:
+    def _fill_bundles(self, wanted: str) -> None:
         combo = self._ui.bundleCombo
         names = self.bundles.names()
-        old = combo.blockSignals(True)
-        combo.clear()
-        for name in names:
-            card = self.bundles.get(name).card
-            combo.addItem(f"{card.title} ({card.dimension}D)", name)
-            combo.setItemData(combo.findData(name), f"{name} {card.version}: {card.description}", qt.Qt.ToolTipRole)
-        if not names:
-            combo.addItem(_("No bundle"), "")
-        combo.blockSignals(old)
-        self._choose(combo, chosen if chosen in names else (names[0] if names else ""))
+        cards = {name: self.bundles.get(name).card for name in names}
+        fill(combo, [(f"{c.title} ({c.dimension}D)", name) for name, c in cards.items()] or [(_("No bundle"), "")])
+        for place, (name, card) in enumerate(cards.items()):
+            combo.setItemData(place, f"{name} {card.version}: {card.description}", qt.Qt.ToolTipRole)
+        choose(combo, wanted)
         self._ui.bundleInfoButton.setEnabled(bool(names))
         self._after_bundle()
 
@@ -253,15 +241,6 @@ class InputView:
             return
         self._fill_bundles("")
         self._on_bundle()
-
-    @staticmethod
-    def _place(combo) -> int:
-        return int(combo.property("currentIndex"))
-
-    @staticmethod
-    def _choose(combo, data: str) -> None:
-        place = combo.findData(data)
-        combo.setCurrentIndex(max(place, 0))
 
 
 def _age(volume) -> tuple[int, ...]:

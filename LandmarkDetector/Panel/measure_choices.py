@@ -9,6 +9,7 @@ from typing import Any
 
 import qt
 
+from LandmarkDetector.Panel.combos import chosen_key, fill
 from LandmarkDetector.Panel.parameters import Parameters
 from LandmarkDetector.Panel.signals import Signal
 from LandmarkDetector.Panel.texts import _
@@ -107,18 +108,12 @@ class MeasureChoices:
         for name, taken in self._own.items():
             some = len(fitting[name].computable) if name in fitting else 0
             items.append((words.format(title=taken.title, some=some, all=len(taken.names)), f"{OWN}{name}"))
-        wanted = self._parameters.text("measure set")
-        old = combo.blockSignals(True)
-        combo.clear()
-        for text, name in items:
-            combo.addItem(text, name)
-        combo.setCurrentIndex(max(combo.findData(wanted), 0 if items else -1))
-        combo.blockSignals(old)
+        fill(combo, items, self._parameters.text("measure set"))
         combo.setEnabled(bool(items))
-        self._choose(self._data(combo) if items else "")
+        self._choose(chosen_key(combo))
 
     def _on_set(self, *_arguments) -> None:
-        name = self._data(self._ui.measureSetCombo)
+        name = chosen_key(self._ui.measureSetCombo)
         self._parameters.set_text("measure set", name)
         self._choose(name)
         self.changed.emit()
@@ -148,12 +143,7 @@ class MeasureChoices:
         for place, (key, title, options) in enumerate(questions):
             label, combo = self._line(place)
             label.setText(f"{title}:")
-            old = combo.blockSignals(True)
-            combo.clear()
-            for text, option in options:
-                combo.addItem(text, option)
-            combo.setCurrentIndex(max(combo.findData(said.get(key, "")), 0))
-            combo.blockSignals(old)
+            fill(combo, options, said.get(key, ""))
         for place, (label, combo) in enumerate(self._lists):
             label.setVisible(place < len(questions))
             combo.setVisible(place < len(questions))
@@ -201,7 +191,7 @@ class MeasureChoices:
 
     def _on_choice(self, place: int) -> None:
         kept = self._kept("measure choices")
-        kept.setdefault(self.set.name, {})[self._keys[place]] = self._data(self._lists[place][1])
+        kept.setdefault(self.set.name, {})[self._keys[place]] = chosen_key(self._lists[place][1])
         self._parameters.set_text("measure choices", json.dumps(kept, ensure_ascii=False))
         self.changed.emit()
 
@@ -219,10 +209,6 @@ class MeasureChoices:
         except ValueError:  # somebody altered it
             return {}
         return found if isinstance(found, dict) else {}
-
-    @staticmethod
-    def _data(combo) -> str:
-        return str(combo.itemData(int(combo.property("currentIndex"))))
 
 
 def _capital(text: str) -> str:

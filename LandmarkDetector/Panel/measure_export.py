@@ -8,12 +8,13 @@ from typing import Any
 
 import qt
 
-from LandmarkDetector.Panel.file_names import file_name
+from LandmarkDetector.Panel.combos import choose, chosen_key, fill
+from LandmarkDetector.Panel.file_names import ask_path, file_name, may_replace
 from LandmarkDetector.Panel.install import Extras
 from LandmarkDetector.Panel.measure_formats import FORMATS, Format
 from LandmarkDetector.Panel.measure_subject import source_facts, subject_names, subject_of
 from LandmarkDetector.Panel.measurements import Measurements
-from LandmarkDetector.Panel.note import Note, gathered
+from LandmarkDetector.Panel.note import Note
 from LandmarkDetector.Panel.parameters import Parameters
 from LandmarkDetector.Panel.texts import _
 
@@ -32,7 +33,6 @@ class MeasureExport:
         measured: what is shown now, or ``None``.
         card_of: the card of the bundle that landmarks name, as a plain dict, or ``None``.
         observer_of: who reviewed a point list, empty where nobody is known.
-        extras: how packages come here that only some formats need.
     """
 
     def __init__(
@@ -43,24 +43,21 @@ class MeasureExport:
         measured: Callable[[], Measurements | None],
         card_of: Callable[[Any], Any],
         observer_of: Callable[[Any], str],
-        extras: Extras | None = None,
     ) -> None:
         self._ui, self._parameters, self._dialogs, self._measured = ui, parameters, dialogs, measured
         self._card_of, self._observer_of = card_of, observer_of
-        self.extras = extras or Extras()
+        self.extras = Extras()
         self._consented: list[str] | None = None
         self._named: dict[str, str] = {}
         self.message = Note(ui.measureExportLabel)
-        for each in FORMATS:
-            ui.measureFormatCombo.addItem(each.text, each.key)
+        fill(ui.measureFormatCombo, [(each.text, each.key) for each in FORMATS])
         ui.measureFormatCombo.currentIndexChanged.connect(self._on_format)
         ui.measureCopyButton.clicked.connect(self._on_copy)
         ui.measureExportButton.clicked.connect(self._on_export)
 
     def restore(self) -> None:
         """Show the format that the scene keeps."""
-        combo = self._ui.measureFormatCombo
-        combo.setCurrentIndex(max(0, combo.findData(self._parameters.text("measure format"))))
+        choose(self._ui.measureFormatCombo, self._parameters.text("measure format"))
 
     def begin(self) -> None:
         """Another point list is measured: what was said of the one before holds no longer."""
@@ -101,6 +98,7 @@ class MeasureExport:
 
     def _on_export(self, *_arguments) -> None:
         from LandmarkDetectorLib.core import LandmarkDetectorError
+        from LandmarkDetectorLib.io.notices import gathered
 
         measured, chosen = self._measured(), self._format()
         if measured is None or not self._may_export(measured):
@@ -133,7 +131,7 @@ class MeasureExport:
         if not chosen.many:
             later = _with_words(path, chosen.suffix, _("second"))
             jobs = list(zip([path, later], [[time] for time in times], sources, strict=False))
-            if len(jobs) > 1 and later.exists() and not self._may_replace(later):
+            if len(jobs) > 1 and later.exists() and not may_replace(self._dialogs, _("Measurements"), later):
                 return ""
         self._write(chosen, jobs)
         files = _(" and ").join(file.name for file, _times, _source in jobs)
@@ -221,17 +219,8 @@ class MeasureExport:
     # --- what the person is asked
 
     def _path(self, measured: Measurements, chosen: Format) -> Path | None:
-        suffix = chosen.suffix
-        name = f"{file_name(measured.first.node.GetName())} {measured.set.name}{suffix}"
-        told = self._dialogs.save_file(_("Export measurements"), name, f"*{suffix}")
-        if not told:
-            return None
-        path = Path(told)
-        if not path.name.lower().endswith(suffix):
-            path = path.with_name(path.name + suffix)
-            if path.exists() and not self._may_replace(path):
-                return None
-        return path
+        name = f"{file_name(measured.first.node.GetName())} {measured.set.name}"
+        return ask_path(self._dialogs, _("Export measurements"), name, chosen.suffix, _("Measurements"))
 
     def _may_export(self, measured: Measurements) -> bool:
         left = measured.unreviewed
@@ -245,13 +234,8 @@ class MeasureExport:
         self._consented = left
         return True
 
-    def _may_replace(self, path: Path) -> bool:
-        question = _("{name} is there already; replace it?").format(name=path.name)
-        return self._dialogs.ask(_("Measurements"), question, [("replace", _("Replace"))]) == "replace"
-
     def _format(self) -> Format:
-        combo = self._ui.measureFormatCombo
-        key = str(combo.itemData(int(combo.property("currentIndex"))))
+        key = chosen_key(self._ui.measureFormatCombo)
         return next(each for each in FORMATS if each.key == key)
 
 

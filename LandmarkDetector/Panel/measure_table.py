@@ -12,8 +12,7 @@ import qt
 from LandmarkDetector.Panel.colours import status_look
 from LandmarkDetector.Panel.measure_rows import Key, MeasureRow
 from LandmarkDetector.Panel.norm_bars import BAR, NormBars
-from LandmarkDetector.Panel.signals import Signal
-from LandmarkDetector.Panel.tables import dress
+from LandmarkDetector.Panel.tables import RowTable
 from LandmarkDetector.Panel.texts import _
 
 NAME, VALUE, INTERVAL, DIFFERENCE, NORM = range(5)
@@ -23,43 +22,25 @@ _PALE = (115, 115, 115)
 _PLAIN = (20, 20, 20)
 
 
-class MeasureTable:
-    """Rows of measurements in a QTableWidget.
-
-    Tells by ``chosen(key)`` that the person went to a row.
+class MeasureTable(RowTable[Key]):
+    """Rows of measurements.
 
     Args:
         table: the QTableWidget of the .ui file.
     """
 
     def __init__(self, table) -> None:
-        self.chosen = Signal()
-        self.widget = table
+        super().__init__(table, [""] * (NORM + 1))
         self._bars = NormBars()
-        self._shown: list[MeasureRow] = []
         self._compared: bool | None = None
-        dress(table, [""] * (NORM + 1))
         table.horizontalHeader().setStretchLastSection(True)
         self._letter = int(table.fontMetrics().height())
         # By contents they would leap while one drags, and a reason why something was not computed is long.
         for column, letters in ((INTERVAL, 5.7), (DIFFERENCE, 5.2)):
             table.setColumnWidth(column, round(letters * self._letter))
-        table.itemSelectionChanged.connect(self._on_selection)
-        table.cellClicked.connect(self._on_selection)  # a click on the row that is selected goes there again
         table.setMouseTracking(True)
         table.cellEntered.connect(self._on_entered)
         self.compare(False)
-
-    @property
-    def rows(self) -> list[MeasureRow]:
-        """The rows that are shown."""
-        return self._shown
-
-    @property
-    def current(self) -> Key | None:
-        """The key of the row that is selected."""
-        place = self.widget.currentRow()
-        return self._shown[place].key if 0 <= place < len(self._shown) else None
 
     def compare(self, on: bool) -> None:
         """Show a second time and the difference, or the interval; both do not fit beside each other."""
@@ -81,33 +62,19 @@ class MeasureTable:
 
     def show(self, rows: Sequence[MeasureRow]) -> None:
         """Show these rows in this order, touching only cells that differ from what is shown."""
-        table, shown = self.widget, self._shown
-        if list(rows) == shown:
+        if list(rows) == self._shown:
             return
-        old = table.blockSignals(True)
-        table.setUpdatesEnabled(False)
-        fresh = [row.key for row in rows] != [row.key for row in shown]
+        fresh = [row.key for row in rows] != [row.key for row in self._shown]
         if fresh:
-            table.clearSpans()
-            table.setRowCount(len(rows))
-            shown = []
-        for place, row in enumerate(rows):
-            before = shown[place] if place < len(shown) else None
-            if before != row:
-                self._fill(place, row, before)
-        self._shown = list(rows)
+            self.widget.clearSpans()
+            self._shown = []
+        RowTable.show(self, rows)
         if fresh:
-            table.resizeColumnToContents(NAME)
-            table.setColumnWidth(NAME, min(int(table.columnWidth(NAME)), self._widest_name()))
-        table.setUpdatesEnabled(True)
-        table.blockSignals(old)
+            self.widget.resizeColumnToContents(NAME)
+            self.widget.setColumnWidth(NAME, min(int(self.widget.columnWidth(NAME)), self._widest_name()))
 
-    def select(self, key: Key | None) -> None:
-        """Select a row, or none, and tell nobody."""
-        place = next((i for i, row in enumerate(self._shown) if row.key == key), -1)
-        old = self.widget.blockSignals(True)
-        self.widget.setCurrentCell(place, NAME if place >= 0 else -1)
-        self.widget.blockSignals(old)
+    def _key(self, row: MeasureRow) -> Key:
+        return row.key
 
     def _fill(self, place: int, row: MeasureRow, before: MeasureRow | None) -> None:
         table = self.widget
@@ -152,7 +119,3 @@ class MeasureTable:
     def _on_entered(self, place: int, *_arguments) -> None:
         """The tooltip of the row under the mouse: to set it in each cell at each movement of a drag would cost more."""
         self.widget.setToolTip(self._shown[place].about if 0 <= place < len(self._shown) else "")
-
-    def _on_selection(self, *_arguments) -> None:
-        if self.current is not None:
-            self.chosen.emit(self.current)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import qt
 
+from LandmarkDetector.Panel.combos import choose, chosen_key, fill
 from LandmarkDetector.Panel.measure_again import MeasureAgain
 from LandmarkDetector.Panel.measure_choices import MeasureChoices
 from LandmarkDetector.Panel.measure_export import MeasureExport
@@ -66,12 +67,8 @@ class MeasureView:
         self._later.setSingleShot(True)
         self._later.setInterval(0)
         self._later.timeout.connect(self.refresh)
-        for text, key in (
-            (_("Draw the selected one"), SELECTED),
-            (_("Draw all"), ALL),
-            (_("Draw nothing"), NOTHING),
-        ):
-            ui.measureDrawCombo.addItem(text, key)
+        drawn = [(_("Draw the selected one"), SELECTED), (_("Draw all"), ALL), (_("Draw nothing"), NOTHING)]
+        fill(ui.measureDrawCombo, drawn)
         self._connect(scene)
         self.refresh()
 
@@ -101,8 +98,7 @@ class MeasureView:
         self.drawn.sweep()
         self.choices.restore()
         self.export.restore()
-        combo = self._ui.measureDrawCombo
-        combo.setCurrentIndex(max(0, combo.findData(self._parameters.text("measure draw"))))
+        choose(self._ui.measureDrawCombo, self._parameters.text("measure draw"))
         self._ui.compareSelector.setCurrentNode(self._parameters.node("compared"))
 
     def release(self) -> None:
@@ -218,7 +214,7 @@ class MeasureView:
     def _draw(self) -> None:
         from LandmarkDetector.Scene.constructions import drawings_of
 
-        what, shown = self._data(self._ui.measureDrawCombo), self._shown
+        what, shown = chosen_key(self._ui.measureDrawCombo), self._shown
         if shown is None or what == NOTHING:
             self.drawn.clear()
             return
@@ -245,7 +241,7 @@ class MeasureView:
         self.refresh()
 
     def _on_draw(self, *_arguments) -> None:
-        self._parameters.set_text("measure draw", self._data(self._ui.measureDrawCombo))
+        self._parameters.set_text("measure draw", chosen_key(self._ui.measureDrawCombo))
         self.refresh()
 
     def _on_file(self, *_arguments) -> None:
@@ -276,10 +272,6 @@ class MeasureView:
         if vertex is not None and len(vertex) == len(placed[0].position):
             placed.sort(key=lambda mark: float(((mark.position - vertex) ** 2).sum()))
         self._show_place(node, index[placed[0].label])
-
-    @staticmethod
-    def _data(combo) -> str:
-        return str(combo.itemData(int(combo.property("currentIndex"))))
 
 
 def _extent(landmarks: Any) -> float:

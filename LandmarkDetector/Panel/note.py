@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 _LOOKS = {
     "plain": "",
     "warning": "QLabel { background-color: #fff3c4; color: #4a3b00; border: 1px solid #e0c050; border-radius: 3px; }",
@@ -36,12 +33,3 @@ class Note:
     def clear(self) -> None:
         """Say nothing."""
         self.show("")
-
-
-@contextmanager
-def gathered() -> Iterator[list[str]]:
-    """What the library warns of meanwhile, one sentence each."""
-    from LandmarkDetectorLib.io.notices import gathered as told_by_library
-
-    with told_by_library() as told:
-        yield told

@@ -1,9 +1,10 @@
-"""The panel: joins the views with the worker and the scene. What each part does is in its own file."""
+"""The panel: joins the views with the worker and the scene. What each part does is in its own file.
+
+Who wants to know what becomes of a click on "Detect" reads :mod:`LandmarkDetector.Panel.detecting`.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any
 
 from LandmarkDetector.Panel.annotating import Annotating
@@ -14,14 +15,15 @@ from LandmarkDetector.Panel.bundle_list import BundleList
 from LandmarkDetector.Panel.cases_open import open_case
 from LandmarkDetector.Panel.cases_view import CasesView
 from LandmarkDetector.Panel.detect_view import DetectView
+from LandmarkDetector.Panel.detecting import Detecting
 from LandmarkDetector.Panel.detection import DetectionRun
 from LandmarkDetector.Panel.dialogs import Dialogs
 from LandmarkDetector.Panel.export_view import ExportView
 from LandmarkDetector.Panel.halo_view import HaloView
 from LandmarkDetector.Panel.input_view import InputView
 from LandmarkDetector.Panel.measure_view import MeasureView
-from LandmarkDetector.Panel.note import gathered
 from LandmarkDetector.Panel.parameters import Parameters
+from LandmarkDetector.Panel.place_mode import PlaceMode
 from LandmarkDetector.Panel.placing import Placing
 from LandmarkDetector.Panel.placing_all import PlacingAll
 from LandmarkDetector.Panel.recording import Recording
@@ -35,9 +37,6 @@ from LandmarkDetector.Panel.versions_view import VersionsView
 from LandmarkDetector.Panel.volume_view import VolumeView
 from LandmarkDetector.Panel.worker_process import WorkerProcess
 
-_BUNDLE = "LandmarkDetector.bundle"
-KEEP, NEW = "keep", "new"
-
 
 class Panel:
     """All of the panel.
@@ -46,69 +45,49 @@ class Panel:
         root: the widget of the .ui file.
         ui: its widgets by name.
         scene: the MRML scene.
-        dialogs: how the person is asked.
-        worker: what detects.
         trainer: what trains.
         requirements: which packages are missing, and how they are installed; ``None`` where nothing can be missing.
-        clock: seconds that only go up.
     """
 
-    def __init__(
-        self,
-        root,
-        ui,
-        scene,
-        *,
-        dialogs=None,
-        worker=None,
-        trainer=None,
-        requirements=None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, root, ui, scene, *, trainer=None, requirements=None) -> None:
         from LandmarkDetector.Scene import export, history
 
         self.root, self.ui, self.scene = root, ui, scene
-        self.dialogs = dialogs or Dialogs(root)
-        self.worker = worker or WorkerProcess()
         self._requirements = requirements
-        self._volume: Any = None
-        self._contents: tuple[Any, ...] = ()
-        self._into: Any = None
-        self._notices: list[str] = []
-        self._from_batch = BatchReviews(scene)
         self._closing = self._begun = False
         root.setMRMLScene(scene)
-        self.parameters = Parameters(scene)
-        self.history = history.History(scene)
-        self.run = DetectionRun(self.worker, clock)
-        self.input = InputView(ui, scene, self.parameters, self.dialogs, BundleList())
-        self.detect = DetectView(ui, clock)
-        self.placing = Placing(scene)
+        self.dialogs, self.parameters, self.history = Dialogs(root), Parameters(scene), history.History(scene)
+        shared = self.parameters, self.dialogs
+        # What is looked at, and what is found in it.
+        self.worker = WorkerProcess()
+        self.input = InputView(ui, scene, *shared, BundleList())
+        self.volumes = VolumeView(scene, self._adopt_volume)
+        self.place_mode = PlaceMode(scene)
+        self.placing, self.placing_all = Placing(self.place_mode), PlacingAll(self.place_mode)
         self.review = ReviewView(
             ui, scene, self.parameters, self.history, self.placing, self._review_of, self._show_point
         )
-        self.export = ExportView(ui, self.parameters, self.dialogs, export.export)
-        self.batch_run = BatchRun(self.worker, clock)
-        self.batch = BatchView(ui, self.parameters, self.dialogs, self.batch_run, self._batch_order, clock)
-        self.recording = Recording(lambda number: self.cases.may_adopt(number), clock)
-        self.measure = MeasureView(
-            ui,
-            scene,
-            self.parameters,
-            self.dialogs,
-            self._show_point,
-            self.input.bundles.card_of,
-            self.recording.observer_of,
+        self.halo = HaloView(ui)
+        self.detect, self.run = DetectView(ui), DetectionRun(self.worker)
+        self.detecting = Detecting(
+            scene, self.dialogs, self.detect, self.run, self.input, self.review, self.volumes, self.place_mode
         )
-        self.cases = CasesView(ui, self.parameters, self.dialogs, self.recording, self._open_case)
+        # What becomes of it.
+        self.recording = Recording(lambda number: self.cases.may_adopt(number))
+        card_of, observer_of = self.input.bundles.card_of, self.recording.observer_of
+        self.measure = MeasureView(ui, scene, *shared, self._show_point, card_of, observer_of)
+        self.export = ExportView(ui, *shared, export.export)
+        # Many images.
+        self.batch_run = BatchRun(self.worker)
+        self.batch = BatchView(ui, *shared, self.batch_run, self._batch_order)
+        self._from_batch = BatchReviews(scene)
+        self.cases = CasesView(ui, *shared, self.recording, self._open_case)
+        # Bundles that are made here.
         self.training = TrainingRun(trainer or TrainingProcess())
         self.retrain = RetrainView(ui, self.dialogs, self.training, self.recording, self._bundle_and_device)
         self.versions = VersionsView(ui, lambda: self.recording.observer)
-        self.placing_all = PlacingAll(scene)
         annotating = Annotating(scene, lambda: self.input.volume, self.review, self.placing_all)
         self.sets = SetView(ui, self.dialogs, self.training, annotating, self._who_and_device)
-        self.halo = HaloView(ui)
-        self.volumes = VolumeView(scene, self._adopt_volume)
         self._connect()
         self._begin()
 
@@ -122,12 +101,12 @@ class Panel:
 
     def exit(self) -> None:
         """The person goes."""
-        self._end_placing()
+        self.place_mode.cancel()
 
     def close(self) -> None:
         """The panel is not needed any more: end the worker, let go of the scene."""
         self._closing = True
-        self.run.cancel()
+        self.detecting.stop()
         self.batch_run.stop()
         self.worker.close()
         self.training.close()
@@ -138,7 +117,7 @@ class Panel:
     def scene_closes(self) -> None:
         """The scene is about to be emptied: end the detection, let go of its nodes."""
         self._closing = True
-        self.run.cancel()
+        self.detecting.stop()
         self._release()
 
     def scene_closed(self) -> None:
@@ -176,17 +155,12 @@ class Panel:
             return
         self._begin()
 
-    # --- detecting
+    # --- what the views tell
 
     def _connect(self) -> None:
         self.ui.installButton.clicked.connect(self._on_install)
         self.input.changed.connect(self._on_input)
-        self.detect.asked.connect(self._on_detect)
-        self.detect.called_off.connect(self._on_cancel)
-        self.run.progressed.connect(self.detect.show_progress)
-        self.run.noticed.connect(self._notices.append)
-        self.run.found.connect(self._on_found)
-        self.run.failed.connect(self._on_failed)
+        self.detecting.changed.connect(self._show_ready)
         self.worker.ready.connect(self.input.show_devices)
         self.review.chosen.connect(self._on_result)
         self.review.changed.connect(self._on_reviewed)
@@ -198,111 +172,18 @@ class Panel:
         self.versions.returned.connect(self._offer)
         self.sets.trained.connect(self._offer)
 
-    def _on_detect(self, *_arguments) -> None:
-        from LandmarkDetector.Scene.volume_image import contents_of
-        from LandmarkDetectorLib.core import LandmarkDetectorError
-
-        self.input.look()
-        if self.input.obstacle:
-            self._show_ready()
-            return
-        volume, bundle = self.input.volume, self.input.bundle
-        into = self._where_to(volume, bundle.name)
-        if into is False:
-            return
-        self._volume, self._into = volume, into
-        self._contents = contents_of(volume)
-        self._notices.clear()
-        self._end_placing()
-        self.detect.show_running()
-        self.batch.show_ready(_("A detection is running."))
-        self._lock(True)
-        try:
-            self.run.start(self.input.image, bundle.name, self.input.device)
-        except LandmarkDetectorError as error:
-            self._on_failed(str(error))
-
-    def _where_to(self, volume, bundle: str) -> Any:
-        """The result that the landmarks go into, ``None`` for a new one, ``False`` when the person would rather not."""
-        from LandmarkDetector.Scene.result import is_result, volume_of
-        from LandmarkDetectorLib.core import LandmarkDetectorError
-
-        node = self.review.node
-        if not is_result(node) or volume_of(node) is not volume or node.GetAttribute(_BUNDLE) != bundle:
-            return None
-        review = self.review.review
-        try:
-            reviewed = review is None or review.has_reviewed()
-        except LandmarkDetectorError:
-            review = None
-        if review is None or not reviewed:  # a damaged record, of which the line over the table tells, stays as it is
-            return None if review is None else node
-        question = _("{name} holds landmarks that were reviewed. Detect again, and…").format(name=node.GetName())
-        answers = [(KEEP, _("Keep reviewed ones")), (NEW, _("Make a new result"))]
-        answer = self.dialogs.ask(_("Detect again"), question, answers)
-        return {KEEP: node, NEW: None, None: False}[answer]
-
-    def _on_cancel(self, *_arguments) -> None:
-        self.run.cancel()
-        self._lock(False)
-        self._show_ready()
-        self.detect.message.show(_("Cancelled; nothing was changed."))
-
-    def _on_found(self, detection) -> None:
-        from LandmarkDetector.Scene.result import create_result, update_result
-        from LandmarkDetector.Scene.volume_image import contents_of
-        from LandmarkDetectorLib.core import LandmarkDetectorError
-
-        volume, into = self._volume, self._into
-        self._volume = self._into = None
-        self._lock(False)
-        self._show_ready()
-        if not self._is_here(volume):
-            self.detect.message.show(_("The volume was removed meanwhile; its landmarks were dropped."), "warning")
-            return
-        if contents_of(volume) != self._contents:
-            self.detect.message.show(_("The volume was changed meanwhile; detect again."), "warning")
-            return
-        self._end_placing()  # the click would add a landmark to what is there now
-        try:
-            if self._is_here(into):
-                update_result(into, detection.landmarks)
-            else:
-                into = create_result(self.scene, detection.landmarks, volume)
-        except LandmarkDetectorError as error:  # somebody altered the record of the review
-            self.detect.message.show(str(error), "error")
-            return
-        self.volumes.show(volume)
-        self.review.choose_node(into)
-        self.review.begin()
-        told = dict.fromkeys([*self._notices, *detection.notices])
-        notices = [notice for notice in told if notice not in self.input.notices]
-        self.detect.message.show("\n".join(notices), "warning" if notices else "plain")
-
-    def _end_placing(self) -> None:
-        self.placing.cancel()
-        self.placing_all.cancel()
-
-    def _is_here(self, node) -> bool:
-        return node is not None and node.GetScene() is not None and bool(self.scene.IsNodePresent(node))
-
-    def _on_failed(self, message: str) -> None:
-        self._volume = self._into = None
-        self._lock(False)
-        self._show_ready()
-        self.detect.message.show(message, "error")
-
-    def _lock(self, running: bool) -> None:
+    def _show_ready(self, *_arguments) -> None:
+        """Say what can be done now."""
+        running = self.run.running
         self.input.set_enabled(not running)
         self.ui.resultSelector.setEnabled(not running)
-
-    def _show_ready(self, *_arguments) -> None:
-        """Say what can be done now, where no detection runs."""
-        if self.batch_run.running:
+        if running:
+            self.batch.show_ready(_("A detection is running."))
+        elif self.batch_run.running:
             self.detect.show_ready(_("A batch is running."))
-            return
-        self.detect.show_ready(self.input.obstacle, self.input.told)
-        self.batch.show_ready("" if self.input.bundle is not None else _("Choose a bundle."))
+        else:
+            self.detect.show_ready(self.input.obstacle, self.input.told)
+            self.batch.show_ready("" if self.input.bundle is not None else _("Choose a bundle."))
 
     def _on_input(self, *_arguments) -> None:
         from LandmarkDetector.Scene.result import volume_of
@@ -313,9 +194,8 @@ class Panel:
             self.review.deselect(volume.GetName())
         self.versions.show(self.input.bundle)
         self.retrain.show()
-        if not self.run.running:
-            self._show_ready()
-            self._warm()
+        self._show_ready()
+        self._warm()
 
     def _warm(self) -> None:
         if self.input.bundle is not None and not self._busy and not self._closing:
@@ -332,6 +212,7 @@ class Panel:
 
     def _on_open(self, source, files) -> None:
         from LandmarkDetectorLib.core import LandmarkDetectorError
+        from LandmarkDetectorLib.io.notices import gathered
 
         try:
             with gathered() as notices:
@@ -404,11 +285,9 @@ class Panel:
         self._adopt_volume()
 
     def _release(self) -> None:
-        self._lock(False)
-        self._volume = self._into = None
         self.review.release()
         self.halo.drop()
-        self.placing_all.cancel()
+        self.place_mode.cancel()
         self.measure.release()
 
     # --- the result
@@ -431,8 +310,9 @@ class Panel:
 
     def _review_of(self, node) -> Any:
         from LandmarkDetector.Scene.annotation import review_with_words
+        from LandmarkDetector.Scene.result import bundle_of
 
-        bundle = self.input.bundles.get(node.GetAttribute(_BUNDLE) or "")
+        bundle = self.input.bundles.get(bundle_of(node))
         return review_with_words(node, None if bundle is None else bundle.card)
 
     def _show_point(self, node, index: int) -> None:

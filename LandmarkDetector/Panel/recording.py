@@ -25,23 +25,22 @@ class Recording:
     Args:
         may_adopt: whether reviewed landmarks of a result that the store does not know are the observer's own, given how
             many they are.
-        clock: seconds that only go up.
     """
 
-    def __init__(self, may_adopt: Callable[[int], bool], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, may_adopt: Callable[[int], bool]) -> None:
         self.changed = Signal()
         self.store: Any = None
         self.observer = ""
         self.copies = False
         self.case = ""
         self.trouble = ""
-        self._may_adopt, self._clock = may_adopt, clock
+        self._may_adopt, self._clock = may_adopt, time.monotonic
         self._node: Any = None
         self._review: Any = None
         self._known: dict[str, Any] | None = None  # what the store knows of the open result; None: it does not know it
         self._ids: dict[int, str] = {}
         self._proposed: Any = None
-        self._since = clock()
+        self._since = self._clock()
         self._looking = False
 
     def use(self, store: Any, observer: str) -> None:

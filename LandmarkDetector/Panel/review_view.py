@@ -9,6 +9,7 @@ from typing import Any
 import qt
 
 from LandmarkDetector.Panel.colours import status_look
+from LandmarkDetector.Panel.combos import choose, chosen_key, fill
 from LandmarkDetector.Panel.parameters import Parameters
 from LandmarkDetector.Panel.review_rows import (
     AS_IN_BUNDLE,
@@ -109,7 +110,7 @@ class ReviewView:
         self._order, self._by_id, self._current, self._trouble, self._elsewhere = [], {}, "", "", ""
         if node is not None:
             self._open(node)
-        self.table.clear_selection()
+        self.table.select(None)
         self._refresh()
 
     def _open(self, node) -> None:
@@ -129,7 +130,7 @@ class ReviewView:
 
     def select(self, point_id: str) -> None:
         """Go to a landmark, also where the filter hides it."""
-        if point_id == self._current or not self.table.select(point_id):
+        if point_id == self._current or not self.table.go_to(point_id):
             self._on_chosen(point_id)
 
     def deselect(self, volume: str) -> None:
@@ -150,10 +151,6 @@ class ReviewView:
         first = next_to_look_at(self.table.rows, "")
         if first:
             self.select(first)
-
-    def refresh(self) -> None:
-        """Show the state of the review."""
-        self._refresh()
 
     def _connect(self, scene) -> None:
         ui = self._ui
@@ -186,24 +183,18 @@ class ReviewView:
 
     def _fill_choices(self) -> None:
         ui = self._ui
-        for text, key in (
-            (_("Look here first"), LOOK_FIRST),
-            (_("As in the bundle"), AS_IN_BUNDLE),
-            (_("By label"), BY_LABEL),
-        ):
-            ui.orderCombo.addItem(text, key)
-        ui.filterCombo.addItem(_("All"), EVERY)
-        ui.filterCombo.addItem(_("Left to review"), LEFT)
-        for status in STATUSES:
-            look = status_look(status)
-            ui.filterCombo.addItem(f"{look.symbol} {look.word}", status)
+        orders = [(_("Look here first"), LOOK_FIRST), (_("As in the bundle"), AS_IN_BUNDLE), (_("By label"), BY_LABEL)]
+        fill(ui.orderCombo, orders)
+        looks = [(status_look(status), status) for status in STATUSES]
+        statuses = [(f"{look.symbol} {look.word}", status) for look, status in looks]
+        fill(ui.filterCombo, [(_("All"), EVERY), (_("Left to review"), LEFT), *statuses])
         self.restore()
 
     def restore(self) -> None:
         """Show the order and the filter that the scene keeps."""
         ui = self._ui
         for combo, name in ((ui.orderCombo, "order"), (ui.filterCombo, "filter")):
-            combo.setCurrentIndex(max(0, combo.findData(self._parameters.text(name))))
+            choose(combo, self._parameters.text(name))
         ui.halosCheck.setChecked(self._parameters.text("halos") != "off")
 
     # --- what is shown
@@ -242,15 +233,14 @@ class ReviewView:
         return rows
 
     def _sort(self, rows) -> None:
-        self._order = [row.point_id for row in ordered(rows, self._data(self._ui.orderCombo))]
+        self._order = [row.point_id for row in ordered(rows, chosen_key(self._ui.orderCombo))]
 
     def _show(self) -> None:
         rows = [self._by_id[point_id] for point_id in self._order]
         text = str(self._ui.searchEdit.property("text"))
-        self.table.show(matching(rows, self._data(self._ui.filterCombo), text, self._current))
-        if not self.table.select(self._current, quietly=True):
+        self.table.show(matching(rows, chosen_key(self._ui.filterCombo), text, self._current))
+        if not self.table.select(self._current):
             self._current = ""
-            self.table.clear_selection()
         self._show_words()
 
     def _show_words(self) -> None:
@@ -316,12 +306,12 @@ class ReviewView:
             self.chosen.emit(node)
 
     def _on_filter(self, *_arguments) -> None:
-        self._parameters.set_text("filter", self._data(self._ui.filterCombo))
+        self._parameters.set_text("filter", chosen_key(self._ui.filterCombo))
         self._current = ""
         self._show()
 
     def _on_order(self, *_arguments) -> None:
-        self._parameters.set_text("order", self._data(self._ui.orderCombo))
+        self._parameters.set_text("order", chosen_key(self._ui.orderCombo))
         self._sort(self._by_id.values())
         self._show()
 
@@ -348,7 +338,7 @@ class ReviewView:
         if rows:
             place = self.table.place_of(self._current)
             place = min(max(place + step, 0), len(rows) - 1)
-            self.table.select(rows[place].point_id)
+            self.table.go_to(rows[place].point_id)
 
     def _judge(self, action: str) -> None:
         row = self._by_id.get(self._current)
@@ -390,10 +380,6 @@ class ReviewView:
     def _on_placing_ended(self, *_arguments) -> None:
         self._ui.placeButton.setChecked(False)
         self._show_landmark()
-
-    @staticmethod
-    def _data(combo) -> str:
-        return str(combo.itemData(int(combo.property("currentIndex"))))
 
 
 def _differs(before: Any, now: Any) -> bool:

@@ -54,11 +54,6 @@ class SetView:
         run.failed.connect(self._on_failed)
         self._show()
 
-    @property
-    def folder(self) -> Path:
-        """The folder of the set that is open; meaningless before one is."""
-        return self._folder
-
     # --- the set
 
     def _on_open(self, *_arguments) -> None:

@@ -1,8 +1,9 @@
-"""A list of callables that are told when something happens; signals of own classes do not exist in every binding."""
+"""Who is told when something happens; signals of own classes and QSignalBlocker do not exist in every binding."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -20,3 +21,13 @@ class Signal:
         """Call every listener."""
         for listener in list(self._listeners):
             listener(*arguments)
+
+
+@contextmanager
+def silent(widget) -> Iterator[None]:
+    """Meanwhile a widget tells nobody what happens to it."""
+    old = widget.blockSignals(True)
+    try:
+        yield
+    finally:
+        widget.blockSignals(old)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from LandmarkDetector.Panel.detection import left_words
-from LandmarkDetector.Panel.signals import Signal
+from LandmarkDetector.Panel.progress_words import left_words, line_of, percent
 from LandmarkDetector.Panel.texts import _
 from LandmarkDetector.Panel.training_run import COMPARE, PROMOTE, RETRAIN
 
@@ -25,7 +24,6 @@ class TrainingBar:
     """
 
     def __init__(self, frame, bar, words, pause, cancel, run, mine: Collection[str]) -> None:
-        self.ended = Signal()
         self._frame, self._bar, self._words, self._pause, self._cancel = frame, bar, words, pause, cancel
         self._run, self._mine = run, mine
         self._last: tuple[str, str, float, float | None] = ("", "", 0.0, None)
@@ -71,12 +69,10 @@ class TrainingBar:
         if self._run.is_leaving:
             self._words.setText(_("Stopping after this step; what was learnt so far is kept."))
             return
-        parts = [_("{percent} %").format(percent=round(100 * fraction)), training_words(what, stage)]
+        left = left_words(seconds_left) if seconds_left is not None and fraction < 1 else ""
         if self._run.is_paused:
-            parts.append(_("paused"))
-        elif seconds_left is not None and fraction < 1:
-            parts.append(left_words(seconds_left))
-        self._words.setText(" · ".join(parts))
+            left = _("paused")
+        self._words.setText(line_of(percent(fraction), training_words(what, stage), left))
 
 
 def training_words(what: str, stage: str) -> str:

@@ -43,11 +43,6 @@ class TrainingRun:
         worker.failed.connect(self._on_failed)
 
     @property
-    def what(self) -> str:
-        """What is at work; empty where nothing is."""
-        return self._what
-
-    @property
     def running(self) -> bool:
         """Whether something is at work."""
         return bool(self._what)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from LandmarkDetector.Panel.combos import chosen_key, fill
 from LandmarkDetector.Panel.note import Note
 from LandmarkDetector.Panel.signals import Signal
 from LandmarkDetector.Panel.texts import _, count
@@ -57,14 +58,11 @@ class VersionsView:
         self._fill()
 
     def _fill(self) -> None:
-        combo = self._ui.versionsCombo
-        old = combo.blockSignals(True)
-        combo.clear()
+        lines = []
         for version in self._versions:
             use = _("in use") if version.fingerprint == self._current else _("kept")
-            combo.addItem(_("{version}, {use}").format(version=version.version, use=use), version.fingerprint)
-        combo.setCurrentIndex(max(0, combo.findData(self._current)))
-        combo.blockSignals(old)
+            lines.append((_("{version}, {use}").format(version=version.version, use=use), version.fingerprint))
+        fill(self._ui.versionsCombo, lines, self._current)
         self._describe()
 
     def _describe(self, *_arguments) -> None:
@@ -73,8 +71,7 @@ class VersionsView:
         self._ui.versionsLabel.setText("" if version is None else about_version(version, self._history))
 
     def _chosen(self) -> Any:
-        combo = self._ui.versionsCombo
-        key = combo.itemData(int(combo.property("currentIndex")))
+        key = chosen_key(self._ui.versionsCombo)
         return next((version for version in self._versions if version.fingerprint == key), None)
 
     def _on_return(self, *_arguments) -> None:

@@ -9,41 +9,24 @@ from LandmarkDetector.Panel.child_process import ChildProcess
 from LandmarkDetector.Panel.signals import Signal
 
 
-class WorkerProcess:
+class WorkerProcess(ChildProcess):
     """The worker of one panel.
 
-    Tells by its signals: ``ready(devices)``, ``progress(stage, fraction)``, ``notice(text)``, ``result(detection)``
-    and ``failed(message)``; the last three belong to the request that runs, and none comes after :meth:`end`.
+    Tells by ``ready(devices)`` that it has loaded its libraries. What becomes of a request is told to whoever made it,
+    by that one's ``on_progress(stage, fraction)``, ``on_notice(text)``, and once ``on_result(detection)`` or
+    ``on_error(message)``; nothing after :meth:`end`.
     """
 
     def __init__(self) -> None:
-        self.ready, self.progress, self.notice = Signal(), Signal(), Signal()
-        self.result, self.failed = Signal(), Signal()
+        super().__init__()
+        self.ready = Signal()
         self.devices: list[dict[str, str]] = []
-        self._child = ChildProcess(_command, lambda send, end: _conversation(send, _Ear(self), end))
-
-    @property
-    def running(self) -> bool:
-        """Whether there is a process."""
-        return self._child.running
+        self._asker: Any = None
 
     @property
     def is_ready(self) -> bool:
         """Whether it has loaded its libraries."""
-        return self._child.conversation is not None and self._child.conversation.ready
-
-    @property
-    def pid(self) -> int:
-        """The number of the process, 0 without one."""
-        return self._child.pid
-
-    def start(self) -> None:
-        """Start the process, if there is none.
-
-        Raises:
-            LandmarkDetectorError: there is no Python that could run it.
-        """
-        self._child.start()
+        return self.conversation is not None and self.conversation.ready
 
     def warm(self, bundle: str, device: str) -> None:
         """Have a bundle loaded before anybody waits for it; where that cannot be, the first request says so."""
@@ -53,63 +36,73 @@ class WorkerProcess:
             self.start()
         except WorkerError:
             return
-        if not self._child.conversation.busy:
-            self._child.conversation.load(bundle, device)
+        if not self.conversation.busy:
+            self.conversation.load(bundle, device)
 
-    def detect(self, reference: dict[str, Any], bundle: str, device: str) -> None:
-        """Detect in a volume that lies in a mapped file."""
+    def detect(self, asker: Any, reference: dict[str, Any], bundle: str, device: str) -> None:
+        """Detect in a volume that lies in a mapped file.
+
+        Raises:
+            LandmarkDetectorError: the worker is busy, or cannot be started.
+        """
         self.start()
-        self._child.conversation.detect(reference, bundle, device)
+        self.conversation.detect(reference, bundle, device)
+        self._asker = asker
 
-    def detect_file(self, image: str, outputs: list[str], bundle: str, device: str, **options: Any) -> None:
+    def detect_file(self, asker: Any, image: str, outputs: list[str], bundle: str, device: str, **options: Any) -> None:
         """Detect in an image file, or a DICOM folder, and have the worker write the files.
 
         ``options``: ``series`` and ``coordinates``, as the conversation has them.
+
+        Raises:
+            LandmarkDetectorError: the worker is busy, or cannot be started.
         """
         self.start()
         for output in outputs:
-            self._child.writes_into(os.path.dirname(os.path.abspath(output)))
-        self._child.conversation.detect_file(image, outputs, bundle, device, **options)
+            self.writes_into(os.path.dirname(os.path.abspath(output)))
+        self.conversation.detect_file(image, outputs, bundle, device, **options)
+        self._asker = asker
 
     def end(self) -> None:
         """Kill the process and all that it started; nothing more is heard of it."""
-        self._child.end()
+        self._asker = None
+        super().end()
 
-    def close(self) -> None:
-        """:meth:`end`, and wait until it is gone: the application leaves, or the module is loaded again."""
-        self._child.close()
+    def _command(self, python: str) -> list[str]:
+        from LandmarkDetectorLib.inference.client import worker_command
 
+        return worker_command(python)
 
-def _command(python: str) -> list[str]:
-    from LandmarkDetectorLib.inference.client import worker_command
+    def _converse(self, send) -> Any:
+        from LandmarkDetectorLib.inference.client import Conversation
 
-    return worker_command(python)
+        return Conversation(send, self, super().end)  # whoever waits is still told why
 
+    # --- what the conversation tells
 
-def _conversation(send, ear, end) -> Any:
-    from LandmarkDetectorLib.inference.client import Conversation
-
-    return Conversation(send, ear, end)
-
-
-class _Ear:
-    """What a conversation tells, passed on."""
-
-    def __init__(self, worker: WorkerProcess) -> None:
-        self._worker = worker
-
-    def on_ready(self, devices) -> None:
-        self._worker.devices = list(devices)
-        self._worker.ready.emit(self._worker.devices)
+    def on_ready(self, devices: list[dict[str, str]]) -> None:
+        """It has loaded its libraries."""
+        self.devices = list(devices)
+        self.ready.emit(self.devices)
 
     def on_progress(self, stage: str, fraction: float) -> None:
-        self._worker.progress.emit(stage, fraction)
+        """So much is done."""
+        if self._asker is not None:
+            self._asker.on_progress(stage, fraction)
 
     def on_notice(self, text: str) -> None:
-        self._worker.notice.emit(text)
+        """Something that the person should be told."""
+        if self._asker is not None:
+            self._asker.on_notice(text)
 
-    def on_result(self, detection) -> None:
-        self._worker.result.emit(detection)
+    def on_result(self, detection: Any) -> None:
+        """The request has ended well."""
+        asker, self._asker = self._asker, None
+        if asker is not None:
+            asker.on_result(detection)
 
     def on_error(self, message: str) -> None:
-        self._worker.failed.emit(message)
+        """The request, or the worker, has failed; where nobody waits for it, the next request says so again."""
+        asker, self._asker = self._asker, None
+        if asker is not None:
+            asker.on_error(message)

@@ -15,8 +15,24 @@ from .volume_image import TO_LPS
 Key = tuple[str, str]
 """A control point's id and label."""
 
+CHANGES = (
+    "PointAddedEvent",
+    "PointRemovedEvent",
+    "PointModifiedEvent",
+    "PointPositionDefinedEvent",
+    "PointPositionUndefinedEvent",
+    "PointPositionMissingEvent",
+    "PointPositionNonMissingEvent",
+)
+"""Events of a Markups node by which control points come, go, move, or lose and get their place."""
+
 _STEP = 0.01
 """How far apart, in mm, a bent transform is asked for the derivative at a point."""
+
+
+def is_alive(node: Any, scene: Any) -> bool:
+    """Whether a node, which may be ``None``, is still in the scene."""
+    return node is not None and node.GetScene() is not None and bool(scene.IsNodePresent(node))
 
 
 def keys_of(node: Any) -> list[Key]:

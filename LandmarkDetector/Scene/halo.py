@@ -14,6 +14,7 @@ import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from .control_points import is_placed
+from .observations import Observations
 from .regions import Region, regions_of
 from .review import Review
 from .state import UNREVIEWED, Proposal
@@ -73,26 +74,19 @@ class Halo:
         self.update()
         review.observe(self.update)
         node = review.node
-        self._tags = [
-            node.AddObserver(node.PointModifiedEvent, self._on_point),
-            node.AddObserver(node.PointEndInteractionEvent, self._on_end),
-            node.AddObserver(slicer.vtkMRMLTransformableNode.TransformModifiedEvent, self._on_transform),
-        ]
+        self._observations = Observations()
+        for event, slot in (
+            (node.PointModifiedEvent, self._on_point),
+            (node.PointEndInteractionEvent, self._on_end),
+            (slicer.vtkMRMLTransformableNode.TransformModifiedEvent, self._on_transform),
+        ):
+            self._observations.add(node, event, slot)
         self._on_transform()
-
-    @property
-    def visible(self) -> bool:
-        """Whether the regions are shown."""
-        return bool(self.model.GetDisplayVisibility())
 
     @property
     def drawn(self) -> list[tuple[str, Region]]:
         """The landmarks that have a region, by label, and that."""
         return [(proposal.label, region) for key, proposal, region in self._drawn if key in self._slots]
-
-    def show(self, visible: bool) -> None:
-        """Show or hide all regions."""
-        self.model.SetDisplayVisibility(bool(visible))
 
     def update(self) -> None:
         """Draw what the review says now; nothing where its record is damaged, which whoever shows the review says."""
@@ -120,9 +114,7 @@ class Halo:
 
     def release(self) -> None:
         """Take the model out of the scene."""
-        for tag in self._tags:
-            self.review.node.RemoveObserver(tag)
-        self._tags = []
+        self._observations.release()
         self._clear()
 
     def _clear(self) -> None:

@@ -6,34 +6,73 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import slicer
 import vtk
+from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
 
 from .volume_image import TO_LPS, UNIT, image_of_volume
 
 
 def volume_of_image(scene: Any, image: Any, name: str) -> Any:
-    """A new volume node with the voxels of a ``core.Image`` where they lie; a 2D image is one slice at z = 0."""
-    array, grid = image.array, image.grid
-    axes, origin = np.eye(3), np.zeros(3)
-    count = grid.dimension
-    axes[:count, :count] = np.asarray(grid.direction) * np.asarray(grid.spacing)
-    origin[:count] = grid.origin
-    if count == 2:
-        array = array[:, None]
+    """A new volume with the voxels of an image where they lie; a 2D image becomes a volume of one slice at z = 0.
+
+    Args:
+        scene: the ``vtkMRMLScene``.
+        image: a ``core.Image`` of any number of channels.
+        name: of the node.
+
+    Returns:
+        A ``vtkMRMLScalarVolumeNode``, or a ``vtkMRMLVectorVolumeNode`` where there are several channels, with a display
+        whose window and level suit the voxels.
+    """
     several = image.channels > 1
-    volume = scene.AddNewNodeByClass(f"vtkMRML{'Vector' if several else 'Scalar'}VolumeNode", name)
-    voxels = np.moveaxis(array, 0, -1) if several else array[0]
-    slicer.util.updateVolumeFromArray(volume, np.ascontiguousarray(voxels))
+    node = scene.CreateNodeByClass(f"vtkMRML{'Vector' if several else 'Scalar'}VolumeNode")
+    node.UnRegister(None)
+    node.SetName(name)
+    node.SetIJKToRASMatrix(_ijk_to_ras(image.grid))
+    node.SetAndObserveImageData(_image_data(image))
+    if several:
+        node.SetVoxelVectorType(node.VoxelVectorTypeColorRGB if image.channels == 3 else node.VoxelVectorTypeUndefined)
+    if image.grid.unit == "px":
+        node.SetAttribute(UNIT, "px")
+    scene.AddNode(node)  # only when it is complete: nobody sees half of it
+    node.CreateDefaultDisplayNodes()
+    if not several:
+        node.GetDisplayNode().SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")
+        node.GetDisplayNode().SetAutoWindowLevel(1)
+    return node
+
+
+def _ijk_to_ras(grid: Any) -> vtk.vtkMatrix4x4:
+    values = np.eye(4)
+    axes = [*range(grid.dimension), 3]
+    values[np.ix_(axes, axes)] = grid.matrix
+    values[:3] *= TO_LPS[:, None]
     matrix = vtk.vtkMatrix4x4()
-    for row in range(3):
-        for column in range(3):
-            matrix.SetElement(row, column, TO_LPS[row] * axes[row, column])
-        matrix.SetElement(row, 3, TO_LPS[row] * origin[row])
-    volume.SetIJKToRASMatrix(matrix)
-    volume.SetAttribute(UNIT, grid.unit)
-    volume.CreateDefaultDisplayNodes()
-    return volume
+    matrix.DeepCopy(values.ravel().tolist())
+    return matrix
+
+
+def _image_data(image: Any) -> vtk.vtkImageData:
+    """A copy of the voxels that VTK owns."""
+    array = _for_vtk(image.array)
+    data = vtk.vtkImageData()
+    data.SetDimensions(*(image.grid.size if image.dimension == 3 else (*image.grid.size, 1)))
+    data.AllocateScalars(get_vtk_array_type(array.dtype), image.channels)
+    target = vtk_to_numpy(data.GetPointData().GetScalars())
+    if image.channels == 1:
+        np.copyto(target.reshape(array.shape[1:]), array[0])
+    else:
+        np.copyto(target.reshape(*array.shape[1:], image.channels), np.moveaxis(array, 0, -1))
+    return data
+
+
+def _for_vtk(array: np.ndarray) -> np.ndarray:
+    """The same values in a number type that Slicer draws; 64-bit integers as double."""
+    if array.dtype == bool:
+        return array.view(np.uint8)
+    if array.dtype == np.float16:
+        return array.astype(np.float32)
+    return array.astype(np.float64) if array.dtype.kind in "iu" and array.dtype.itemsize == 8 else array
 
 
 def image_for_store(volume: Any) -> tuple[Any, Path | None]:

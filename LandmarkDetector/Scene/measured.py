@@ -10,22 +10,13 @@ import numpy as np
 import slicer
 import vtk
 
-from .control_points import keys_of
+from .control_points import CHANGES, is_alive, keys_of
+from .observations import Observations
 from .plane import Plane, plane_of, same_plane
 from .reconcile import reconciled
 from .record import ATTRIBUTE, landmarks_of, read_state
 from .result import volume_of
 from .state import State
-
-_EVENTS = (
-    "PointAddedEvent",
-    "PointRemovedEvent",
-    "PointModifiedEvent",
-    "PointPositionDefinedEvent",
-    "PointPositionUndefinedEvent",
-    "PointPositionMissingEvent",
-    "PointPositionNonMissingEvent",
-)
 
 
 @dataclass(frozen=True)
@@ -54,20 +45,22 @@ class Measured:
         self._known: tuple[str, State] | None = None
         self._plane: Plane | None = None
         self._marks: dict[str, _Known] = {}
-        events = [(node, getattr(node, name)) for name in _EVENTS]
-        events += [
+        self._observations = Observations()
+        heard = [(node, getattr(node, name)) for name in CHANGES]
+        heard += [
             (node, vtk.vtkCommand.ModifiedEvent),
             (self.scene, self.scene.EndUndoEvent),
             (self.scene, self.scene.EndRedoEvent),
         ]
-        self._tags = [(sender, sender.AddObserver(event, self._on_event)) for sender, event in events]
+        for sender, event in heard:
+            self._observations.add(sender, event, self._on_event)
         transformed = slicer.vtkMRMLTransformableNode.TransformModifiedEvent
-        self._tags.append((node, node.AddObserver(transformed, self._on_transform)))
+        self._observations.add(node, transformed, self._on_transform)
 
     @property
     def alive(self) -> bool:
         """Whether the node is still in the scene."""
-        return self.node.GetScene() is not None and self.scene.IsNodePresent(self.node) != 0
+        return is_alive(self.node, self.scene)
 
     @property
     def labels(self) -> list[str]:
@@ -120,9 +113,7 @@ class Measured:
 
     def release(self) -> None:
         """Stop looking at the node."""
-        for sender, tag in self._tags:
-            sender.RemoveObserver(tag)
-        self._tags = []
+        self._observations.release()
 
     def _state(self) -> State:
         text = self.node.GetAttribute(ATTRIBUTE) or ""

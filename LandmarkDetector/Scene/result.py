@@ -141,6 +141,11 @@ def volume_of(node: Any) -> Any:
     return node.GetNodeReference(VOLUME)
 
 
+def bundle_of(node: Any) -> str:
+    """The name of the bundle that found the landmarks; empty where none did."""
+    return node.GetAttribute("LandmarkDetector.bundle") or ""
+
+
 def is_result(node: Any) -> bool:
     """Whether a node is a point list with a review: made here, or read from a file of one."""
     return node is not None and node.IsA("vtkMRMLMarkupsFiducialNode") and has_state(node)

@@ -11,21 +11,12 @@ import numpy as np
 import slicer
 import vtk
 
-from .control_points import Frame, index_of, keep_ids_apart, keys_of, place, position_of, to_world
+from .control_points import CHANGES, Frame, index_of, is_alive, keep_ids_apart, keys_of, place, position_of, to_world
 from .history import History
+from .observations import Observations
 from .reconcile import hardened, reconciled
 from .record import ATTRIBUTE, read_state, spoken_of, write_state
-from .state import ABSENT, CONFIRMED, NOT_FOUND, REVIEWED, STATUSES, UNREVIEWED, Entry, State
-
-_EVENTS = (
-    "PointAddedEvent",
-    "PointRemovedEvent",
-    "PointModifiedEvent",
-    "PointPositionDefinedEvent",
-    "PointPositionUndefinedEvent",
-    "PointPositionMissingEvent",
-    "PointPositionNonMissingEvent",
-)
+from .state import ABSENT, CONFIRMED, NOT_FOUND, REVIEWED, UNREVIEWED, Entry, State
 
 
 @dataclass(frozen=True)
@@ -39,7 +30,7 @@ class Row:
         name: what the bundle's card calls it; the label where the card is not there.
         definition: where it lies, by the card; empty without.
         confidence: of the position that stands there, or ``None`` where nobody said, or a person placed it.
-        status: one of :data:`STATUSES`.
+        status: one of :data:`.state.STATUSES`.
         proposed: whether a detector said anything of it; what a person added, or has to place, it did not.
         position: in the world, LPS, (3,), or ``None``.
     """
@@ -89,7 +80,9 @@ class Review:
         if not node.GetAttribute(ATTRIBUTE):
             write_state(node, read_state(node))
         self.settled()
-        self._observed = [(node, node.AddObserver(getattr(node, name), self._on_changed)) for name in _EVENTS]
+        self._observations = Observations()
+        for name in CHANGES:
+            self._observations.add(node, getattr(node, name), self._on_changed)
         for sender, event, slot in (
             (node, vtk.vtkCommand.ModifiedEvent, self._on_changed),
             (node, node.PointStartInteractionEvent, self._on_start),
@@ -98,14 +91,14 @@ class Review:
             (self.scene, self.scene.EndUndoEvent, self._on_undone),
             (self.scene, self.scene.EndRedoEvent, self._on_undone),
         ):
-            self._observed.append((sender, sender.AddObserver(event, slot)))
+            self._observations.add(sender, event, slot)
 
     # -- what is there --------------------------------------------------------------------------------------------
 
     @property
     def alive(self) -> bool:
         """Whether the node is still in the scene."""
-        return self.node.GetScene() is not None and self.scene.IsNodePresent(self.node) != 0
+        return is_alive(self.node, self.scene)
 
     def rows(self) -> list[Row]:
         """One row a landmark, those first that a person should look at first.
@@ -146,14 +139,6 @@ class Review:
     def interacting(self) -> bool:
         """Whether a person is dragging one of the landmarks."""
         return self._interacting
-
-    def counts(self) -> dict[str, int]:
-        """How many landmarks have each of the statuses."""
-        found = dict.fromkeys(STATUSES, 0)
-        if self.alive:
-            for entry in self.settled().points.values():
-                found[entry.status] += 1
-        return found
 
     def has_reviewed(self) -> bool:
         """Whether a person has reviewed, added or renamed any landmark."""
@@ -217,9 +202,7 @@ class Review:
 
     def release(self) -> None:
         """Stop looking at the node; the review is of no use afterwards."""
-        for sender, tag in self._observed:
-            sender.RemoveObserver(tag)
-        self._observed.clear()
+        self._observations.release()
         self._callbacks.clear()
 
     # -- how it is done -------------------------------------------------------------------------------------------

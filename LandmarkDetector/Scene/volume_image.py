@@ -13,7 +13,7 @@ TO_LPS = np.array([-1.0, -1.0, 1.0])
 """MRML's world is RAS; multiplied with this it is LPS, and the other way round."""
 
 UNIT = "LandmarkDetector.unit"
-"""Attribute of a volume that was made of an image of the library: its unit, ``mm`` or ``px``."""
+"""Attribute of a volume that was made of an image of the library: ``px`` where that says no voxel size, or ``mm``."""
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 

@@ -5,12 +5,10 @@ A module sees these names, and may use no others of Slicer's Qt side:
 ``qt``
     every class of QtCore, QtGui, QtWidgets, QtUiTools, QtTest, QtNetwork and QtSvg (:mod:`.qt_names`).
 ``ctk``
-    ctkCollapsibleButton, ctkCollapsibleGroupBox, ctkComboBox, ctkDoubleSpinBox, ctkExpandableWidget,
-    ctkFittedTextBrowser, ctkMenuButton, ctkPathLineEdit, ctkDirectoryButton, ctkPushButton, ctkSearchBox,
-    ctkSliderWidget (:mod:`.ctk_widgets`, :mod:`.ctk_sections`, :mod:`.ctk_paths`).
+    ctkCollapsibleButton (:mod:`.ctk_widgets`).
 ``slicer.*`` widgets
-    qMRMLWidget, qMRMLNodeComboBox, qSlicerMarkupsPlaceWidget (:mod:`.mrml_widgets`). All of them may stand in a .ui
-    file; a connection ``mrmlSceneChanged(vtkMRMLScene*)`` to ``setMRMLScene(vtkMRMLScene*)`` in it is kept.
+    qMRMLWidget, qMRMLNodeComboBox (:mod:`.mrml_widgets`). All of them may stand in a .ui file; a connection
+    ``mrmlSceneChanged(vtkMRMLScene*)`` to ``setMRMLScene(vtkMRMLScene*)`` in it is kept.
 ``slicer.app``, ``slicer.modules``, ``slicer.i18n``, ``slicer.ScriptedLoadableModule``, ``slicer.mrmlScene``
     :mod:`.app`, :mod:`.scripted`.
 ``slicer.util``

@@ -22,15 +22,10 @@ class App:
     """
 
     applicationName = "LandmarkDetector"
-    majorVersion, minorVersion = 5, 13
-    revision = ""
-    isInstalled = True
-    launcherExecutableFilePath = ""
 
     def __init__(self, desktop: Desktop) -> None:
         self._desktop = desktop
         self._layouts = LayoutManager(desktop)
-        self.applicationVersion = f"{self.majorVersion}.{self.minorVersion}"
         self.temporaryPath = tempfile.gettempdir()
         self.slicerHome = os.path.dirname(slicer.__file__)
 
@@ -57,8 +52,6 @@ class App:
     def settings(self) -> QSettings:
         """The settings of this application."""
         return QSettings()
-
-    userSettings = revisionUserSettings = settings
 
     def testingEnabled(self) -> bool:
         """False: what must not block a test is answered by :class:`LandmarkDetectorDesktop.dialogs.Dialogs`."""

@@ -2,175 +2,122 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Property, Qt, Signal
-from qtpy.QtWidgets import (
-    QComboBox,
-    QDoubleSpinBox,
-    QHBoxLayout,
-    QLineEdit,
-    QPushButton,
-    QSizePolicy,
-    QSlider,
-    QTextBrowser,
-    QWidget,
-)
-
-from LandmarkDetectorDesktop.standins import ctk_paths, ctk_sections
+from qtpy.QtCore import Property, QEvent, QSize, Qt, Signal
+from qtpy.QtWidgets import QSizePolicy, QToolButton, QWidget
 
 
-class ctkComboBox(QComboBox):
-    """A combo box with a text for "nothing chosen"."""
+class ctkCollapsibleButton(QWidget):
+    """A headed section that folds; its content is whatever layout the .ui file gives it."""
 
-    def _default_text(self) -> str:
-        return self.placeholderText()
-
-    def setDefaultText(self, text: str) -> None:
-        """The text that shows while nothing is chosen."""
-        self.setPlaceholderText(text)
-
-    defaultText = Property(str, _default_text, setDefaultText)
-
-
-class ctkPushButton(QPushButton):
-    """A push button."""
-
-
-class ctkMenuButton(QPushButton):
-    """A push button with a menu."""
-
-
-class ctkDoubleSpinBox(QDoubleSpinBox):
-    """A spin box."""
-
-
-class ctkSearchBox(QLineEdit):
-    """A line for a search word, with a button that clears it."""
+    contentsCollapsed = Signal(bool)
+    toggled = Signal(bool)
+    clicked = Signal(bool)
 
     def __init__(self, *arguments) -> None:
-        super().__init__(*arguments)
-        self.setClearButtonEnabled(True)
-        self._show_icon = False
+        text = arguments[0] if arguments and isinstance(arguments[0], str) else ""
+        super().__init__(next((argument for argument in arguments if isinstance(argument, QWidget)), None))
+        self._collapsed = False
+        self._folded: list[QWidget] = []  # what was visible when the section was closed
+        self._header = QToolButton(self)
+        self._header.setObjectName("qt_header")
+        self._header.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._header.setAutoRaise(True)
+        self._header.setArrowType(Qt.ArrowType.DownArrow)
+        self._header.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._header.setStyleSheet(
+            "QToolButton {border: 1px solid palette(mid); border-radius: 3px; padding: 3px 6px; text-align: left;"
+            " font-weight: 600; background: palette(button);} QToolButton:hover {background: palette(midlight);}"
+        )
+        self._header.clicked.connect(self._on_header)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+        self.setText(text)
 
-    def _get_show_icon(self) -> bool:
-        return self._show_icon
+    def _on_header(self, *_) -> None:
+        self.setCollapsed(not self._collapsed)
+        self.clicked.emit(not self._collapsed)
 
-    def setShowSearchIcon(self, shown: bool) -> None:
-        """Show a magnifier at the left."""
-        if shown and not self._show_icon:
-            self.setPlaceholderText(self.placeholderText() or "Search…")
-        self._show_icon = bool(shown)
+    def _height(self) -> int:
+        return self._header.sizeHint().height()
 
-    showSearchIcon = Property(bool, _get_show_icon, setShowSearchIcon)
+    def _place(self) -> None:
+        self.setContentsMargins(0, self._height(), 0, 0)
+        self._header.setGeometry(0, 0, self.width(), self._height())
 
+    def resizeEvent(self, event) -> None:
+        """Keep the header as wide as the section."""
+        super().resizeEvent(event)
+        self._place()
 
-class ctkFittedTextBrowser(QTextBrowser):
-    """A text that is as high as its content."""
+    def changeEvent(self, event: QEvent) -> None:
+        """A new font or style changes the height of the header."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            self._place()
 
-    def __init__(self, *arguments) -> None:
-        super().__init__(*arguments)
-        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.document().documentLayout().documentSizeChanged.connect(self._fit)
+    def minimumSizeHint(self) -> QSize:
+        """At least the header."""
+        size = super().minimumSizeHint()
+        return QSize(max(size.width(), self._header.minimumSizeHint().width()), max(size.height(), self._height()))
 
-    def _fit(self, *_) -> None:
-        frame = 2 * self.frameWidth()
-        self.setFixedHeight(int(self.document().size().height()) + frame + 2)
+    def sizeHint(self) -> QSize:
+        """The header, and the content unless it is folded."""
+        size = super().sizeHint()
+        height = self._height() if self._collapsed else max(size.height(), self._height())
+        return QSize(max(size.width(), self._header.sizeHint().width()), height)
 
+    def _fold(self) -> None:
+        """Hide what is visible, and keep it in mind."""
+        for child in self.children():
+            if isinstance(child, QWidget) and child is not self._header and not child.isHidden():
+                self._folded.append(child)
+                child.hide()
 
-class ctkSliderWidget(QWidget):
-    """A slider and a spin box that hold one number."""
+    def showEvent(self, event) -> None:
+        """A .ui file folds a section before it fills it."""
+        if self._collapsed:
+            self._fold()
+        super().showEvent(event)
 
-    valueChanged = Signal(float)
+    def getText(self) -> str:
+        """The heading."""
+        return self._header.text()
 
-    _STEPS = 10000
+    def setText(self, text: str) -> None:
+        """Set the heading."""
+        self._header.setText(text)
+        self._place()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._slider = QSlider(Qt.Orientation.Horizontal, self)
-        self._slider.setObjectName("qt_slider")
-        self._slider.setRange(0, self._STEPS)
-        self._box = QDoubleSpinBox(self)
-        self._box.setObjectName("qt_box")
-        self._box.setRange(0, 99)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._slider, 1)
-        layout.addWidget(self._box)
-        self._slider.sliderMoved.connect(self._on_slider)
-        self._box.valueChanged.connect(self._on_value)
+    def isCollapsed(self) -> bool:
+        """Whether only the heading shows."""
+        return self._collapsed
 
-    def _on_slider(self, position: int) -> None:
-        low, high = self._box.minimum(), self._box.maximum()
-        self._box.setValue(low + (high - low) * position / self._STEPS)
+    def setCollapsed(self, collapsed: bool) -> None:
+        """Fold or unfold."""
+        collapsed = bool(collapsed)
+        if collapsed == self._collapsed:
+            return
+        self._collapsed = collapsed
+        self._header.setArrowType(Qt.ArrowType.RightArrow if collapsed else Qt.ArrowType.DownArrow)
+        if collapsed:
+            self._fold()
+        else:
+            folded, self._folded = self._folded, []
+            for child in folded:
+                child.setVisible(True)
+        self.setMaximumHeight(self._height() if collapsed else 16777215)
+        self.updateGeometry()
+        self.contentsCollapsed.emit(collapsed)
+        self.toggled.emit(not collapsed)
 
-    def _on_value(self, value: float) -> None:
-        self._show()
-        self.valueChanged.emit(value)
+    def _is_checked(self) -> bool:
+        return not self._collapsed
 
-    def _show(self) -> None:
-        low, high = self._box.minimum(), self._box.maximum()
-        self._slider.setValue(round((self._box.value() - low) / (high - low) * self._STEPS) if high > low else 0)
+    def _set_checked(self, checked: bool) -> None:
+        self.setCollapsed(not checked)
 
-    def _get_value(self) -> float:
-        return self._box.value()
-
-    def setValue(self, value: float) -> None:
-        """Set the number."""
-        self._box.setValue(value)
-
-    def _get_minimum(self) -> float:
-        return self._box.minimum()
-
-    def setMinimum(self, value: float) -> None:
-        """Set the lowest number."""
-        self._box.setMinimum(value)
-        self._show()
-
-    def _get_maximum(self) -> float:
-        return self._box.maximum()
-
-    def setMaximum(self, value: float) -> None:
-        """Set the highest number."""
-        self._box.setMaximum(value)
-        self._show()
-
-    def _get_step(self) -> float:
-        return self._box.singleStep()
-
-    def setSingleStep(self, value: float) -> None:
-        """Set what one press of an arrow adds."""
-        self._box.setSingleStep(value)
-
-    def _get_decimals(self) -> int:
-        return self._box.decimals()
-
-    def setDecimals(self, count: int) -> None:
-        """Set how many decimals show."""
-        self._box.setDecimals(count)
-
-    def _get_suffix(self) -> str:
-        return self._box.suffix()
-
-    def setSuffix(self, text: str) -> None:
-        """Set the unit behind the number."""
-        self._box.setSuffix(text)
-
-    value = Property(float, _get_value, setValue, notify=valueChanged)
-    minimum = Property(float, _get_minimum, setMinimum)
-    maximum = Property(float, _get_maximum, setMaximum)
-    singleStep = Property(float, _get_step, setSingleStep)
-    decimals = Property(int, _get_decimals, setDecimals)
-    suffix = Property(str, _get_suffix, setSuffix)
+    text = Property(str, getText, setText)
+    collapsed = Property(bool, isCollapsed, setCollapsed, notify=contentsCollapsed)
+    checked = Property(bool, _is_checked, _set_checked)
 
 
-WIDGETS = (
-    *ctk_sections.WIDGETS,
-    *ctk_paths.WIDGETS,
-    ctkComboBox,
-    ctkPushButton,
-    ctkMenuButton,
-    ctkDoubleSpinBox,
-    ctkSearchBox,
-    ctkFittedTextBrowser,
-    ctkSliderWidget,
-)
+WIDGETS = (ctkCollapsibleButton,)

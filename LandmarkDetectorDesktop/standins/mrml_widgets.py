@@ -9,8 +9,7 @@ import vtk
 from qtpy.QtCore import Property, Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QInputDialog, QWidget
 
-from LandmarkDetectorDesktop.observations import Observations
-from LandmarkDetectorDesktop.standins.place_widget import qSlicerMarkupsPlaceWidget
+from LandmarkDetector.Scene.observations import Observations
 
 
 class qMRMLWidget(QWidget):
@@ -42,9 +41,6 @@ class qMRMLNodeComboBox(QWidget):
 
     currentNodeChanged = Signal(object)
     currentNodeIDChanged = Signal(str)
-    nodeActivated = Signal(object)
-    nodeAddedByUser = Signal(object)
-    nodeAdded = Signal(object)
 
     _NODE, _NONE, _CREATE, _RENAME, _REMOVE = "node", "none", "create", "rename", "remove"
 
@@ -57,9 +53,8 @@ class qMRMLNodeComboBox(QWidget):
         self._types: list[str] = []
         self._base_name = ""
         self._none_text = "None"
-        self._flags = dict.fromkeys(("none", "remove", "rename", "edit", "hidden", "select"), False)
+        self._flags = dict.fromkeys(("none", "remove", "rename"), False)
         self._flags.update(add=True, children=True)
-        self._attributes: dict[str, dict[str, str | None]] = {}
         self._box = QComboBox(self)
         self._box.setObjectName("qt_box")
         self._box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
@@ -108,23 +103,17 @@ class qMRMLNodeComboBox(QWidget):
         if self._scene.IsBatchProcessing():
             return  # the end of the batch brings all of them
         self._refresh()
-        self.nodeAdded.emit(node)
 
     def _on_removed(self, _scene, _event, node) -> None:
         if node is self._node or self._fits(node):
             self._refresh()
 
     def _fits(self, node) -> bool:
-        if node is None or (node.GetHideFromEditors() and not self._flags["hidden"]):
+        if node is None or node.GetHideFromEditors():
             return False
-        kind = next((kind for kind in self._types if node.IsA(kind)), None)
-        if kind is None or (not self._flags["children"] and node.GetClassName() not in self._types):
-            return False
-        wanted = self._attributes.get(kind, {})
-        return all(
-            node.GetAttribute(name) is not None if value is None else node.GetAttribute(name) == value
-            for name, value in wanted.items()
-        )
+        if self._flags["children"]:
+            return any(node.IsA(kind) for kind in self._types)
+        return node.GetClassName() in self._types
 
     def nodes(self) -> list:
         """The nodes that may be chosen, in the scene's order."""
@@ -136,11 +125,6 @@ class qMRMLNodeComboBox(QWidget):
     def nodeCount(self) -> int:
         """How many nodes may be chosen."""
         return len(self.nodes())
-
-    def nodeFromIndex(self, index: int):
-        """The node at this place, or None."""
-        nodes = self.nodes()
-        return nodes[index] if 0 <= index < len(nodes) else None
 
     # --- the choice
 
@@ -158,10 +142,6 @@ class qMRMLNodeComboBox(QWidget):
     def setCurrentNodeID(self, node_id: str) -> None:
         """Choose a node by its id."""
         self.setCurrentNode(str(node_id))
-
-    def setCurrentNodeIndex(self, index: int) -> None:
-        """Choose a node by its place."""
-        self.setCurrentNode(self.nodeFromIndex(index))
 
     def _get_id(self) -> str:
         return "" if self._node is None else self._node.GetID() or ""
@@ -226,10 +206,8 @@ class qMRMLNodeComboBox(QWidget):
         action, node_id = self._box.itemData(row) or (self._NONE, "")
         if action == self._NODE:
             self.setCurrentNodeID(node_id)
-            self.nodeActivated.emit(self._node)
         elif action == self._NONE:
             self.setCurrentNode(None)
-            self.nodeActivated.emit(None)
         else:
             self._show_current()
             {self._CREATE: self.addNode, self._RENAME: self.renameCurrentNode, self._REMOVE: self.removeCurrentNode}[
@@ -238,17 +216,14 @@ class qMRMLNodeComboBox(QWidget):
 
     # --- what a person may do with the nodes
 
-    def addNode(self, kind: str = ""):
+    def addNode(self):
         """Add a node of the first type, and choose it."""
         if self._scene is None or not self._types:
             return None
-        kind = kind or self._types[0]
+        kind = self._types[0]
         base = self._base_name or kind.removeprefix("vtkMRML").removesuffix("Node")
         node = self._scene.AddNewNodeByClass(kind, self._scene.GenerateUniqueName(base))
-        for name, value in self._attributes.get(kind, {}).items():
-            node.SetAttribute(name, value or "")
         self.setCurrentNode(node)
-        self.nodeAddedByUser.emit(node)
         return node
 
     def renameCurrentNode(self) -> None:
@@ -262,16 +237,6 @@ class qMRMLNodeComboBox(QWidget):
         """Take the chosen node out of the scene."""
         if self._node is not None:
             self._scene.RemoveNode(self._node)
-
-    def addAttribute(self, kind: str, name: str, value: str | None = None) -> None:
-        """Offer only nodes of this type that have this attribute (of this value)."""
-        self._attributes.setdefault(kind, {})[name] = value
-        self._refresh()
-
-    def removeAttribute(self, kind: str, name: str) -> None:
-        """Offer them again without it."""
-        self._attributes.get(kind, {}).pop(name, None)
-        self._refresh()
 
     # --- properties
 
@@ -318,21 +283,9 @@ class qMRMLNodeComboBox(QWidget):
         """Whether the node can be renamed."""
         self._set("rename", value)
 
-    def setEditEnabled(self, value: bool) -> None:
-        """Accepted; there is no other module that could edit."""
-        self._set("edit", value)
-
-    def setShowHidden(self, value: bool) -> None:
-        """Whether nodes hidden from editors are offered."""
-        self._set("hidden", value)
-
     def setShowChildNodeTypes(self, value: bool) -> None:
         """Whether subclasses are offered."""
         self._set("children", value)
-
-    def setSelectNodeUponCreation(self, value: bool) -> None:
-        """Accepted; a node that a person makes here is always chosen."""
-        self._set("select", value)
 
     nodeTypes = Property("QStringList", _get_types, setNodeTypes)  # type: ignore[arg-type]
     baseName = Property(str, _get_base_name, setBaseName)
@@ -342,10 +295,7 @@ class qMRMLNodeComboBox(QWidget):
     addEnabled = Property(bool, lambda self: self._flags["add"], setAddEnabled)
     removeEnabled = Property(bool, lambda self: self._flags["remove"], setRemoveEnabled)
     renameEnabled = Property(bool, lambda self: self._flags["rename"], setRenameEnabled)
-    editEnabled = Property(bool, lambda self: self._flags["edit"], setEditEnabled)
-    showHidden = Property(bool, lambda self: self._flags["hidden"], setShowHidden)
     showChildNodeTypes = Property(bool, lambda self: self._flags["children"], setShowChildNodeTypes)
-    selectNodeUponCreation = Property(bool, lambda self: self._flags["select"], setSelectNodeUponCreation)
 
 
-WIDGETS = (qMRMLWidget, qMRMLNodeComboBox, qSlicerMarkupsPlaceWidget)
+WIDGETS = (qMRMLWidget, qMRMLNodeComboBox)

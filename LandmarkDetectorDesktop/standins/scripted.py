@@ -42,10 +42,6 @@ class ScriptedLoadableModule:
         """A file in the module's ``Resources``."""
         return str(_file_of(self).parent / "Resources" / filename)
 
-    def getDefaultModuleDocumentationLink(self, *_: object) -> str:
-        """Nothing: a module that is loaded beside Slicer has no page in Slicer's manual."""
-        return ""
-
 
 class ScriptedLoadableModuleWidget:
     """The panel of a module.
@@ -56,7 +52,6 @@ class ScriptedLoadableModuleWidget:
 
     def __init__(self, parent: Any = None) -> None:
         self.moduleName = type(self).__name__.removesuffix("Widget")
-        self.developerMode = False
         self.logic: Any = None
         if parent is None:
             parent = qMRMLWidget()

@@ -34,7 +34,6 @@ def load_ui(path: str | os.PathLike[str]) -> QWidget:
         raise RuntimeError(f"{path.name}: this is no .ui file ({error}).") from None
     scene_connections = _take_scene_connections(tree.getroot())
     _check_widgets(tree.getroot(), path.name)
-    _name_enumerations(tree.getroot())
     loader = QUiLoader()
     loader.setWorkingDirectory(QDir(str(path.parent.absolute())))
     for cls in WIDGETS.values():
@@ -81,11 +80,3 @@ def _check_widgets(root: ElementTree.Element, name: str) -> None:
             raise RuntimeError(
                 f"{name}: the desktop has no stand-in for the widget {cls}; use one of {sorted(WIDGETS)}."
             )
-
-
-def _name_enumerations(root: ElementTree.Element) -> None:
-    """Enumerations of Slicer's own widgets become texts, which the stand-ins read."""
-    for prop in root.iter("property"):
-        for value in prop:
-            if value.tag in ("set", "enum") and (value.text or "").startswith(("ctk", "qMRML", "qSlicer")):
-                value.tag = "string"

@@ -10,7 +10,7 @@ from qtpy.QtCore import QRectF, Qt
 from qtpy.QtGui import QColor, QFont, QPainter
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from LandmarkDetectorDesktop.views.managed import ManagedView
+from LandmarkDetectorDesktop.views.managed import ManagedView, factory_of
 from LandmarkDetectorDesktop.views.slice_bar import SliceBar
 from LandmarkDetectorDesktop.volume_node import is_picture
 
@@ -27,12 +27,7 @@ COLOURS = {"Red": "#f34a33", "Yellow": "#edd54c", "Green": "#6eb04b"}  # those o
 
 def slice_factory(application: Any) -> Any:
     """The factory of the displayable managers of slice views."""
-    factory = slicer.vtkMRMLSliceViewDisplayableManagerFactory()
-    factory.SetMRMLApplicationLogic(application)
-    for name in MANAGERS:
-        if not factory.IsDisplayableManagerRegistered(name):
-            factory.RegisterDisplayableManager(name)
-    return factory
+    return factory_of(slicer.vtkMRMLSliceViewDisplayableManagerFactory(), application, MANAGERS)
 
 
 class SliceView(ManagedView):

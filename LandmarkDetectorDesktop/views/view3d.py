@@ -8,7 +8,7 @@ import slicer
 import vtk
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from LandmarkDetectorDesktop.views.managed import ManagedView
+from LandmarkDetectorDesktop.views.managed import ManagedView, factory_of
 
 MANAGERS = (
     "vtkMRMLCameraDisplayableManager",
@@ -22,12 +22,7 @@ MANAGERS = (
 
 def view3d_factory(application: Any) -> Any:
     """The factory of the displayable managers of 3D views."""
-    factory = slicer.vtkMRMLThreeDViewDisplayableManagerFactory()
-    factory.SetMRMLApplicationLogic(application)
-    for name in MANAGERS:
-        if not factory.IsDisplayableManagerRegistered(name):
-            factory.RegisterDisplayableManager(name)
-    return factory
+    return factory_of(slicer.vtkMRMLThreeDViewDisplayableManagerFactory(), application, MANAGERS)
 
 
 class View3D(ManagedView):

@@ -26,7 +26,6 @@ QT = ("qt", "ctk")
 OWN = object()  # known, and not Qt's
 STANDS_FOR = {  # Slicer's own widgets, by the class of Qt that they are built on
     "ctkCollapsibleButton": QtWidgets.QPushButton,
-    "ctkPathLineEdit": QtWidgets.QWidget,
     "qMRMLNodeComboBox": QtWidgets.QWidget,
     "qMRMLWidget": QtWidgets.QWidget,
 }

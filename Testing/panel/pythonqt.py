@@ -36,8 +36,6 @@ SAYS_INSTEAD = {
 # Properties of Slicer's own widgets, whose getters the desktop's Python stand-ins have as methods of the same name.
 NATIVE_PROPERTIES = {
     "ctkCollapsibleButton": {"collapsed", "collapsedHeight"},
-    "ctkPathLineEdit": {"currentPath", "nameFilters", "settingKey"},
-    "ctkSliderWidget": {"value", "minimum", "maximum", "singleStep", "pageStep", "decimals", "suffix", "prefix"},
     "qMRMLNodeComboBox": {"currentNodeID", "nodeTypes", "noneEnabled", "addEnabled", "removeEnabled", "renameEnabled"},
 }
 

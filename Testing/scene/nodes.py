@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,11 @@ def add_volume(scene: Any, grid: Grid, array: np.ndarray | None = None, name: st
             matrix.SetElement(row, column, values[row, column])
     node.SetIJKToRASMatrix(matrix)
     return node
+
+
+def counts(review: Any) -> Counter[str]:
+    """How many landmarks of a review have each status."""
+    return Counter(row.status for row in review.rows())
 
 
 def marks_of(labels: str = "abcd", **info: str) -> LandmarkSet:

@@ -9,7 +9,7 @@ from LandmarkDetector.Scene.annotation import annotation_of, is_list_to_place, l
 from LandmarkDetector.Scene.history import History
 from LandmarkDetector.Scene.result import create_result, volume_of
 from LandmarkDetector.Scene.review import Review
-from Testing.scene.nodes import add_linear, marks_of
+from Testing.scene.nodes import add_linear, counts, marks_of
 
 LABELS = ("nose", "left", "right")
 
@@ -53,14 +53,14 @@ def test_leaving_place_mode_lets_the_others_wait(to_place):
     assert review.begin_placing(ids(to_place)[1])
     review.end_placing()
     assert to_place.GetNumberOfUndefinedControlPoints() == 3
-    assert review.counts()["not found"] == 3
+    assert counts(review)["not found"] == 3
 
 
 def test_undo_takes_a_judgement_back(scene, to_place):
     review = Review(to_place)
     review.mark_absent([ids(to_place)[0]])
     History(scene).undo()
-    assert review.counts()["not found"] == 3
+    assert counts(review)["not found"] == 3
     assert annotation_of(to_place, review.settled())["nose"].status == "undefined"
 
 

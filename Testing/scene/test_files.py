@@ -22,7 +22,7 @@ from LandmarkDetector.Scene.result import (
 from LandmarkDetector.Scene.review import Review
 from LandmarkDetectorLib.core import Landmark, LandmarkFileError, LandmarkSet
 from LandmarkDetectorLib.io import load_landmarks, save_landmarks
-from Testing.scene.nodes import SPREAD, add_linear
+from Testing.scene.nodes import SPREAD, add_linear, counts
 
 WANTED = {"a": "confirmed", "b": "not found", "c": "corrected", "d": "absent", "e": "unreviewed", "mine": "corrected"}
 
@@ -118,7 +118,7 @@ def test_proposals_of_an_exported_file_stand_in_the_world(scene, ct, marks, tmp_
     review.mark_absent(row.point_id for row in review.rows())
     export(review.node, tmp_path / "a.mrk.json")
     again = Review(opened(scene, tmp_path / "a.mrk.json"))
-    assert again.counts()["absent"] == 4
+    assert counts(again)["absent"] == 4
     again.reset(row.point_id for row in again.rows())
     assert same(landmark_set_of(again.node), proposed)
 
@@ -223,10 +223,10 @@ def test_ten_thousand_landmarks_go_through_slicers_storage(scene, ct, tmp_path, 
     again = opened(scene, path, kind)
     assert np.allclose(landmark_set_of(again).positions, positions, rtol=1e-14, atol=1e-9)
     if suffix == ".mrk.json":
-        assert Review(again).counts()["confirmed"] == 5000
+        assert counts(Review(again))["confirmed"] == 5000
         assert same(landmark_set_of(again), marks)
     else:
-        assert Review(again).counts()["unreviewed"] == 10_000  # the old format has no room for a review
+        assert counts(Review(again))["unreviewed"] == 10_000  # the old format has no room for a review
 
 
 @pytest.mark.filterwarnings("ignore:.*were left out, which .fcsv cannot say")

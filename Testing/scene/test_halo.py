@@ -218,8 +218,8 @@ def test_a_slice_shows_an_outline_in_the_colour_of_the_confidence(flat, tmp_path
     solid = variance[2, 2] > 0
     half = LEVEL[3 if solid else 2] * np.sqrt(np.diag(variance)[:2]) * view.size[0] / view.node.GetFieldOfView()[0]
     assert np.abs((seen.max(0) - seen.min(0)) / 2 - half).max() < 4
-    halo.show(False)
-    assert not halo.visible and len(coloured(view, tmp_path / "b.png", colour_of(1.0))) == 0
+    halo.model.SetDisplayVisibility(False)
+    assert len(coloured(view, tmp_path / "b.png", colour_of(1.0))) == 0
 
 
 def test_a_landmark_is_dragged_in_3d_as_if_its_region_were_not_there(world):
@@ -229,7 +229,7 @@ def test_a_landmark_is_dragged_in_3d_as_if_its_region_were_not_there(world):
         marks = LandmarkSet((Landmark("a", (0, 0, 0), None, 0.5, np.eye(3) * 400),))
         review = Review(create_result(world.scene, marks))
         halo = Halo(review)
-        halo.show(visible)
+        halo.model.SetDisplayVisibility(visible)
         camera = view.renderer.GetActiveCamera()
         camera.SetFocalPoint(0, 0, 0)
         camera.SetPosition(0, 300, 0)
