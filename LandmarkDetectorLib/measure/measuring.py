@@ -117,7 +117,7 @@ def measure(
 
 
 def _labels(request: _Request, parts: Collection[Need]) -> tuple[str, ...]:
-    return tuple(label for need, label in request.labels.items() if need in parts)
+    return tuple(dict.fromkeys(request.labels[part] for part in parts if part in request.labels))
 
 
 def _used(measurements: MeasurementSet, formulas: Iterable[Formula], found: Mapping[Need, str]) -> dict[Need, str]:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from LandmarkDetectorLib.core import MeasurementError
 from LandmarkDetectorLib.measure.formula import Formula, Need, Scope, is_name, read_formula
-from LandmarkDetectorLib.measure.labels import lacking_of, match_labels, needs_of
+from LandmarkDetectorLib.measure.labels import lacking_of, match_labels, needs_of, plain
 from LandmarkDetectorLib.measure.schema import KINDS, Definition, LandmarkEntry, Measurement, MidSagittal, Vocabulary
 
 SETS = Path(__file__).parent / "sets"
@@ -54,6 +54,10 @@ class MeasurementSet:
     def match(self, labels: Iterable[str], mapping: Mapping[str, str] | None = None) -> dict[Need, str]:
         """The label of each landmark of the set, as far as there is one; see :func:`match_labels`."""
         return match_labels(self.known_labels, labels, mapping)
+
+    def own_mapping(self, mapping: Mapping[str, str] | None) -> dict[str, str]:
+        """Of a mapping for several sets what names landmarks of this one."""
+        return {word: label for word, label in (mapping or {}).items() if plain(word) in self.known_labels}
 
     @property
     def names(self) -> list[str]:
