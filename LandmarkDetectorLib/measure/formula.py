@@ -169,6 +169,7 @@ def _read_call(name: str, arguments: list[ast.expr], scope: Scope) -> Formula:
     return replace(
         whole,
         compute=call,
+        upright=any(part.upright for part in (parts[:-1] if function.sided else parts)),
         solid=whole.solid or function.solid,
         millimetres=whole.millimetres or function.millimetres,
     )
