@@ -194,6 +194,11 @@ def build_set(content: Any, name: str, source: str = "") -> MeasurementSet:
         landmarks = {**shared.landmarks, **landmarks}
         mid_sagittal = mid_sagittal or shared.mid_sagittal
     _check_landmarks(landmarks, mid_sagittal, source)
+    for word in (*definition.constructions, *definition.choices):
+        if word in landmarks:  # a formula would take the landmark, and nobody would see it
+            raise MeasurementError(
+                f"{source}: {word!r} is a landmark of the vocabulary; call the construction or choice otherwise."
+            )
     measurement_set = MeasurementSet(source, definition, landmarks, mid_sagittal)
     measurement_set.formulas()
     for choice, options in definition.choices.items():
@@ -211,11 +216,14 @@ def distance_set(labels: Sequence[str], pairs: Iterable[tuple[str, str]], name: 
         name: of the set.
 
     Raises:
-        MeasurementError: fewer than two labels, two that mean the same, or a pair of others.
+        MeasurementError: fewer than two labels, two that mean the same, a pair of others or of one label.
     """
     names = {label: f"m{number}" for number, label in enumerate(labels)}
     pairs = list(pairs)
     strange = [label for pair in pairs for label in pair if label not in names]
+    twice = [a for a, b in pairs if a == b]
+    if twice:
+        raise MeasurementError(f"{name}: {twice[0]!r} has no distance from itself; give two labels.")
     if strange or len(names) < 2:
         raise MeasurementError(
             f"{name}: {strange[0]!r} is none of the labels." if strange else f"{name}: no two labels."
