@@ -112,8 +112,7 @@ def _read(node: ast.expr, scope: Scope) -> Formula:
         return _read_call(node.func.id, node.args, scope)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         part = _number(_read(node.operand, scope), "-")
-        signed = not isinstance(node.operand, ast.Constant)
-        return _join([part], part.kind, lambda a: -a, signed=signed)
+        return _join([part], part.kind, lambda a: -a, signed=True)
     if isinstance(node, ast.BinOp):
         return _read_operation(node, scope)
     raise MeasurementError(

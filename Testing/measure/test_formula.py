@@ -88,6 +88,7 @@ def test_a_formula_knows_its_kind_and_what_it_needs():
     assert read_formula("distance(A, B)", SCOPE).kind == LENGTH
     assert read_formula("distance(A, B) - distance(A, C)", SCOPE).signed
     assert not read_formula("distance(A, B) + distance(A, C)", SCOPE).signed
+    assert read_formula("-2 * distance(A, B)", SCOPE).signed
     assert read_formula("along(A, B, line(A, C))", SCOPE).signed
     assert read_formula("angle(line(A, B), up)", SCOPE).upright
 
