@@ -163,7 +163,7 @@ def measure_subject(
     results: list[Result] = []
     for each in loaded:
         own = {name: option for name, option in (choices or {}).items() if name in each.definition.choices}
-        its_own = dict(include=set(include) & set(each.names), choices=own, mapping=each.own_mapping(mapping))
-        results += measure(landmarks, each, **its_own, **how)
+        included, named = set(include) & set(each.names), each.own_mapping(mapping)
+        results += measure(landmarks, each, include=included, choices=own, mapping=named, **how)
     called = landmarks.name if subject is None else subject
     return Measured(called, landmarks, loaded, tuple(results), image, card, reviewed or Reviewed(), dict(mapping or {}))
