@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -145,6 +145,8 @@ def measure_one(file: Path, wanted: Wanted, sets: Sequence[MeasurementSet], *, s
     image = _image(file, wanted, several)
     if image is not None and image.dimension == 2:
         landmarks = landmarks.to_plane()
+    if image is not None and wanted.spacing is not None:
+        landmarks = _with_scale(landmarks, image)
     statuses = review_statuses(landmarks)
     said = {} if statuses is None else dict(zip(landmarks.labels, statuses, strict=True))
     reviewed = Reviewed(wanted.reviewed_by, said)
@@ -154,6 +156,24 @@ def measure_one(file: Path, wanted: Wanted, sets: Sequence[MeasurementSet], *, s
     return measure_subject(
         landmarks, sets, subject=stem_of(file), image=image, card=card, reviewed=reviewed, **wanted.how
     )
+
+
+def _with_scale(landmarks: LandmarkSet, image: Image) -> LandmarkSet:
+    """Landmarks in the pixels of a picture in mm, once a person has said how large these are; others as they are."""
+    if landmarks.unit != "px" or image.grid.unit != "mm" or landmarks.dimension != image.dimension:
+        return landmarks
+    scale = image.grid.matrix[:-1, :-1]
+    marks = [
+        mark
+        if mark.position is None
+        else replace(
+            mark,
+            position=image.grid.to_world(mark.position),
+            covariance=None if mark.covariance is None else scale @ mark.covariance @ scale.T,
+        )
+        for mark in landmarks
+    ]
+    return replace(landmarks, landmarks=tuple(marks), unit="mm")
 
 
 def _image(file: Path, wanted: Wanted, several: bool) -> Image | None:

@@ -112,8 +112,7 @@ def _read(node: ast.expr, scope: Scope) -> Formula:
         return _read_call(node.func.id, node.args, scope)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         part = _number(_read(node.operand, scope), "-")
-        signed = not isinstance(node.operand, ast.Constant)
-        return _join([part], part.kind, lambda a: -a, signed=signed)
+        return _join([part], part.kind, lambda a: -a, signed=True)
     if isinstance(node, ast.BinOp):
         return _read_operation(node, scope)
     raise MeasurementError(
@@ -169,6 +168,7 @@ def _read_call(name: str, arguments: list[ast.expr], scope: Scope) -> Formula:
     return replace(
         whole,
         compute=call,
+        upright=any(part.upright for part in (parts[:-1] if function.sided else parts)),
         solid=whole.solid or function.solid,
         millimetres=whole.millimetres or function.millimetres,
     )

@@ -57,7 +57,8 @@ class Function:
     """One way to call a function.
 
     ``many``: any number of the last argument; ``signed``: its value can be negative by convention; ``solid``: needs
-    three dimensions; ``millimetres``: needs a physical scale.
+    three dimensions; ``millimetres``: needs a physical scale; ``sided``: its last argument only says which side is the
+    positive one, so that a vertical there does not make the value relative to it.
     """
 
     takes: tuple[Kind, ...]
@@ -67,6 +68,7 @@ class Function:
     signed: bool = False
     solid: bool = False
     millimetres: bool = False
+    sided: bool = False
 
     def fits(self, kinds: list[Kind]) -> bool:
         """Whether it can be called with these."""
@@ -217,6 +219,7 @@ def _between_planes(trace: Trace, plane: Plane, other: Plane) -> np.ndarray:
 @_function("signed_angle", LINE, LINE, PLACE, gives=ANGLE, signed=True)
 @_function("signed_angle", LINE, LINE, LINE, gives=ANGLE, signed=True)
 @_function("signed_angle", DIRECTION, LINE, LINE, gives=ANGLE, signed=True)
+@_function("signed_angle", LINE, LINE, DIRECTION, gives=ANGLE, signed=True, sided=True)
 def _signed_angle(
     trace: Trace, line: Line | Direction, other: Line, toward: np.ndarray | Line | Direction
 ) -> np.ndarray:

@@ -19,6 +19,7 @@ from LandmarkDetectorLib.measure.stage import Scene, Stage, build_scene
 from LandmarkDetectorLib.measure.uncertainty import (
     bending_moves,
     bending_reach,
+    folds,
     from_covariances,
     from_regions,
     gradient_of,
@@ -117,7 +118,7 @@ def measure(
 
 
 def _labels(request: _Request, parts: Collection[Need]) -> tuple[str, ...]:
-    return tuple(label for need, label in request.labels.items() if need in parts)
+    return tuple(dict.fromkeys(request.labels[part] for part in parts if part in request.labels))
 
 
 def _used(measurements: MeasurementSet, formulas: Iterable[Formula], found: Mapping[Need, str]) -> dict[Need, str]:
@@ -243,6 +244,8 @@ def _interval(request: _Request, formula: Formula, stage: Stage, values: np.ndar
         return None, "no interval: the value jumps here"
     value = float(values[0])
     if not scene.regions:
+        if folds(values):
+            return None, "no interval: the value folds here, as a distance does at 0"
         return from_covariances(value, gradients, scene.covariances, request.level), ""
     return _from_regions(request, formula, stage, value, gradients), ""
 

@@ -106,9 +106,9 @@ def difference_of(first: Result, second: Result) -> tuple[float | None, float | 
     """How a measurement changed between two times: second minus first, and half of that difference's interval.
 
     Both times are taken to err independently of each other. What has no value at one of them, or no interval, has
-    ``None``.
+    ``None``; and so have values in different units, of a picture with a scale and one without.
     """
-    if first.value is None or second.value is None:
+    if first.value is None or second.value is None or first.unit != second.unit:
         return None, None
     change = second.value - first.value
     if first.interval is None or second.interval is None:

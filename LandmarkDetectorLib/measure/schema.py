@@ -148,6 +148,8 @@ class Measurement(_Strict):
         sexes = [norm.sex for norm in self.norms]
         if len(set(sexes)) != len(sexes):
             raise ValueError("there are two norms for the same people; keep one")
+        if self.valid is not None and self.valid[0] >= self.valid[1]:
+            raise ValueError("in valid, the first number is not below the second")
         return self
 
 

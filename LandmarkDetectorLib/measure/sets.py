@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from LandmarkDetectorLib.core import MeasurementError
 from LandmarkDetectorLib.measure.formula import Formula, Need, Scope, is_name, read_formula
-from LandmarkDetectorLib.measure.labels import lacking_of, match_labels, needs_of
+from LandmarkDetectorLib.measure.labels import lacking_of, match_labels, needs_of, plain
 from LandmarkDetectorLib.measure.schema import KINDS, Definition, LandmarkEntry, Measurement, MidSagittal, Vocabulary
 
 SETS = Path(__file__).parent / "sets"
@@ -54,6 +54,10 @@ class MeasurementSet:
     def match(self, labels: Iterable[str], mapping: Mapping[str, str] | None = None) -> dict[Need, str]:
         """The label of each landmark of the set, as far as there is one; see :func:`match_labels`."""
         return match_labels(self.known_labels, labels, mapping)
+
+    def own_mapping(self, mapping: Mapping[str, str] | None) -> dict[str, str]:
+        """Of a mapping for several sets what names landmarks of this one."""
+        return {word: label for word, label in (mapping or {}).items() if plain(word) in self.known_labels}
 
     @property
     def names(self) -> list[str]:
@@ -190,6 +194,11 @@ def build_set(content: Any, name: str, source: str = "") -> MeasurementSet:
         landmarks = {**shared.landmarks, **landmarks}
         mid_sagittal = mid_sagittal or shared.mid_sagittal
     _check_landmarks(landmarks, mid_sagittal, source)
+    for word in (*definition.constructions, *definition.choices):
+        if word in landmarks:  # a formula would take the landmark, and nobody would see it
+            raise MeasurementError(
+                f"{source}: {word!r} is a landmark of the vocabulary; call the construction or choice otherwise."
+            )
     measurement_set = MeasurementSet(source, definition, landmarks, mid_sagittal)
     measurement_set.formulas()
     for choice, options in definition.choices.items():
@@ -207,11 +216,14 @@ def distance_set(labels: Sequence[str], pairs: Iterable[tuple[str, str]], name: 
         name: of the set.
 
     Raises:
-        MeasurementError: fewer than two labels, two that mean the same, or a pair of others.
+        MeasurementError: fewer than two labels, two that mean the same, a pair of others or of one label.
     """
     names = {label: f"m{number}" for number, label in enumerate(labels)}
     pairs = list(pairs)
     strange = [label for pair in pairs for label in pair if label not in names]
+    twice = [a for a, b in pairs if a == b]
+    if twice:
+        raise MeasurementError(f"{name}: {twice[0]!r} has no distance from itself; give two labels.")
     if strange or len(names) < 2:
         raise MeasurementError(
             f"{name}: {strange[0]!r} is none of the labels." if strange else f"{name}: no two labels."

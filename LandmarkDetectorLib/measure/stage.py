@@ -99,11 +99,12 @@ class Stage:
         self.has_plane = view != "mid-sagittal" or bool(self.pairs) or len(self.midline) >= 3
         self._environment = self._see(scene.copies)
 
-    def parts(self, formula: Formula) -> set[Need]:
-        """The landmarks that a formula's value depends on here; in a projection the plane's are among them."""
+    def parts(self, formula: Formula) -> tuple[Need, ...]:
+        """The landmarks that a formula's value depends on here, in its order; then in a projection the plane's."""
         landmarks, there = self.measurements.landmarks, self.scene.column
-        parts = {part for need in formula.needs for part in parts_of(need, self.side, landmarks, there)}
-        return parts | {(name, None) for name in self.midline} | {(n, side) for n in self.pairs for side in SIDES}
+        parts = [part for need in formula.needs for part in parts_of(need, self.side, landmarks, there)]
+        of_plane = [(name, None) for name in self.midline] + [(n, side) for n in self.pairs for side in SIDES]
+        return tuple(dict.fromkeys([*parts, *of_plane]))
 
     def _see(self, copies: np.ndarray) -> Environment:
         """An environment in which formulas find these copies as this view shows them."""

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from LandmarkDetectorLib.core import Image, LandmarkSet, MeasurementError
+from LandmarkDetectorLib.measure.formula import Need
 from LandmarkDetectorLib.measure.measuring import measure
 from LandmarkDetectorLib.measure.results import Result
 from LandmarkDetectorLib.measure.sets import MeasurementSet, load_set
@@ -47,6 +48,7 @@ class Measured:
         image: in which the landmarks lie, for pictures; or ``None``.
         card: of the model that proposed the landmarks, as a plain dict, or ``None`` where there is none.
         reviewed: what is known of a review.
+        mapping: landmark to label, where the labels' words did not say which is which.
     """
 
     subject: str
@@ -56,6 +58,7 @@ class Measured:
     image: Image | None = None
     card: Mapping[str, Any] | None = None
     reviewed: Reviewed = Reviewed()
+    mapping: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         image, landmarks = self.image, self.landmarks
@@ -68,34 +71,24 @@ class Measured:
                 "(--spacing) where its file says none."
             )
 
-    @cached_property
-    def labels_of_titles(self) -> dict[str, str]:
-        """The label of each landmark that results call by its title, in the order of the sets."""
-        found: dict[str, str] = {}
-        for each in self.sets:
-            for (name, side), label in each.match(self.landmarks.labels).items():
-                title = each.landmarks[name].title
-                found.setdefault(f"{title} {side}" if side else title, label)
-        return found
+    def match(self, each: MeasurementSet) -> dict[Need, str]:
+        """The label of each landmark of a set, as far as there is one."""
+        return each.match(self.landmarks.labels, each.own_mapping(self.mapping))
 
     @cached_property
     def used(self) -> tuple[str, ...]:
-        """The labels of the landmarks with a place that a result is made of, in the landmarks' order."""
-        wanted = {label for result in self.results for label in self.labels_of(result)}
-        return tuple(mark.label for mark in self.landmarks if mark.label in wanted and mark.position is not None)
-
-    def labels_of(self, result: Result) -> list[str]:
-        """The labels of the landmarks that a result is made of, as far as they are there."""
-        return [self.labels_of_titles[title] for title in result.needs if title in self.labels_of_titles]
+        """The labels of the landmarks that a number is made of, in the landmarks' order."""
+        wanted = {label for result in self.computed for label in result.labels}
+        return tuple(mark.label for mark in self.landmarks if mark.label in wanted)
 
     @cached_property
     def unreviewed(self) -> tuple[str, ...]:
-        """The landmarks that results are made of and nobody has looked at."""
+        """The landmarks that numbers are made of and nobody has looked at."""
         return tuple(label for label in self.used if not self.reviewed.holds(label))
 
     def is_reviewed(self, result: Result) -> bool:
-        """Whether a person has looked at every landmark that a result is made of."""
-        return not set(self.labels_of(result)) & set(self.unreviewed)
+        """Whether a person has looked at every landmark that a number is made of, those of its plane among them."""
+        return not set(result.labels) & set(self.unreviewed)
 
     @property
     def review(self) -> str:
@@ -130,6 +123,7 @@ def measure_subject(
     reviewed: Reviewed | None = None,
     include: Collection[str] = (),
     choices: Mapping[str, str] | None = None,
+    mapping: Mapping[str, str] | None = None,
     **how: Any,
 ) -> Measured:
     """Measure a subject's landmarks with one or several sets.
@@ -143,11 +137,13 @@ def measure_subject(
         reviewed: what is known of a review.
         include: names of measurements that are off by default, of any of the sets.
         choices: options other than the sets' defaults; each goes to the sets that know it.
+        mapping: landmark to label, where the labels' words do not say which is which; each goes to the sets that know
+            the landmark.
         how: further arguments of :func:`measure`, for all sets.
 
     Raises:
-        MeasurementError: as :func:`measure` says, no set, a name or a choice that none of them knows, or an image that
-            is not the landmarks'.
+        MeasurementError: as :func:`measure` says, no set, a name, choice or landmark that none of them knows, or an
+            image that is not the landmarks'.
     """
     loaded = tuple(load_set(each) if isinstance(each, str) else each for each in sets)
     if not loaded:
@@ -161,9 +157,13 @@ def measure_subject(
             raise MeasurementError(
                 f"No set here has a choice {name!r}; there is {', '.join(options) or 'none at all'}."
             )
+    for word in mapping or {}:
+        if not any(each.own_mapping({word: ""}) for each in loaded):
+            raise MeasurementError(f"The mapping names {word!r}, which is no landmark of a set here; mend its name.")
     results: list[Result] = []
     for each in loaded:
         own = {name: option for name, option in (choices or {}).items() if name in each.definition.choices}
-        results += measure(landmarks, each, include=set(include) & set(each.names), choices=own, **how)
+        included, named = set(include) & set(each.names), each.own_mapping(mapping)
+        results += measure(landmarks, each, include=included, choices=own, mapping=named, **how)
     called = landmarks.name if subject is None else subject
-    return Measured(called, landmarks, loaded, tuple(results), image, card, reviewed or Reviewed())
+    return Measured(called, landmarks, loaded, tuple(results), image, card, reviewed or Reviewed(), dict(mapping or {}))

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 STEP = 1e-4
 """Of the central differences, as a part of the landmarks' extent: errors of 1e-8, rounding of 1e-12."""
 
+FOLD = 0.1
+"""Of a smooth value the bend over one step is some 1e-4 of its slope; where it is more than this, the value folds."""
+
 MISFIT = 1e-3
 """How far, relative to the landmarks' extent, a region's centre may lie from its landmark."""
 
@@ -59,6 +62,19 @@ def gradient_of(values: np.ndarray, step: float, d: int) -> np.ndarray:
     """Gradients (len(movable), d) from the values (1 + 2·d·len(movable),) of a measurement on the copies."""
     pairs = values[1:].reshape(-1, d, 2)
     return (pairs[..., 0] - pairs[..., 1]) / (2 * step)
+
+
+def folds(values: np.ndarray) -> bool:
+    """Whether a measurement turns back where the landmarks are, as a distance of 0 does, which grows on every side.
+
+    The first order sees no slope there and would call the value certain.
+
+    Args:
+        values: (1 + 2·d·M,) of the measurement on the copies.
+    """
+    forth, back = values[1::2], values[2::2]
+    bend, slope = np.abs(forth + back - 2 * values[0]), np.abs(forth - back)
+    return bool(bend.size and bend.max() > FOLD * slope.max())
 
 
 def from_covariances(value: float, gradients: np.ndarray, covariances: np.ndarray, level: float) -> Interval:

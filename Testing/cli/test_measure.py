@@ -12,7 +12,7 @@ import pydicom
 import pytest
 from pydicom.dataset import FileDataset, FileMetaDataset
 
-from LandmarkDetectorLib.core import Image
+from LandmarkDetectorLib.core import Grid, Image
 from LandmarkDetectorLib.io import save_image, save_landmarks
 from Testing.measure.subjects import ceph_image, ceph_marks, one_missing
 
@@ -265,6 +265,21 @@ def test_ctrl_c_says_what_is_written_and_leaves_no_half(run, heads: Path, tmp_pa
     assert result.exit_code == 130
     assert "Cancelled; the files of 1 of 2 subjects are written." in result.stderr
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["ada.measurements.html"]
+
+
+def test_landmarks_in_pixels_are_measured_in_mm_once_the_size_of_a_pixel_is_said(run, tmp_path: Path) -> None:
+    image = Image(ceph_image().array, Grid.regular((360, 400), 1.0, "px"), "ada")
+    save_image(image, tmp_path / "ada.png")
+    marks = ceph_marks(unit="px")
+    save_landmarks(replace(marks, info={}), tmp_path / "ada.csv")
+    words = ("measure", tmp_path / "ada.csv", "--set", "jarabak", "--image", tmp_path / "ada.png", "--json")
+    plain, scaled = (json.loads(run(*words, *more).stdout)["subjects"][0] for more in ((), ("--spacing", "0.5,0.25")))
+    plain, scaled = ({each["name"]: each for each in said["results"]} for said in (plain, scaled))
+    sella, nasion = (m for m in marks if m.label in ("Sella", "Nasion"))
+    length = np.linalg.norm((sella.position - nasion.position) * [0.5, 0.25])
+    assert plain["S-N"]["unit"] == "px" and scaled["S-N"]["unit"] == "mm"
+    assert scaled["S-N"]["value"] == pytest.approx(length, abs=1e-3)
+    assert scaled["S-N"]["interval"]["sd"] == pytest.approx(0.8 * 2**0.5 * 0.5, rel=0.02)  # S-N runs along x
 
 
 def test_a_spacing_without_an_image_and_an_output_that_is_the_input_are_refused(run, refused, heads: Path) -> None:

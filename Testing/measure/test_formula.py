@@ -53,6 +53,8 @@ def value(text: str, scope: Scope = SCOPE) -> float:
         ("along(A, C, level(line(A, P), up))", 7 / 2**0.5),
         ("signed_angle(line(A, B), line(A, C), C)", np.degrees(np.arctan2(4, 3))),
         ("signed_angle(up, line(A, D), line(A, B))", 0),
+        ("signed_angle(line(A, B), line(A, P), up)", np.degrees(np.arccos(1 / 3**0.5))),
+        ("signed_angle(line(B, A), line(D, A), up)", -90),
         ("angle(line(A, B), up)", 90),
         ("angle(line(A, D), normal(plane(A, B, C)))", 0),
         ("distance(project(P, line(A, B)), A)", 1),
@@ -86,6 +88,7 @@ def test_a_formula_knows_its_kind_and_what_it_needs():
     assert read_formula("distance(A, B)", SCOPE).kind == LENGTH
     assert read_formula("distance(A, B) - distance(A, C)", SCOPE).signed
     assert not read_formula("distance(A, B) + distance(A, C)", SCOPE).signed
+    assert read_formula("-2 * distance(A, B)", SCOPE).signed
     assert read_formula("along(A, B, line(A, C))", SCOPE).signed
     assert read_formula("angle(line(A, B), up)", SCOPE).upright
 

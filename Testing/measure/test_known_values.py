@@ -20,6 +20,7 @@ from Testing.measure.made import (
     lateral_spine,
     moved,
     picture,
+    ray,
     sagittal,
     turn,
 )
@@ -235,6 +236,34 @@ def test_a_turned_head_in_3d_has_the_same_values(name):
         moved(whole, TURN, np.array([12.0, -300, 45])), measurements, views=["3D"], include=everything(name)
     )
     check(results, KNOWN[name], {"3D"})
+
+
+@pytest.mark.parametrize("slope", [-6, 0, 3])
+def test_a_mandibular_plane_that_rises_forwards_is_negative_and_the_triangle_of_tweed_still_closes(slope):
+    length = HEAD["Me"] - HEAD["Go"]
+    head = HEAD | {"Me": HEAD["Go"] + abs(length) * ray(-7 - slope)}  # Frankfort falls by 7 degrees
+    for name, measurement in (("tweed", "FMA"), ("downs", "FH-MP"), ("ricketts", "FH-MP"), ("mcnamara", "FH-MP")):
+        found = {r.name: r.value for r in measure(picture(load_set(name), head), name)}
+        assert found[measurement] == pytest.approx(slope, abs=1e-9), name
+        if name == "tweed":
+            assert sum(found.values()) == pytest.approx(180)
+    flat = HEAD | {"Gn": HEAD["Go"] + 70 * ray(-slope)}
+    found = {r.name: r.value for r in measure(picture(load_set("steiner"), flat), "steiner")}
+    assert found["SN-MP"] == pytest.approx(slope, abs=1e-9)
+
+
+@pytest.mark.parametrize("incidence", [35, 88, 90, 97, 115])
+def test_a_pelvic_incidence_beyond_a_right_angle_is_tilt_plus_slope(incidence):
+    # A high-grade slip: the hips lie above the line of the end plate.
+    spine = lateral_spine()
+    middle = (spine["S1p"] + spine["S1a"]) / 2
+    spine["F"] = middle - 100 * ray(90 + incidence - 40)
+    measurements = load_set("spine-sagittal")
+    solid = sagittal(measurements, spine)
+    for marks, view in ((picture(measurements, spine), "2D"), (solid, "3D"), (solid, "mid-sagittal")):
+        found = {r.name: r.value for r in measure(marks, measurements, views=[view])}
+        assert found["PI"] == pytest.approx(incidence), view
+        assert found["PT"] + found["SS"] == pytest.approx(incidence), view
 
 
 def round_head(circumference: float) -> LandmarkSet:

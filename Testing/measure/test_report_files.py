@@ -17,6 +17,7 @@ from LandmarkDetectorLib.core import Cancelled, LandmarkFileError, MeasurementEr
 from LandmarkDetectorLib.io import load_landmarks
 from LandmarkDetectorLib.measure.reports import NEEDS, SUFFIXES, check_can_be_written, norm_bar, save_measurements
 from LandmarkDetectorLib.measure.reports.bars import cut_offs_of
+from LandmarkDetectorLib.measure.reports.tables import compared_rows
 from LandmarkDetectorLib.measure.subject import Measured, Reviewed, measure_subject
 from Testing.measure.subjects import ceph_marks, fetus, head, solid_head
 
@@ -246,6 +247,14 @@ def test_two_times_stand_beside_each_other_with_their_difference_and_its_uncerta
     assert float(rows["SNA"]["difference"]) == pytest.approx(0)
     lost = rows["L1-NB angle"]
     assert lost["difference"] == "" and lost["second_not_computed"] == "needs Lower incisor apex"
+
+
+def test_pixels_and_millimetres_have_no_difference():
+    one, other = (measure_subject(ceph_marks(unit=unit), ["jarabak"]) for unit in ("mm", "px"))
+    header, *rows = compared_rows(one, other)
+    by_name = {row[header.index("measurement")]: row for row in rows}
+    change = header.index("difference")
+    assert by_name["S-N"][change] is None and by_name["Saddle angle"][change] == pytest.approx(0)
 
 
 def test_a_workbook_of_two_times_begins_with_the_difference(tmp_path):

@@ -118,6 +118,7 @@ FIRST = ("measurements", 0)
         (("measurements",), [], "own.yaml: measurements: Tuple should have at least 1 item"),
         (("constructions",), {"base": "line(P)"}, "own.yaml: constructions.base: line takes a landmark, a landmark"),
         (("constructions",), {"P": "line(P, Q)"}, "'P' names two things"),
+        ((*FIRST, "valid"), [3, 1], "own.yaml: measurements.PQ: in valid, the first number is not below the second"),
         (("mid_sagittal",), {"midline": ["Z"]}, "own.yaml: mid_sagittal: 'Z' is no landmark of the midline"),
         (("mid_sagittal",), {"pairs": ["P"]}, "own.yaml: mid_sagittal: 'P' is no bilateral landmark"),
         (
@@ -132,6 +133,16 @@ def test_a_mistake_is_told_by_file_measurement_and_field(path, value, message):
     with pytest.raises(MeasurementError) as told:
         build_set(set_at(OWN, path, value), "own", "own.yaml")
     assert message in str(told.value)
+
+
+MIDDLE = {"default": "half", "options": {"half": "midpoint(S, N)"}}
+
+
+def test_a_construction_that_a_landmark_of_the_vocabulary_would_hide_is_refused():
+    for part in ({"constructions": {"A": "midpoint(S, N)"}}, {"choices": {"A": {"title": "A", **MIDDLE}}}):
+        content = {**set_at(OWN, ("vocabulary",), "cephalometry"), **part}
+        with pytest.raises(MeasurementError, match="own.yaml: 'A' is a landmark of the vocabulary"):
+            build_set(content, "own", "own.yaml")
 
 
 @pytest.mark.parametrize(
@@ -228,7 +239,11 @@ def test_landmarks_of_any_name_have_their_distances_and_their_size():
     many = [str(n) for n in range(200)]
     size = measure(LandmarkSet.from_positions(many, [[float(n), 0, 0] for n in range(200)]), distance_set(many, []))
     assert size[0].value == pytest.approx((200 * (200**2 - 1) / 12) ** 0.5)
-    for labels, pairs, why in ((["1", "2"], [("1", "3")], "'3' is none"), (["1"], [], "no two labels")):
+    for labels, pairs, why in (
+        (["1", "2"], [("1", "3")], "'3' is none"),
+        (["1"], [], "no two labels"),
+        (["1", "2"], [("1", "1")], "itself"),
+    ):
         with pytest.raises(MeasurementError, match=why):
             distance_set(labels, pairs)
     with pytest.raises(MeasurementError, match="means both"):

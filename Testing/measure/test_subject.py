@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from LandmarkDetectorLib.core import Image, LandmarkSet, MeasurementError
+from LandmarkDetectorLib.measure import distance_set
 from LandmarkDetectorLib.measure.reports.content import content_of, oversight
+from LandmarkDetectorLib.measure.reports.drawing import abbreviated
 from LandmarkDetectorLib.measure.subject import Reviewed, measure_subject
 from Testing.measure.subjects import CARD, ceph_image, ceph_marks, head, one_missing, solid_head
 
@@ -84,7 +88,47 @@ def test_the_image_must_be_the_one_of_the_landmarks():
 def test_the_labels_of_a_result_are_found_on_both_sides():
     measured = solid_head(views=["3D"])
     plane = next(result for result in measured.results if result.name == "SN-MP")
-    assert measured.labels_of(plane) == ["Sella", "Nasion", "Gonion left", "Gonion right", "Gnathion"]
+    assert plane.labels == ("Sella", "Nasion", "Gonion left", "Gonion right", "Gnathion")
+
+
+def test_landmarks_that_a_mapping_names_must_be_reviewed_like_others():
+    names = {"S": "P1", "N": "P2", "A": "P3", "B": "P4"}
+    titles = {"Sella": "P1", "Nasion": "P2", "Subspinale": "P3", "Supramentale": "P4"}
+    marks = LandmarkSet(tuple(replace(m, label=titles[m.label]) for m in ceph_marks() if m.label in titles))
+    said = {label: "confirmed" for label in marks.labels} | {"P3": "unreviewed"}
+    measured = measure_subject(marks, ["steiner"], mapping=names, reviewed=Reviewed("Dr. Ada", said))
+    assert measured.used == ("P1", "P2", "P3", "P4") and measured.unreviewed == ("P3",)
+    assert {result.name: measured.is_reviewed(result) for result in measured.computed} == {
+        "SNA": False,
+        "SNB": True,
+        "ANB": False,
+    }
+    assert [row["label"] for row in content_of(measured).landmarks] == list(measured.used)
+    assert {mark.label for mark in abbreviated(measured)} == {"S", "N", "A", "B"}
+
+
+def test_a_mapping_goes_to_the_sets_that_know_the_landmark():
+    marks = LandmarkSet(tuple(replace(m, label=f"P{i}") for i, m in enumerate(ceph_marks())))
+    sets = ["steiner", "brain", distance_set(marks.labels, [("P0", "P1")])]
+    measured = measure_subject(marks, sets, mapping={"S": "P0", "N": "P1", "A": "P4"})
+    assert {result.name for result in measured.computed} >= {"SNA", "P0 to P1"}
+    with pytest.raises(MeasurementError, match="'Nonsense', which is no landmark of a set here"):
+        measure_subject(marks, sets, mapping={"Nonsense": "P0"})
+
+
+def test_a_projection_is_reviewed_when_the_landmarks_of_its_plane_are():
+    marks = solid_head().landmarks
+    said = {label: "unreviewed" if label == "Porion left" else "confirmed" for label in marks.labels}
+    measured = measure_subject(marks, ["steiner"], reviewed=Reviewed("Dr. Ada", said))
+    reviewed = {result.view: measured.is_reviewed(result) for result in measured.computed if result.name == "SNA"}
+    assert reviewed == {"3D": True, "mid-sagittal": False} and measured.review == "partly reviewed"
+
+
+def test_landmarks_of_what_was_not_computed_need_no_review():
+    marks = one_missing(ceph_marks(), "Gnathion")
+    said = {label: "unreviewed" if label == "Gonion" else "confirmed" for label in marks.labels}
+    measured = measure_subject(marks, ["steiner"], reviewed=Reviewed("Dr. Ada", said))
+    assert "Gonion" not in measured.used and measured.review == "reviewed"
 
 
 def test_what_a_page_says_holds_norms_sources_errors_and_limits():

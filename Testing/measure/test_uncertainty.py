@@ -91,6 +91,13 @@ def test_the_interval_of_a_distance_is_known_by_hand():
     assert "independently" in found.interval.method
 
 
+def test_where_a_distance_is_0_no_interval_says_that_it_is_sure():
+    marks = [Landmark(label, (3.0, 4.0), covariance=np.eye(2)) for label in ("Sella", "Nasion")]
+    found = next(r for r in measure(LandmarkSet(tuple(marks)), "jarabak") if r.name == "S-N")
+    assert found.value == 0 and found.interval is None
+    assert "no interval: the value folds here, as a distance does at 0" in found.notes
+
+
 def test_the_interval_turns_with_the_landmarks():
     turn = np.radians(33)
     matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])

@@ -46,7 +46,7 @@ def abbreviated(measured: Measured) -> LandmarkSet:
     """
     short: dict[str, str] = {}
     for each in measured.sets:
-        for (name, side), label in each.match(measured.landmarks.labels).items():
+        for (name, side), label in measured.match(each).items():
             own = len(label) <= SHORT and label == each.landmarks[name].title
             called = label if own else name.replace("_", " ") + (f" {side[0].upper()}" if side else "")
             short.setdefault(label, called)
@@ -110,7 +110,7 @@ def close_ups(
     drawn: dict[tuple[str, str, str | None], tuple[Result, Picture]] = {}
     for number, result in enumerate(measured.computed):
         key = (result.set_name, result.name, result.side)
-        own = [by_label[label] for label in measured.labels_of(result) if label in by_label]
+        own = [by_label[label] for label in result.labels if label in by_label]
         if key in drawn or not result.geometry or not own:
             continue
         _tell(progress, f"drawing {result.name}", number / len(measured.computed))

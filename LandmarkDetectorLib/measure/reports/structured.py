@@ -158,7 +158,7 @@ def _landmark(sr: Any, measured: Measured, mark: Landmark, places: Places) -> An
 
 def _site(sr: Any, measured: Measured, label: str) -> Any:
     for each in measured.sets:
-        for (name, _), found in each.match(measured.landmarks.labels).items():
+        for (name, _), found in measured.match(each).items():
             if found == label:
                 entry = each.landmarks[name]
                 return _coded(sr, entry.code, f"landmark.{name}", entry.title)
@@ -167,7 +167,7 @@ def _site(sr: Any, measured: Measured, label: str) -> Any:
 
 def _group(sr: Any, measured: Measured, each: MeasurementSet, view: str, places: Places) -> Any:
     results = [r for r in measured.computed if r.set_name == each.name and r.view == view]
-    labels = [label for result in results for label in measured.labels_of(result)]
+    labels = [label for result in results for label in result.labels]
     evaluation = sr.QualitativeEvaluation(
         name=_code(sr, ("review", SCHEME, "Review of the landmarks")), value=_review(sr, measured, labels)
     )
@@ -184,9 +184,7 @@ def _number(sr: Any, measured: Measured, each: MeasurementSet, result: Result, p
     assert result.value is not None  # only computed ones come here
     definition = next(m for m in each.definition.measurements if m.name == result.name)
     positions = {mark.label: mark.position for mark in measured.landmarks}
-    coordinates = [
-        places.coordinates(sr, positions[label], _site(sr, measured, label)) for label in measured.labels_of(result)
-    ]
+    coordinates = [places.coordinates(sr, positions[label], _site(sr, measured, label)) for label in result.labels]
     return sr.Measurement(
         name=_measurement_code(sr, each, definition, result),
         value=_number_of(result.value),
