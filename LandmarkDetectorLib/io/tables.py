@@ -8,7 +8,8 @@ Ours, with positions in LPS or RAS and in mm or px, as the column names say; a 2
 
 Columns ``covariance_xx_lps_mm2`` and so on follow where a landmark has a covariance. Slicer's table has the columns
 ``label,l,p,s,defined,selected,visible,locked,description`` (or r, a, s) and is only read: it rounds to six digits.
-Numbers have a decimal point, whatever the computer's region.
+Numbers have a decimal point, whatever the computer's region. A text that a spreadsheet would take for a formula has an
+apostrophe before it, which is taken off again when the table is read.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from LandmarkDetectorLib.core import Landmark, LandmarkError, LandmarkFileError,
 from LandmarkDetectorLib.core.landmarks import STATUSES
 from LandmarkDetectorLib.io.markups import COORDINATE_SYSTEMS
 from LandmarkDetectorLib.io.names import shown, stem_of
+from LandmarkDetectorLib.io.sheets import as_written, no_formula
 from LandmarkDetectorLib.io.text_files import read_text, write_text
 
 _POSITION = re.compile(r"([xyz])_(lps|ras)_(mm|px)")
@@ -80,8 +82,13 @@ def write_table(landmarks: LandmarkSet, path: Path, *, coordinate_system: str = 
     # CRLF as in RFC 4180: every Python then quotes a label that holds either of the two.
     writer = csv.writer(table, lineterminator="\r\n")
     for row in rows_of_landmarks(landmarks, path, coordinate_system):
-        writer.writerow(["" if cell is None else cell for cell in row])
+        writer.writerow([_cell(cell) for cell in row])
     write_text(path, table.getvalue())
+
+
+def _cell(cell: str | float | None) -> str | float:
+    """The cell as CSV: a text that a spreadsheet would take for a formula has an apostrophe before it."""
+    return no_formula(cell) if isinstance(cell, str) else "" if cell is None else cell
 
 
 def rows_of_landmarks(landmarks: LandmarkSet, path: Path, coordinate_system: str) -> Iterator[list[str | float | None]]:
@@ -229,6 +236,7 @@ def _rows(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
             return
         if not cells:
             continue
+        cells = [as_written(cell) for cell in cells]
         width = width or len(cells)
         if len(cells) != width:
             raise LandmarkFileError(f"{name}: row {row} has {len(cells)} columns and the header {width}; mend the row.")
