@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
 import xml.etree.ElementTree as ElementTree
 import zipfile
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from LandmarkDetectorLib.core import ImageError, LandmarkFileError
 from LandmarkDetectorLib.io import load_image, load_landmarks
 from LandmarkDetectorLib.io.names import shown
 from LandmarkDetectorLib.io.notices import gathered
+from LandmarkDetectorLib.io.private_folder import PrivateFolder
 
 MARKUPS = (".mrk.json", ".fcsv", ".json")
 SCENES = (".mrb", ".mrml")
@@ -132,9 +132,16 @@ def _open_scene(logics: Any, path: Path) -> Any:
     if path.suffix.lower() == ".mrml":
         _read_mrml(logics.scene, path, name)
     else:
-        with tempfile.TemporaryDirectory(prefix="landmarks-", ignore_cleanup_errors=True) as folder:
-            _read_mrml(logics.scene, _unpacked(path, Path(folder), name), name)
+        with _room_for(name) as folder:
+            _read_mrml(logics.scene, _unpacked(path, folder, name), name)
     return None
+
+
+def _room_for(name: str) -> PrivateFolder:
+    try:
+        return PrivateFolder()
+    except OSError as error:
+        raise ImageError(f"{name}: it cannot be unpacked ({error.strerror}); free some space and try again.") from None
 
 
 def _unpacked(path: Path, folder: Path, name: str) -> Path:

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import atexit
 import sys
 import tempfile
+from pathlib import Path
 
 from qtpy.QtCore import QSettings
 
-_folder: tempfile.TemporaryDirectory | None = None
+from LandmarkDetectorLib.io.private_folder import PrivateFolder, sweep_folders
+
+_folder: PrivateFolder | None = None
 
 
 def keep_no_folders() -> None:
-    """Let Qt's file dialogs write the folders that were visited where they vanish with this process."""
+    """Let Qt's file dialogs write the folders that were visited where they vanish with this process.
+
+    What a window left that was killed goes when the next one opens, and when a worker starts.
+    """
     global _folder
     if _folder is None:
-        _folder = tempfile.TemporaryDirectory(prefix="landmarks-settings-", ignore_cleanup_errors=True)
+        sweep_folders([Path(tempfile.gettempdir())])
+        _folder = PrivateFolder()
+        atexit.register(_folder.remove)
         for kind in (QSettings.Format.NativeFormat, QSettings.Format.IniFormat):
-            QSettings.setPath(kind, QSettings.Scope.UserScope, _folder.name)
+            QSettings.setPath(kind, QSettings.Scope.UserScope, str(_folder.path))
 
 
 def forget_folders() -> None:

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.segment import Segment
 
-results = Console(highlight=False)
-messages = Console(stderr=True, highlight=False)
+_CONTROLS = dict.fromkeys(
+    (*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\ufffd"
+)
+"""What commands a terminal, or turns the order of what is read; all but tab and the end of a line."""
+
+
+class _Terminal(Console):
+    """A console that text cannot command: a label or a file's name comes from whoever made a bundle or an image."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The segments of what is shown; a control character in a text stands there as one that cannot be shown."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(segment.text.translate(_CONTROLS), segment.style)
+
+
+results = _Terminal(highlight=False)
+messages = _Terminal(stderr=True, highlight=False)
 
 HEARTBEAT = 15.0
 """Seconds between two lines of progress where stderr is no terminal."""

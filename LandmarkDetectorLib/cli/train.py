@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from LandmarkDetectorLib.cli.console import Steps, print_json, results
+from LandmarkDetectorLib.cli.console import Steps, print_json, results, say
 from LandmarkDetectorLib.cli.endings import CANCELLED
 from LandmarkDetectorLib.cli.interrupt import first_interrupt_asks
 from LandmarkDetectorLib.cli.options import DataOption, DeviceOption, JsonOption
@@ -85,3 +85,7 @@ def train(
         print_json(about)
     else:
         results.print(f"Bundle {bundle.name} {bundle.version}: {bundle.folder}", markup=False, soft_wrap=True)
+    say(
+        "Note: the bundle lists its subjects as dataset.json calls them, and its samples as their files; where these "
+        "name patients, train with codes before you pass it on."
+    )

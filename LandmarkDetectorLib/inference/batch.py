@@ -31,6 +31,7 @@ from LandmarkDetectorLib.inference.image_sources import Findings, Source, find_i
 from LandmarkDetectorLib.io import load_landmarks, save_landmarks
 from LandmarkDetectorLib.io.atomic import atomic_write
 from LandmarkDetectorLib.io.landmarks import check_landmark_format
+from LandmarkDetectorLib.io.sheets import as_written, no_formula
 
 __all__ = [
     "Batch",
@@ -292,7 +293,7 @@ def write_summary(rows: Sequence[Row], path: str | os.PathLike[str]) -> None:
     for row in rows:
         numbers = ["" if value is None else value for value in (row.seconds, row.found, row.landmarks)]
         writer.writerow(
-            [_plain(row.image), row.status, *numbers, _plain(_BETWEEN.join(row.notices)), _plain(row.error)]
+            [no_formula(row.image), row.status, *numbers, no_formula(_BETWEEN.join(row.notices)), no_formula(row.error)]
         )
     with atomic_write(path) as stream:
         # The mark at its head tells Excel that it is UTF-8.
@@ -328,19 +329,14 @@ def read_summary(path: str | os.PathLike[str]) -> list[Row]:
 def _row(line: list[str]) -> Row:
     image, status, seconds, found, landmarks, notices, error = line
     return Row(
-        image.removeprefix("'"),
+        as_written(image),
         status,
         float(seconds) if seconds else None,
         int(found) if found else None,
         int(landmarks) if landmarks else None,
-        tuple(filter(None, notices.removeprefix("'").split(_BETWEEN))),
-        error.removeprefix("'"),
+        tuple(filter(None, as_written(notices).split(_BETWEEN))),
+        as_written(error),
     )
-
-
-def _plain(text: str) -> str:
-    """The text such that no spreadsheet takes it for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r", "'") and text else text
 
 
 def _read(output: Path) -> LandmarkSet | None:

@@ -1,39 +1,31 @@
 """Voxels on their way to the worker: a private file that both processes map, so that nothing goes through text.
 
 The file lies in a folder of its own that only its owner may open, in memory (``/dev/shm``) where there is room, else in
-the system's folder for temporary files. Neither name says anything of the image. The side that made it removes it; of
-what a crashed application could not remove, :func:`sweep` cleans up: an application holds a lock in its folder for as
-long as it lives, whatever way it ends.
+the system's folder for temporary files. Neither name says anything of the image. The side that made it removes it;
+what a crashed application left, :func:`sweep` removes.
 """
 
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
-import stat
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from LandmarkDetectorLib.core import Grid, Image, ImageError, LandmarkDetectorError
+from LandmarkDetectorLib.io.private_folder import PREFIX, PrivateFolder, sweep_folders
 
-if os.name == "posix":
-    import fcntl
+__all__ = ["PREFIX", "VoxelFile", "read_mapped", "sweep"]
 
 PIECE = 8 << 20
 """Bytes that are written at a time: a few milliseconds, between which an application stays alive."""
 SPARE = 64 << 20
 """Bytes that must stay free beside the file."""
-PREFIX = "landmark-detector-"
-_OWNER, _VOXELS = "owner", "voxels"
-_UNOWNED_SECONDS = 3600.0
-"""A folder in which no lock was ever made is left alone for this long: its owner may be about to."""
+_VOXELS = "voxels"
 
 
 class VoxelFile:
@@ -135,62 +127,7 @@ def read_mapped(reference: Mapping[str, Any]) -> Image:
 
 def sweep() -> int:
     """Remove what applications that no longer live have left behind; returns how many folders that were."""
-    removed = 0
-    for base in _bases():
-        with suppress(OSError):
-            for path in base.glob(f"{PREFIX}*"):
-                removed += _removed_if_orphaned(path)
-    return removed
-
-
-class _Home:
-    """A folder that only its owner may open, and the lock in it that says that the owner lives."""
-
-    def __init__(self, base: Path) -> None:
-        self.path = base / f"{PREFIX}{secrets.token_hex(8)}"
-        os.mkdir(self.path, 0o700)
-        try:
-            # Under another name until it is locked: whoever sweeps never sees it unlocked.
-            unlocked = self.path / f"{_OWNER}-new"
-            self._lock = open(unlocked if os.name == "posix" else self.path / _OWNER, "xb")  # noqa: SIM115
-            if os.name == "posix":
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                unlocked.rename(self.path / _OWNER)
-        except OSError:
-            shutil.rmtree(self.path, ignore_errors=True)
-            raise
-
-    def remove(self) -> None:
-        if self._lock.closed:
-            return
-        # The voxels first: should this be broken off, the lock falls and the rest is swept.
-        voxels = self.path / _VOXELS
-        with suppress(FileNotFoundError, PermissionError):  # Windows: a worker still has it open
-            voxels.unlink()
-        self._lock.close()
-        if not voxels.exists():  # else the folder waits for the sweep, which knows it by the lock that nobody holds
-            shutil.rmtree(self.path, ignore_errors=True)
-
-
-def _removed_if_orphaned(path: Path) -> bool:
-    """Remove a folder whose owner does not live; a folder of another person's is left alone."""
-    owner = path / _OWNER
-    try:
-        status = path.lstat()
-        if not stat.S_ISDIR(status.st_mode) or (os.name == "posix" and status.st_uid != os.getuid()):
-            return False
-        if not owner.exists():
-            if time.time() - status.st_mtime < _UNOWNED_SECONDS:
-                return False
-        elif os.name == "posix":
-            with open(owner, "rb") as stream:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        else:
-            owner.unlink()  # Windows refuses while the owner has it open
-    except OSError:  # it is locked, or somebody else is removing it
-        return False
-    shutil.rmtree(path, ignore_errors=True)
-    return not path.exists()
+    return sweep_folders(_bases())
 
 
 def _bases() -> list[Path]:
@@ -200,13 +137,13 @@ def _bases() -> list[Path]:
     return [*places, Path(tempfile.gettempdir())]
 
 
-def _private_folder(needed: int, name: str) -> _Home:
+def _private_folder(needed: int, name: str) -> PrivateFolder:
     reason = "none has the room"
     for base in _bases():
         try:
             if _room_in(base) < needed + SPARE:
                 continue
-            return _Home(base)
+            return PrivateFolder(base)
         except OSError as error:
             reason = error.strerror or type(error).__name__
     raise _no_room(name, f"{reason}; {needed / 2**20:.0f} MB are needed")

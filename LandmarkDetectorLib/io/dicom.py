@@ -165,6 +165,8 @@ class _Stack:
         spacings = [plane.spacing for plane in planes]
         if any(spacing is None for spacing in spacings):
             raise ImageError(f"{name}: its images lie in the patient but have no pixel spacing; export them with it.")
+        if not all(np.isfinite(step) and step > 0 for spacing in spacings for step in spacing or ()):
+            raise ImageError(f"{name}: its pixel spacing is not positive; mend its header, or export it again.")
         if np.abs(orientations - orientations[0]).max() > 1e-4:
             raise ImageError(
                 f"{name}: its slices are not parallel (a localizer among them, perhaps); give parallel slices only."

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 
 from LandmarkDetectorLib.core import ImageError
 from LandmarkDetectorLib.io.names import looks_like, shown
@@ -214,11 +213,11 @@ def patient_of(files: Iterable[Path]) -> str:
     """
     for file in files:
         try:
-            with discreet():
+            with discreet():  # a text is decoded, and complained of, when it is asked for
                 header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(_PATIENT))
-        except (InvalidDicomError, OSError):
+                issuer, number = (str(header.get(tag, "")).strip() for tag in _PATIENT)
+        except Exception:  # as above; an image whose patient cannot be read is an image all the same
             continue
-        issuer, number = (str(header.get(tag, "")).strip() for tag in _PATIENT)
         # What has been made anonymous is often "ANONYMOUS" or 0 for all, and these are not one patient.
         if set(number) & set("123456789"):
             return f"{issuer}/{number}"

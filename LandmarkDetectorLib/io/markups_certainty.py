@@ -14,6 +14,7 @@ point (``controlPointValues``). These are used:
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,6 +52,11 @@ class Certainty:
     unit: str | None = None
     foreign: list[Any] = field(default_factory=list)
     lost: str | None = None
+
+
+def tells_confidence(description: str) -> bool:
+    """Whether a description is what :func:`spoken` makes: formats without a place for confidence keep only that."""
+    return re.match(r"(confidence [01]\.\d\d|standard deviation \S+ (mm|px))(,|$)", description) is not None
 
 
 def spoken(landmark: Landmark, unit: str) -> str:

@@ -37,3 +37,11 @@ def review_statuses(landmarks: LandmarkSet) -> list[str] | None:
     ids = [(extra.get("id", ""), mark.label) for extra, mark in zip(kept_points(landmarks), landmarks, strict=True)]
     found = [statuses.get(key, _PLACED_SINCE) for key in ids]
     return found if all(status in STATUSES for status in found) else None
+
+
+def known_statuses(landmarks: LandmarkSet) -> list[str] | None:
+    """The status of each landmark, also of a detector's that nobody has looked at; ``None`` where nobody can say."""
+    saved = review_statuses(landmarks)
+    if saved is not None or "fingerprint" not in landmarks.info:
+        return saved
+    return ["not found" if mark.position is None else "unreviewed" for mark in landmarks]

@@ -25,6 +25,8 @@ from LandmarkDetectorLib.io.notices import notice
 
 _FLOATS = ((16, 32), (64, 64))  # NIfTI's codes and their bits
 _BLOCK = 1 << 20
+_SPARE = 16 << 20
+"""Bytes that may stand behind the voxels in a gzip stream; one that goes on and on would be read for hours."""
 _EXACT = 1e-5  # what ITK takes for orthonormal in any case
 _MILLIMETRES = {1: 1000.0, 3: 0.001}  # by the unit in xyzt_units, as ITK takes them; metre and micrometre
 _LPS = np.array([-1.0, -1.0, 1.0])  # NIfTI's world is RAS
@@ -143,16 +145,21 @@ def check_complete(path: Path, header: NiftiHeader) -> np.ndarray:
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             cause = "cut short" if isinstance(error, EOFError) else "damaged"
             raise ImageError(f"{name}: its gzip stream is {cause}; copy the file again from its source.") from None
+    if held > header.needed + _SPARE and zipped:
+        raise ImageError(
+            f"{name}: its header asks for {header.needed} bytes and its gzip stream goes on behind them; the header is "
+            "wrong, so convert the image again."
+        )
     if held < header.needed:
         raise ImageError(f"{name}: it is truncated, with {held} of {header.needed} bytes; copy it again.")
     return holes
 
 
 def _read_through(stream: BinaryIO | gzip.GzipFile, header: NiftiHeader) -> tuple[int, np.ndarray]:
-    """How many bytes there are, and which voxels are not finite."""
+    """How many bytes there are, as far as :data:`_SPARE` behind the voxels, and which voxels are not finite."""
     held = len(stream.read(header.data_offset))
     holes: list[np.ndarray] = []
-    while block := stream.read(_BLOCK):
+    while held <= header.needed + _SPARE and (block := stream.read(_BLOCK)):
         if header.number is not None and held < header.needed:
             whole = min(len(block), header.needed - held) // header.number.itemsize
             values = np.frombuffer(block, header.number, whole)

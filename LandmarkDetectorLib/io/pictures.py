@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import struct
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import SimpleITK as sitk
 
 from LandmarkDetectorLib.core import Grid, Image, ImageError
 from LandmarkDetectorLib.io import itk, tiff
-from LandmarkDetectorLib.io.limits import check_promise
+from LandmarkDetectorLib.io.limits import DEFLATE_LIMIT, check_promise
 from LandmarkDetectorLib.io.names import shown, suffix_of
 from LandmarkDetectorLib.io.notices import notice
 from LandmarkDetectorLib.io.volumes import write_itk
@@ -30,6 +31,12 @@ _FORMATS = {
     ".tiff": ("TIFFImageIO", "TIFF"),
 }
 _BMP_DEPTHS = (8, 24, 32)  # those that ITK reads
+_EXPANSION = {
+    "PNGImageIO": DEFLATE_LIMIT * 8 * 3,  # eight pixels a byte, and a palette gives each three
+    "BMPImageIO": 128 * 3,  # two bytes of RLE8 are at most 255 pixels
+}
+_WILD = 1 << 20
+"""How far JPEG and the compressions of TIFF expand what is nearly blank; they know no limit, pictures of people do."""
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 
@@ -71,7 +78,7 @@ def _pixels(path: Path, image_io: str, kind: str, name: str) -> np.ndarray:
     size = reader.GetSize()
     if len(size) > 2 and any(n > 1 for n in size[2:]):
         raise ImageError(f"{name}: it holds {size[2]} pages; save one page, or the stack as NRRD with its voxel size.")
-    check_promise(name, size, itk.voxel_bytes(reader), None)
+    check_promise(name, size, itk.voxel_bytes(reader), path.stat().st_size, _EXPANSION.get(image_io, _WILD))
     incomplete = {"JPEGImageIO": _jpeg_lacks_end, "BMPImageIO": _bmp_is_short}.get(image_io)
     if incomplete is not None and incomplete(path):
         raise ImageError(f"{name}: it is truncated; copy it again from its source.")
@@ -134,16 +141,21 @@ def _is_gray_with_alpha(path: Path) -> bool:
 def _gray_of_gray_with_alpha(path: Path, name: str) -> np.ndarray:
     """The gray channel (1, Y, X) of the one kind of PNG that SimpleITK does not read, by Pillow."""
     with open(path, "rb") as stream:
-        depth = stream.read(25)[24]
+        width, height, depth = struct.unpack(">16xIIB", stream.read(25))  # of the IHDR chunk
+    check_promise(name, (width, height), 2, path.stat().st_size, DEFLATE_LIMIT)
     try:
         from PIL import Image as Pillow
 
         if depth != 8:
             raise ImportError("Pillow would cut 16 bits down to 8")
-        with Pillow.open(path) as picture:
-            pixels = np.asarray(picture)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)  # checked above
+            with Pillow.open(path) as picture:
+                pixels = np.asarray(picture)
     except ImportError:
         raise ImageError(f"{name}: it is gray with transparency, which is not read; save it as plain gray.") from None
+    except Pillow.DecompressionBombError:
+        raise ImageError(f"{name}: it is gray with transparency and too large; save it as plain gray.") from None
     except (OSError, SyntaxError, ValueError):
         raise ImageError(f"{name}: it is truncated or damaged; copy it again from its source.") from None
     notice(f"{name}: its second channel, transparency, was left out.")

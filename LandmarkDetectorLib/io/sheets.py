@@ -13,8 +13,24 @@ from LandmarkDetectorLib.core import LandmarkFileError
 from LandmarkDetectorLib.io.atomic import atomic_write
 from LandmarkDetectorLib.io.names import shown
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
+"""What begins a formula in one spreadsheet or another; and the apostrophe, so that it can be told apart again."""
 _LONGEST_TEXT = 32767  # Excel's own limit
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # XML 1.0 has no way to write these
+
+
+def no_formula(text: str) -> str:
+    """The text of a CSV cell such that no spreadsheet takes it for a formula: with an apostrophe before it, if need be.
+
+    A label or a file's name comes from whoever made a bundle or an image, and a formula can send off what stands
+    beside it.
+    """
+    return f"'{text}" if text[:1] in _FORMULA and text else text
+
+
+def as_written(text: str) -> str:
+    """The text of which :func:`no_formula` made this."""
+    return text[1:] if text[:1] == "'" and text[1:2] in _FORMULA and len(text) > 1 else text
 
 
 def write_workbook(

@@ -16,6 +16,7 @@ from xml.etree.ElementTree import ParseError
 
 from LandmarkDetectorLib import __version__
 from LandmarkDetectorLib.core import LandmarkFileError, LandmarkSet
+from LandmarkDetectorLib.io.markups_review import known_statuses
 from LandmarkDetectorLib.io.names import shown, stem_of
 from LandmarkDetectorLib.io.sheets import need_openpyxl, write_workbook
 from LandmarkDetectorLib.io.tables import landmarks_of_rows, rows_of_landmarks
@@ -90,6 +91,8 @@ def _about(landmarks: LandmarkSet, system: str) -> list[list[str | float | None]
         ["unit", "millimetres" if landmarks.unit == "mm" else "pixels: the image has no physical scale"],
     ]
     lines += [[key, str(landmarks.info[key])] for key in ("bundle", "version", "fingerprint") if key in landmarks.info]
+    if known_statuses(landmarks) is not None:
+        lines.append(["review", "a landmark that is unreviewed is a proposal of a program: no person has looked at it"])
     return [*lines, ["written by", f"LandmarkDetector {__version__}"]]
 
 

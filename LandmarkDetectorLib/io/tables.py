@@ -6,9 +6,11 @@ Ours, with positions in LPS or RAS and in mm or px, as the column names say; a 2
     nasion,1.5,-20.25,3.0,defined,0.93,
     porion left,,,,missing,,
 
-Columns ``covariance_xx_lps_mm2`` and so on follow where a landmark has a covariance. Slicer's table has the columns
-``label,l,p,s,defined,selected,visible,locked,description`` (or r, a, s) and is only read: it rounds to six digits.
-Numbers have a decimal point, whatever the computer's region.
+A column ``review`` follows where the landmarks are a detector's: ``unreviewed`` is a proposal that nobody has looked
+at; it is for people, and not read. Columns ``covariance_xx_lps_mm2`` and so on follow where a landmark has a
+covariance. Slicer's table has the columns ``label,l,p,s,defined,selected,visible,locked,description`` (or r, a, s) and
+is only read: it rounds to six digits. Numbers have a decimal point, whatever the computer's region. A text that a
+spreadsheet would take for a formula has an apostrophe before it, which is taken off again when the table is read.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ import numpy as np
 from LandmarkDetectorLib.core import Landmark, LandmarkError, LandmarkFileError, LandmarkSet
 from LandmarkDetectorLib.core.landmarks import STATUSES
 from LandmarkDetectorLib.io.markups import COORDINATE_SYSTEMS
+from LandmarkDetectorLib.io.markups_review import known_statuses
 from LandmarkDetectorLib.io.names import shown, stem_of
+from LandmarkDetectorLib.io.sheets import as_written, no_formula
 from LandmarkDetectorLib.io.text_files import read_text, write_text
 
 _POSITION = re.compile(r"([xyz])_(lps|ras)_(mm|px)")
@@ -80,8 +84,13 @@ def write_table(landmarks: LandmarkSet, path: Path, *, coordinate_system: str = 
     # CRLF as in RFC 4180: every Python then quotes a label that holds either of the two.
     writer = csv.writer(table, lineterminator="\r\n")
     for row in rows_of_landmarks(landmarks, path, coordinate_system):
-        writer.writerow(["" if cell is None else cell for cell in row])
+        writer.writerow([_cell(cell) for cell in row])
     write_text(path, table.getvalue())
+
+
+def _cell(cell: str | float | None) -> str | float:
+    """The cell as CSV: a text that a spreadsheet would take for a formula has an apostrophe before it."""
+    return no_formula(cell) if isinstance(cell, str) else "" if cell is None else cell
 
 
 def rows_of_landmarks(landmarks: LandmarkSet, path: Path, coordinate_system: str) -> Iterator[list[str | float | None]]:
@@ -99,8 +108,11 @@ def rows_of_landmarks(landmarks: LandmarkSet, path: Path, coordinate_system: str
     if not any(mark.covariance is not None for mark in landmarks):
         pairs = []
     covariance_names = [f"covariance_{axes[i]}{axes[j]}_{frame}2" for i, j in pairs]
-    yield ["label", *(f"{axis}_{frame}" for axis in axes), "status", "confidence", "description", *covariance_names]
-    for mark in landmarks:
+    reviews = known_statuses(landmarks)
+    extra = [] if reviews is None else ["review"]
+    names = [f"{axis}_{frame}" for axis in axes]
+    yield ["label", *names, "status", "confidence", "description", *extra, *covariance_names]
+    for number_, mark in enumerate(landmarks):
         check_text(mark.label, path)
         check_text(mark.description, path)
         position = [None] * len(axes) if mark.position is None else (signs * mark.position).tolist()
@@ -108,7 +120,8 @@ def rows_of_landmarks(landmarks: LandmarkSet, path: Path, coordinate_system: str
         if mark.covariance is not None:
             turned = np.outer(signs, signs) * mark.covariance
             spread = [float(turned[pair]) for pair in pairs]
-        yield [mark.label, *position, mark.status, mark.confidence, mark.description, *spread]
+        said = [] if reviews is None else [reviews[number_]]
+        yield [mark.label, *position, mark.status, mark.confidence, mark.description, *said, *spread]
 
 
 def check_text(text: str, path: Path) -> None:
@@ -229,6 +242,7 @@ def _rows(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
             return
         if not cells:
             continue
+        cells = [as_written(cell) for cell in cells]
         width = width or len(cells)
         if len(cells) != width:
             raise LandmarkFileError(f"{name}: row {row} has {len(cells)} columns and the header {width}; mend the row.")

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import shutil
 import struct
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -21,6 +20,7 @@ import numpy as np
 from LandmarkDetectorLib.core import ImageError
 from LandmarkDetectorLib.io.names import shown
 from LandmarkDetectorLib.io.notices import notice
+from LandmarkDetectorLib.io.private_folder import PrivateFolder
 
 _BITS, _COLOURS, _TURN, _SAMPLES, _PLANES, _TILE, _EXTRA = 258, 262, 274, 277, 284, 322, 338
 _NUMBERS = {1: "B", 3: "H", 4: "I"}  # TIFF's types of whole numbers
@@ -113,10 +113,11 @@ def unturned(path: Path, header: TiffHeader) -> Iterator[Path]:
     if header.turn == 1 or header.turn_place is None:
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="landmark-detector-") as folder:
-        copy = Path(folder) / path.name
-        place, form = header.turn_place
+    with ExitStack() as stack:
         try:
+            # Not under the file's own name, which may be a patient's.
+            copy = stack.enter_context(PrivateFolder()) / "picture.tif"
+            place, form = header.turn_place
             shutil.copyfile(path, copy)
             with open(copy, "r+b") as stream:
                 stream.seek(place)

@@ -8,10 +8,10 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
-from LandmarkDetectorLib.core import MeasurementError
+from LandmarkDetectorLib.core import LandmarkFileError, MeasurementError
+from LandmarkDetectorLib.io.yaml_files import parse_yaml
 from LandmarkDetectorLib.measure.formula import Formula, Need, Scope, is_name, read_formula
 from LandmarkDetectorLib.measure.labels import lacking_of, match_labels, needs_of, plain
 from LandmarkDetectorLib.measure.schema import KINDS, Definition, LandmarkEntry, Measurement, MidSagittal, Vocabulary
@@ -301,20 +301,8 @@ def _vocabulary(name: str, source: str) -> Vocabulary:
     return _check(Vocabulary, _yaml(path), path.name)
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """Refuses a key that stands twice, of which YAML would silently keep the last."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict:
-        """The mapping, if its keys differ."""
-        keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.YAMLError(f"{key!r} stands twice, {str(node.start_mark).strip()}")
-        return super().construct_mapping(node, deep=deep)
-
-
 def _yaml(path: Path) -> Any:
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506  (a safe loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise MeasurementError(f"{path.name} is not YAML: {' '.join(str(error).split())}.") from error
+        return parse_yaml(path.read_bytes(), path.name)
+    except LandmarkFileError as error:
+        raise MeasurementError(str(error)) from error

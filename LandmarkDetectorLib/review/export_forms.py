@@ -13,7 +13,7 @@ from typing import Any
 from LandmarkDetectorLib import __version__
 from LandmarkDetectorLib.core import Image, ImageError, Landmark, LandmarkSet
 from LandmarkDetectorLib.io import save_landmarks
-from LandmarkDetectorLib.review.images import write_copy
+from LandmarkDetectorLib.io.copies import write_copy
 
 _BIDS = "1.10.0"
 Place = tuple[Path, Mapping[str, Any]]

@@ -1,4 +1,4 @@
-"""Images of a store: what identifies them, what is kept of them, and their copies.
+"""Images of a store: what identifies them, and what is kept of them.
 
 An image is known by its voxels and its grid, not by its file, so that it is the same case under whatever name it comes
 again, and another one when a voxel has changed.
@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from LandmarkDetectorLib.core import Grid, Image, ImageError
-from LandmarkDetectorLib.io import load_image, save_image
+from LandmarkDetectorLib.core import Image, ImageError
+from LandmarkDetectorLib.io import load_image
 
 _PLACES = 4
 """Decimals of the grid's matrix that count: NIfTI's single precision and Slicer's matrices agree on these."""
@@ -48,32 +48,6 @@ def description(image: Image) -> dict[str, Any]:
         "channels": image.channels,
         "type": str(image.array.dtype),
     }
-
-
-def copy_suffix(image: Image, volume: str = ".nrrd") -> str:
-    """The suffix under which an image is kept with its geometry and without anything else that its file said.
-
-    Args:
-        image: the image.
-        volume: for volumes in mm; NRRD keeps the grid in double precision, NIfTI (``.nii.gz``) in single.
-    """
-    if image.grid.unit == "mm":
-        return volume if image.dimension == 3 else ".mha"
-    plain = image.dimension == 2 and image.grid.same_as(Grid.regular(image.grid.size, 1.0, "px"))
-    picture = plain and image.channels in (1, 3) and image.array.dtype in (np.uint8, np.uint16)
-    return ".png" if picture else ".npz"
-
-
-def write_copy(image: Image, folder: Path, stem: str, volume: str = ".nrrd") -> Path:
-    """Write voxels and grid of an image, and nothing else of it, into a folder.
-
-    Raises:
-        ImageError: no format holds it.
-        LandmarkFileError: it cannot be written.
-    """
-    path = folder / f"{stem}{copy_suffix(image, volume)}"
-    save_image(image, path)
-    return path
 
 
 def code_of(sha256: str) -> str:

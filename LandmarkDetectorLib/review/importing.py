@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from LandmarkDetectorLib.core import Landmark, LandmarkDetectorError, LandmarkSet
 from LandmarkDetectorLib.io import load_landmarks
+from LandmarkDetectorLib.io.markups_certainty import tells_confidence
 from LandmarkDetectorLib.io.markups_review import review_statuses
 from LandmarkDetectorLib.io.names import shown
 from LandmarkDetectorLib.review.case import check_observer
@@ -154,7 +155,8 @@ def _same(correction: Correction, status: str, position: Sequence[float] | None)
 def _said(landmarks: LandmarkSet, name: str, reviewed: bool) -> list[Correction]:
     """What a file of landmarks says that a person said."""
     panel = review_statuses(landmarks)
-    predicted = "fingerprint" in landmarks.info or any(mark.confidence is not None for mark in landmarks)
+    unsure = any(mark.confidence is not None or tells_confidence(mark.description) for mark in landmarks)
+    predicted = "fingerprint" in landmarks.info or unsure
     if panel is None and predicted and not reviewed:
         raise ReviewError(
             f"{name}: its landmarks are a detector's, and nothing says that a person reviewed them; "

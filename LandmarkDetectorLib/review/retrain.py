@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from LandmarkDetectorLib.bundles import Bundle, load_bundle, write_bundle
@@ -23,10 +22,11 @@ from LandmarkDetectorLib.bundles.names import check_bundle_name
 from LandmarkDetectorLib.bundles.pipeline import read_pipeline
 from LandmarkDetectorLib.bundles.store import SHIPPED
 from LandmarkDetectorLib.bundles.versions import in_use, kept_versions
-from LandmarkDetectorLib.core import BundleError, ImageError
+from LandmarkDetectorLib.core import BundleError, ImageError, LandmarkFileError
 from LandmarkDetectorLib.datasets.cases import Case, Dataset, read_dataset
 from LandmarkDetectorLib.inference import Detector
 from LandmarkDetectorLib.inference.offsets import learn_offsets, with_offsets
+from LandmarkDetectorLib.io.yaml_files import parse_yaml
 from LandmarkDetectorLib.review.case import CONSENSUS, check_observer
 from LandmarkDetectorLib.review.errors import ReviewError, disk_errors
 from LandmarkDetectorLib.review.locked import LOCKED, NEITHER, TRAINING
@@ -175,8 +175,8 @@ def recipe_of(bundle: Bundle) -> Recipe:
     if RECIPE not in bundle.manifest.files:
         raise BundleError(f"The bundle {bundle.name} holds no recipe, so it cannot be trained on; train it anew.")
     try:
-        return Recipe.model_validate(yaml.safe_load(bundle.read(RECIPE).decode("utf-8")))
-    except (yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
+        return Recipe.model_validate(parse_yaml(bundle.read(RECIPE), RECIPE))
+    except (LandmarkFileError, ValidationError) as error:
         raise BundleError(f"The recipe in the bundle {bundle.name} cannot be read; train the bundle anew.") from error
 
 

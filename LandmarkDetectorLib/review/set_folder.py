@@ -25,9 +25,9 @@ from LandmarkDetectorLib.bundles.store import SHIPPED
 from LandmarkDetectorLib.core import Image, Landmark, LandmarkSet
 from LandmarkDetectorLib.io import load_image, load_landmarks, save_landmarks
 from LandmarkDetectorLib.io.atomic import all_or_none, atomic_write
+from LandmarkDetectorLib.io.copies import copy_suffix, write_copy
 from LandmarkDetectorLib.io.markups import KEPT
 from LandmarkDetectorLib.review.errors import ReviewError, disk_errors
-from LandmarkDetectorLib.review.images import copy_suffix, write_copy
 
 ABOUT, TEMPLATE, IMAGES, RUNS = "landmark-set.json", "template.mrk.json", "images", "training"
 RECIPE = "recipe.yaml"

@@ -30,6 +30,7 @@ from LandmarkDetectorLib import __version__
 from LandmarkDetectorLib.bundles.bundle import Bundle
 from LandmarkDetectorLib.core import Image, LandmarkDetectorError, LandmarkSet
 from LandmarkDetectorLib.io import load_image
+from LandmarkDetectorLib.io.copies import write_copy
 from LandmarkDetectorLib.io.dicom_header import is_dicom, patient_of
 from LandmarkDetectorLib.io.disk import sync_folder
 from LandmarkDetectorLib.io.notices import notice
@@ -159,7 +160,7 @@ class ReviewStore:
             folder.mkdir(mode=0o700, exist_ok=True)
             with locked(folder / ".adding", what):
                 if copy and self._copy_in(folder) is None:
-                    images.write_copy(image, folder, "image")
+                    write_copy(image, folder, "image")
                 if place["path"] is not None:
                     self._note_place(folder, place)
                 if not (folder / CASE).exists():  # last: it makes the folder a case

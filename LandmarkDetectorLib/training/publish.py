@@ -15,9 +15,11 @@ from LandmarkDetectorLib.bundles import Bundle, Card, write_bundle
 from LandmarkDetectorLib.bundles.bundle import SPLIT
 from LandmarkDetectorLib.bundles.calibrated import Carried
 from LandmarkDetectorLib.bundles.pipeline import Pipeline
-from LandmarkDetectorLib.core import DatasetError, RecipeError
+from LandmarkDetectorLib.bundles.staging import staging_folder
+from LandmarkDetectorLib.core import DatasetError, Landmark, LandmarkSet, RecipeError
 from LandmarkDetectorLib.datasets.cases import Case
-from LandmarkDetectorLib.io import save_image, save_landmarks
+from LandmarkDetectorLib.io import save_landmarks
+from LandmarkDetectorLib.io.copies import write_copy
 from LandmarkDetectorLib.training.recipe import Recipe
 from LandmarkDetectorLib.training.recipe_file import recipe_text
 from LandmarkDetectorLib.training.split import Split
@@ -149,21 +151,19 @@ def recipe_fingerprint(recipe_path: Path) -> str:
 
 
 def _samples(cases: Sequence[Case], folder: Path) -> dict[str, Path | bytes]:
-    """The images that did not train, and their landmarks; a picture with its scale elsewhere becomes a MetaImage."""
+    """The images that did not train, and their landmarks: voxels, grid and positions, and nothing else of their files.
+
+    A header may say who the patient is, and a bundle is passed on.
+    """
     samples: dict[str, Path | bytes] = {}
     for case in cases:
-        image, stem = case.image_path, case.image_path.name.split(".")[0]
-        landmarks = folder / f"{stem}.mrk.json"
-        save_landmarks(case.landmarks, landmarks)
-        samples[landmarks.name] = landmarks.read_bytes()
-        landmarks.unlink()
-        if case.spacing is not None:
-            image = folder / f"{stem}.mha"
-            save_image(case.image(), image)
-            samples[image.name] = image.read_bytes()
-            image.unlink()
-        else:
-            samples[image.name] = image
+        stem = case.image_path.name.split(".")[0]
+        marks = case.landmarks
+        plain = tuple(Landmark(mark.label, mark.position, mark.status) for mark in marks)
+        with staging_folder(folder) as stage:
+            save_landmarks(LandmarkSet(plain, marks.unit, stem), stage / f"{stem}.mrk.json")
+            write_copy(case.image(), stage, stem, ".nii.gz")
+            samples |= {file.name: file.read_bytes() for file in sorted(stage.iterdir())}
     return samples
 
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-from LandmarkDetectorLib.core import RecipeError
+from LandmarkDetectorLib.core import LandmarkFileError, RecipeError
+from LandmarkDetectorLib.io.yaml_files import parse_yaml
 
 
 def recipe_content(path: Path) -> Any:
@@ -79,6 +80,6 @@ def _read(path: Path) -> bytes:
 
 def _parsed(path: Path, text: bytes) -> Any:
     try:
-        return yaml.safe_load(text.decode("utf-8"))
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RecipeError(f"{path.name} is not YAML: {' '.join(str(error).split())}.") from error
+        return parse_yaml(text, path.name)
+    except LandmarkFileError as error:
+        raise RecipeError(str(error)) from error

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.text import Text
 
 from LandmarkDetectorLib import __version__
 from LandmarkDetectorLib.cli import console
@@ -155,3 +156,17 @@ def test_ctrl_c_from_outside_ends_with_130(tmp_path: Path) -> None:
         _, said = process.communicate(timeout=30)
     assert (process.returncode, said) == (130, "Cancelled; nothing was written.\n")
     assert time.monotonic() - began < 2
+
+
+def test_a_text_from_a_file_does_not_command_the_terminal(capsys) -> None:
+    from rich.table import Table
+
+    from LandmarkDetectorLib.cli.console import results, say
+
+    evil = "a\x1b]0;mine\x07\x1b[31mb\x9b2J\r\u202etxt.exe"
+    table = Table("label")
+    table.add_row(Text(evil))
+    say(evil)
+    results.print(table)
+    said = "".join(capsys.readouterr())
+    assert said.count("mine") == 2 and not set(said) & set("\x1b\x07\x9b\r\u202e")

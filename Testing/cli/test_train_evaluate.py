@@ -79,6 +79,7 @@ def test_train_hands_the_recipe_over(run, calls, tmp_path: Path) -> None:
     expected |= {"results": None, "images": "cached"}
     assert calls == expected
     assert str(output / "toy") in result.stdout
+    assert "the bundle lists its subjects as dataset.json calls them" in result.stderr
 
 
 def test_images_that_do_not_fit_into_memory_are_streamed(run, refused, calls, tmp_path: Path) -> None:

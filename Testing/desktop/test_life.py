@@ -27,6 +27,7 @@ from PySide6.QtWidgets import QApplication  # noqa: E402
 from LandmarkDetectorDesktop.__main__ import missing_screen  # noqa: E402
 from LandmarkDetectorDesktop.application import Desktop  # noqa: E402
 from LandmarkDetectorDesktop.standins.qt_names import QtNames  # noqa: E402
+from LandmarkDetectorLib.io.private_folder import PREFIX  # noqa: E402
 from Testing.desktop import hands  # noqa: E402
 from Testing.desktop.conftest import PROBE, ROOT, SAMPLES  # noqa: E402
 
@@ -143,7 +144,10 @@ def test_the_process_ends_well_and_says_nothing_bad():
 
 def test_the_folders_that_a_person_visits_are_not_remembered(desktop):
     settings = QSettings(QSettings.Scope.UserScope, "QtProject")
-    assert Path(settings.fileName()).is_relative_to(tempfile.gettempdir())
+    where = Path(settings.fileName())
+    assert where.is_relative_to(tempfile.gettempdir())
+    folder = next(parent for parent in where.parents if parent.name.startswith(PREFIX))
+    assert (folder / "owner").exists()  # by whose lock the next program sees whether this one was killed
 
 
 def test_an_unexpected_error_is_said_once_and_the_window_lives_on(desktop, capsys):

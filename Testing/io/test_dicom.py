@@ -94,6 +94,12 @@ def test_a_tilted_gantry_is_refused(tmp_path, dicom, refused):
     assert "sideways against each other by up to 2.5 mm" in refused(ImageError, load_image, tmp_path / "tilted")
 
 
+@pytest.mark.parametrize("spacing", [(0.0, 0.0, 2.0), (0.7, -0.5, 2.0)])
+def test_a_pixel_spacing_that_is_not_positive_is_called_what_it_is(tmp_path, dicom, refused, spacing):
+    dicom.series_in(tmp_path / "series", VOLUME, spacing=spacing)
+    assert "its pixel spacing is not positive" in refused(ImageError, load_image, tmp_path / "series")
+
+
 def test_slices_of_different_pixel_spacing_are_refused(tmp_path, dicom, refused):
     paths = dicom.series_in(tmp_path / "series", VOLUME)
     origin = [-10.0, 20.0, -300.0 + 5 * 2.0]

@@ -10,6 +10,7 @@ import pytest
 
 from LandmarkDetectorLib.core import ImageError
 from LandmarkDetectorLib.io import load_image
+from LandmarkDetectorLib.io.dicom_header import patient_of
 from LandmarkDetectorLib.io.dicom_source import lie_in, series_files, source_headers
 from Testing.io.conftest import DicomMaker
 
@@ -57,3 +58,17 @@ def test_images_that_do_not_say_where_they_lie_are_known_by_their_size(tmp_path,
     headers, grid = source_headers(tmp_path / "a.dcm"), load_image(tmp_path / "a.dcm").grid
     assert grid.dimension == 2 and lie_in(headers, grid)
     assert not lie_in(headers, replace(grid, size=(4, 4)))
+
+
+def test_a_patients_number_that_is_damaged_is_none_and_is_not_repeated(tmp_path, dicom, recwarn, caplog):
+    (path,) = dicom.series_in(tmp_path / "series", np.zeros((1, 4, 5), np.uint16), PatientID="Quillon 1951")
+    whole = path.read_bytes()
+    assert patient_of([path]) == "/Quillon 1951"
+    at = whole.index(b"\x10\x00\x20\x00LO")
+    for damaged in (
+        whole[: at + 4] + b"L\xd5" + whole[at + 6 :],  # no kind of value
+        whole[: at + 8] + b"\xff" * 12 + whole[at + 20 :],  # no text
+    ):
+        path.write_bytes(damaged)
+        assert patient_of([path]) == ""
+    assert not recwarn.list and not caplog.records

@@ -15,7 +15,7 @@ import pytest
 import SimpleITK as sitk
 
 from LandmarkDetectorLib.core import Grid, Image, ImageError, LandmarkFileError
-from LandmarkDetectorLib.io import limits, load_image, save_image
+from LandmarkDetectorLib.io import limits, load_image, nifti, save_image
 
 VALUES = np.arange(2 * 3 * 4, dtype=np.int16).reshape(2, 3, 4) - 5
 
@@ -242,6 +242,16 @@ def test_2_to_the_31_voxels_by_nifti_header_only_are_refused_unread(tmp_path, re
         path = tmp_path / "vast.nii.gz"
         path.write_bytes(gzip.compress((tmp_path / "vast.nii").read_bytes()))
     assert "2048×1024×1024" in refused(ImageError, load_image, path)
+
+
+def test_a_gzip_stream_that_goes_on_behind_the_voxels_is_not_read_to_its_end(tmp_path, refused, monkeypatch):
+    monkeypatch.setattr(nifti, "_SPARE", 1000)
+    plain = write(tmp_path / "plain.nii").read_bytes()
+    path = tmp_path / "bomb.nii.gz"
+    path.write_bytes(gzip.compress(plain + bytes(900)))
+    load_image(path)
+    path.write_bytes(gzip.compress(plain + bytes(50_000_000))[:-1000])  # whoever reads to the end finds it cut short
+    assert "goes on behind them" in refused(ImageError, load_image, path)
 
 
 def test_an_image_that_the_memory_cannot_take_is_refused_unread(tmp_path, refused, monkeypatch):

@@ -261,6 +261,40 @@ def test_a_bmp_of_one_bit_is_called_what_it_is(tmp_path, refused):
         )
 
 
+def vast_png(colour_type):
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", 60000, 60000, 8, colour_type, 0, 0, 0)
+    parts = (chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(bytes(99))), chunk(b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def vast_bmp(compression):
+    bits = 8 if compression else 24
+    head = struct.pack("<IHHIIiiHHIIiiII", 154, 0, 0, 54, 40, 60000, 60000, 1, bits, compression, *[0] * 5)
+    return b"BM" + head + bytes(100)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "content"),
+    [(".png", vast_png(0)), (".png", vast_png(4)), (".bmp", vast_bmp(0)), (".bmp", vast_bmp(1))],
+    ids=["png", "png with transparency", "bmp", "packed bmp"],
+)
+def test_a_picture_that_promises_more_than_it_can_hold_is_refused_unread(
+    tmp_path, refused, monkeypatch, suffix, content
+):
+    monkeypatch.setattr(limits, "available_memory", lambda: None)  # as where the system does not say
+    (tmp_path / f"vast{suffix}").write_bytes(content)
+    assert "its header promises 60000×60000 voxels" in refused(ImageError, load_image, tmp_path / f"vast{suffix}")
+
+
+def test_a_tiff_that_promises_more_than_it_can_hold_is_refused_unread(tmp_path, refused, monkeypatch):
+    monkeypatch.setattr(limits, "available_memory", lambda: None)
+    path = tiff(tmp_path / "a.tif", np.zeros((60000, 1), np.uint8), 1, data=bytes(100), t259=8, t256=60000)
+    assert "its header promises 60000×60000 voxels" in refused(ImageError, load_image, path)
+
+
 def test_a_stack_of_pages_is_refused(tmp_path, refused):
     sitk.WriteImage(sitk.GetImageFromArray(np.stack([GRAY] * 3)), str(tmp_path / "a.tif"))
     assert "3 pages" in refused(ImageError, load_image, tmp_path / "a.tif")

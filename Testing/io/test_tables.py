@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -64,6 +66,25 @@ def test_our_table_keeps_everything_of_a_landmark(tmp_path, system, unit, dimens
     save_landmarks(marks, tmp_path / "table.csv", coordinate_system=system)
     back = load_landmarks(tmp_path / "table.csv")
     assert same(back, marks) and back.name == "table" and back.dimension == dimension
+
+
+def test_a_table_of_a_detectors_landmarks_says_that_nobody_has_looked_at_them(tmp_path):
+    found = Landmark("a", (1.0, -2.0, 3.0), confidence=0.5, covariance=SPREAD)
+    marks = LandmarkSet((found, Landmark("b", status="missing")), info={"bundle": "toy", "fingerprint": "f" * 64})
+    save_landmarks(marks, tmp_path / "a.csv")
+    with open(tmp_path / "a.csv", encoding="utf-8", newline="") as stream:
+        assert [row["review"] for row in csv.DictReader(stream)] == ["unreviewed", "not found"]
+    assert same(load_landmarks(tmp_path / "a.csv"), LandmarkSet(marks.landmarks))
+
+
+def test_no_text_of_our_table_is_a_formula_and_each_comes_back(tmp_path):
+    texts = ["=HYPERLINK(1)", "+1", "-2+3", "@SUM(1)", "'", "'=1", "''=1", "'plain", "-"]
+    marks = LandmarkSet(tuple(Landmark(text, (1.0, -2.0, 3.0), description=text) for text in texts))
+    save_landmarks(marks, tmp_path / "a.csv")
+    with open(tmp_path / "a.csv", encoding="utf-8", newline="") as stream:
+        rows = [row for row in csv.reader(stream)][1:]
+    assert not any(cell[:1] in set("=+-@") for row in rows for cell in (row[0], row[6])) and rows[0][2] == "-2.0"
+    assert same(load_landmarks(tmp_path / "a.csv"), marks)
 
 
 def test_ten_thousand_landmarks_come_back(tmp_path):

@@ -81,6 +81,8 @@ def test_a_workbook_has_numbers_as_numbers_in_both_forms_and_says_what_they_are(
     assert book["wide"].cell(2, heads.index("steiner: SNA (degrees)") + 1).value == pytest.approx(82)
     assert book["wide"].cell(2, heads.index("steiner: L1-NB angle (degrees)") + 1).value is None
     assert book["wide"].cell(3, 1).value == "=1+1" and book["wide"].cell(3, 1).data_type == "s"
+    save_measurements([odd], tmp_path / "odd.csv")
+    assert "\n'=1+1," in (tmp_path / "odd.csv").read_text() and "\n=1+1," not in (tmp_path / "odd.csv").read_text()
     assert any("never 0" in str(row[1].value) for row in book["about"].iter_rows())
 
 

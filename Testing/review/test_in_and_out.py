@@ -53,6 +53,16 @@ def test_importing_again_stores_nothing_and_a_later_file_stands_behind(
     assert len(store.case(case).history("anna")) == 3
 
 
+@pytest.mark.parametrize("suffix", [".mrk.json", ".csv", ".fcsv", ".xlsx"])
+def test_a_proposal_is_no_annotation_in_whatever_format(
+    store: ReviewStore, image_file: Callable[..., Path], tmp_path: Path, suffix: str
+) -> None:
+    file = tmp_path / f"marks{suffix}"
+    save_landmarks(make_proposal(), file)
+    with pytest.raises(ReviewError, match="are a detector's"):
+        store.import_annotations("anna", file, image_file())
+
+
 def test_a_folder_is_imported_and_what_cannot_be_is_named(store: ReviewStore, tmp_path: Path) -> None:
     folder = tmp_path / "annotated"
     folder.mkdir()

@@ -1,7 +1,8 @@
 """Measurements as tables: long, a row a result with all that is known of it, and wide, a row a subject, numbers only.
 
 What was not computed is an empty cell, and in the long table the reason stands beside it; it is never 0. Numbers are
-numbers with a decimal point, whatever the computer's region; a text that begins with ``=`` stays a text in a workbook.
+numbers with a decimal point, whatever the computer's region; a text that begins like a formula stays a text, in CSV
+with an apostrophe before it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 from LandmarkDetectorLib import __version__
 from LandmarkDetectorLib.core import MeasurementError
 from LandmarkDetectorLib.io.atomic import atomic_write
-from LandmarkDetectorLib.io.sheets import write_workbook
+from LandmarkDetectorLib.io.sheets import no_formula, write_workbook
 from LandmarkDetectorLib.measure.results import Result, difference_of
 from LandmarkDetectorLib.measure.subject import Measured
 
@@ -158,8 +159,8 @@ def write_csv(subjects: Sequence[Measured], path: Path, *, wide: bool = False, c
 
 
 def _plain(cell: Any) -> str:
-    """A number with the digits that give it back; a text as it is."""
-    return repr(float(cell)) if isinstance(cell, (int, float)) else str(cell)
+    """A number with the digits that give it back; a text as it is, but never a formula."""
+    return repr(float(cell)) if isinstance(cell, (int, float)) else no_formula(str(cell))
 
 
 def write_xlsx(subjects: Sequence[Measured], path: Path, *, compared: bool = False) -> None:
