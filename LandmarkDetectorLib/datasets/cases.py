@@ -51,6 +51,11 @@ class Case:
     absent: frozenset[str] = frozenset()
     guide: LandmarkSet | None = None
 
+    @property
+    def annotated(self) -> bool:
+        """Whether somebody placed a landmark in it, or looked for one in vain."""
+        return bool(self.absent) or any(mark.position is not None for mark in self.landmarks)
+
     def image(self) -> Image:
         """Read the image.
 

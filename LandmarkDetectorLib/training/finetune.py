@@ -241,7 +241,7 @@ def seconds_a_step(
     cancelled: Callable[[], bool] | None,
 ) -> dict[str, float]:
     """How long a step of each stage takes here; nothing is kept of what these steps learn."""
-    specimens = load_specimens(cases[:PROBED], pipeline)
+    specimens = load_specimens([case for case in cases if case.annotated][:PROBED], pipeline)
     found = {}
     for name in STAGES:
         settings, training = getattr(recipe, name), getattr(recipe, f"{name}_training")
