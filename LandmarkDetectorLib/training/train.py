@@ -145,7 +145,7 @@ def shapes_and_looks(recipe: Recipe, pipeline: Pipeline, cases: Sequence[Case]) 
     """The shapes of cases (N, K, d) in view units, NaN where not annotated, and how their images look.
 
     Raises:
-        RecipeError: an image is of another dimension than the recipe, or has other channels.
+        RecipeError: an image is of another dimension or unit than the recipe, or has other channels.
         DatasetError: landmarks are in another unit or dimension than their image.
     """
     shapes, looks, far = [], [], []
@@ -161,6 +161,11 @@ def shapes_and_looks(recipe: Recipe, pipeline: Pipeline, cases: Sequence[Case]) 
             raise RecipeError(
                 f"{recipe.name}: the recipe is for images of {recipe.channels} channel(s), and {called(case)} has "
                 f"{image.channels}; set channels in the recipe, or convert the image."
+            )
+        if recipe.view_unit == "world" and image.grid.unit != recipe.unit:
+            raise RecipeError(
+                f"{recipe.name}: the recipe's lengths are in {recipe.unit}, and {called(case)} is in "
+                f"{image.grid.unit}; give its spacing, or set unit or view_unit in the recipe."
             )
         shapes.append(pipeline.ordered(positions_on(case, image.grid)) / pipeline.unit(image.grid))
         looks.append(look_of(image, relative, flat=recipe.dimension == 2))

@@ -46,6 +46,7 @@ def leave(data: Path, subject: str, labels: list[str]) -> None:
         (HEAD, HEAD + "auxiliary: {a: {left: 0.5, foo: 0.5}}\n", "'foo' is not one of the labels"),
         (HEAD, HEAD + "auxiliary: {a: {left: 0.5, right: 0.6}}\n", "sum to 1.1"),
         (HEAD, HEAD + "channels: 3\n", r"for images of 3 channel\(s\), and case02 has 1"),
+        (HEAD, HEAD + "unit: px\n", "the recipe's lengths are in px, and case02 is in mm; give its spacing"),
         (HEAD, HEAD + "version: '1'\n", "version: '1' is no version; write three numbers"),
         ("name: phantom", "name: My Phantom", "'My Phantom' cannot be a bundle's name"),
         ("seed: 3", "seed: -3", "seed: .*greater than or equal to 0"),
