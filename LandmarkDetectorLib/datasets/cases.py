@@ -110,7 +110,7 @@ def read_dataset(folder: str | Path) -> Dataset:
     if not listing.is_file():
         raise DatasetError(f"{folder.name}: there is no dataset.json; give a folder that holds one.")
     try:
-        content = json.loads(listing.read_text(encoding="utf-8"))
+        content = json.loads(listing.read_text(encoding="utf-8-sig"))
         labels = _labels(content["landmark_labels"], folder)
         entries = list(content["training"])
     except (ValueError, KeyError, TypeError) as error:
@@ -143,6 +143,10 @@ def _labels(said: Any, folder: Path) -> tuple[str, ...]:
 
 
 def _case(folder: Path, labels: tuple[str, ...], entry: dict[str, Any]) -> Case:
+    # What a table left empty is written as null by many programs, and is no name that entries share.
+    if not isinstance(entry, Mapping):
+        raise TypeError(f"{entry!r} is no entry")
+    entry = {key: value for key, value in entry.items() if value is not None}
     subject = str(entry["subject"])
     path = folder / entry["image"]
     if not path.exists():

@@ -57,7 +57,7 @@ def evaluate_bundle(
     """
     detector = bundle if isinstance(bundle, Detector) else Detector(bundle, device)
     dataset = read_dataset(data)
-    cases = _chosen(detector.bundle, dataset, subjects).cases
+    cases = chosen_cases(detector.bundle, dataset, subjects).cases
     detections, seconds = [], []
     for number, case in enumerate(cases):
         image = case.image()
@@ -166,7 +166,13 @@ def held_out(bundle: Bundle, dataset: Dataset) -> Dataset:
     return dataset.select(kept).of_origins(split.get("origins"))
 
 
-def _chosen(bundle: Bundle, dataset: Dataset, subjects: str) -> Dataset:
+def chosen_cases(bundle: Bundle, dataset: Dataset, subjects: str) -> Dataset:
+    """The cases that ``subjects`` means; see :func:`evaluate_bundle`.
+
+    Raises:
+        DatasetError: there are none, or the file names one that is not there.
+        LandmarkFileError: the file is no text.
+    """
     if subjects == "all":
         chosen = dataset
     elif subjects == "held-out":

@@ -132,10 +132,10 @@ def check_all_placed(cases: Sequence[Case], labels: Sequence[str], name: str) ->
         )
 
 
-def that_teach(cases: Sequence[Case]) -> list[Case]:
-    """The cases of which anybody knows where a landmark is, or that it is not there; the others are named aloud."""
+def that_teach(cases: Sequence[Case], aloud: bool = True) -> list[Case]:
+    """The cases of which anybody knows where a landmark is, or that it is not there; the others are named ``aloud``."""
     empty = [case for case in cases if not case.annotated]
-    if empty:
+    if empty and aloud:
         names = list(dict.fromkeys(called(case) for case in empty))
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         notice(

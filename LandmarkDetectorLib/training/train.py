@@ -266,7 +266,7 @@ def train_networks(
     # Each process judges by its own part of the held-out cases.
     held_out = [case for case in split.held_out if case.annotated][:VALIDATED][team.rank :: team.size]
     state: dict[str, Tensor] = {}
-    with _specimens(that_teach(split.training), pipeline, recipe, images) as (specimens, ahead):
+    with _specimens(that_teach(split.training, aloud=team.first), pipeline, recipe, images) as (specimens, ahead):
         for name in stages:
             settings, training = getattr(recipe, name), getattr(recipe, f"{name}_training")
             if settings is None:

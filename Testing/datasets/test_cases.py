@@ -37,6 +37,21 @@ def test_points_of_a_picture_are_pixels_and_become_millimetres(tmp_path: Path) -
     assert case.landmarks.unit == "mm" and case.extra == {"note": 7}
 
 
+def test_what_an_entry_leaves_empty_is_not_said(tmp_path: Path) -> None:
+    write_dataset(tmp_path, 3)
+    listing = json.loads((tmp_path / "dataset.json").read_text())
+    for entry in listing["training"]:
+        entry |= {"family": None, "origin": None, "absent": None, "raters": None, "spacing_mm": None, "note": None}
+    (tmp_path / "dataset.json").write_text(json.dumps(listing), encoding="utf-8-sig")
+    cases = read_dataset(tmp_path).cases
+    assert [case.family for case in cases] == ["case00", "case01", "case02"]
+    assert {case.origin for case in cases} == {"native"} and all(case.extra == {} for case in cases)
+    listing["training"][1]["subject"] = None
+    (tmp_path / "dataset.json").write_text(json.dumps(listing))
+    with pytest.raises(DatasetError, match="entry 1 is not usable .*subject"):
+        read_dataset(tmp_path)
+
+
 def test_what_a_file_lacks_is_not_labelled_and_what_the_list_calls_absent_is_absent(tmp_path: Path) -> None:
     write_dataset(tmp_path, 2)
     listing = json.loads((tmp_path / "dataset.json").read_text())

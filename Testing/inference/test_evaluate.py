@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from LandmarkDetectorLib.bundles import Bundle
 from LandmarkDetectorLib.core import DatasetError, LandmarkFileError, LandmarkSet
-from LandmarkDetectorLib.datasets import read_dataset
-from LandmarkDetectorLib.inference.evaluate import evaluate_bundle, judge
+from LandmarkDetectorLib.datasets import Dataset, read_dataset
+from LandmarkDetectorLib.inference.evaluate import chosen_cases, judge
 from Testing.phantoms import LABELS, write_dataset
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture
@@ -23,20 +21,22 @@ def data(tmp_path: Path) -> Path:
     return write_dataset(tmp_path / "data", 2)
 
 
-def test_subjects_of_which_none_is_left_are_refused(flat_bundle: Bundle, data: Path, tmp_path: Path) -> None:
+def test_subjects_of_which_none_is_left_are_refused(data: Path, tmp_path: Path) -> None:
+    dataset = read_dataset(data)
+    bundle: Any = SimpleNamespace(name="one", split=lambda: {"held_out": ["case00"], "origins": ["registered"]})
+    with pytest.raises(DatasetError, match="no case is left to judge by held-out"):
+        chosen_cases(bundle, dataset, "held-out")
     (tmp_path / "none.txt").write_text("\n")
     with pytest.raises(DatasetError, match="no case is left to judge by .*none.txt"):
-        evaluate_bundle(flat_bundle, data, subjects=str(tmp_path / "none.txt"), device="cpu")
+        chosen_cases(bundle, dataset, str(tmp_path / "none.txt"))
     (tmp_path / "bytes.txt").write_bytes(b"case00\n\xff\n")
     with pytest.raises(LandmarkFileError, match="bytes.txt: byte 7 is not UTF-8"):
-        evaluate_bundle(flat_bundle, data, subjects=str(tmp_path / "bytes.txt"), device="cpu")
+        chosen_cases(bundle, dataset, str(tmp_path / "bytes.txt"))
     (tmp_path / "notepad.txt").write_bytes("\ufeffcase01\r\n".encode())
-    judged = evaluate_bundle(flat_bundle, data, subjects=str(tmp_path / "notepad.txt"), device="cpu")
-    assert [case["subject"] for case in judged["cases"]] == ["case01"]
-    listing = json.loads((data / "dataset.json").read_text())
-    (data / "dataset.json").write_text(json.dumps(listing | {"training": []}))
+    chosen = chosen_cases(bundle, dataset, str(tmp_path / "notepad.txt"))
+    assert [case.subject for case in chosen.cases] == ["case01"]
     with pytest.raises(DatasetError, match="no case is left to judge by all"):
-        evaluate_bundle(flat_bundle, data, subjects="all", device="cpu")
+        chosen_cases(bundle, Dataset("empty", dataset.labels, ()), "all")
 
 
 def test_errors_in_mm_and_in_px_have_no_mean(data: Path) -> None:
