@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ def publish(
     data: Path,
     folder: Path,
     fold: int | None,
-    results: Path | None,
+    quoted: Mapping[str, Any],
 ) -> Bundle:
     """Write the bundle of one training run.
 
@@ -48,7 +48,7 @@ def publish(
         folder: that of the run; its curves go into the bundle, which is written to ``folder/NAME``. The calibration of
             the bundle that lies there is kept where the new one detects by the same weights and settings.
         fold: the fold of a cross-validation, or ``None`` for a bundle to ship.
-        results: what ``benchmarks/cross_validate.py`` wrote of this recipe on these data; the card quotes its errors.
+        quoted: what the card quotes of a cross-validation; see :func:`read_results`.
 
     Raises:
         DatasetError: the licence text that the recipe names is not there.
@@ -69,7 +69,7 @@ def publish(
     calibration = Carried.of(folder / recipe.name)
     written = write_bundle(
         folder / recipe.name,
-        card=make_card(recipe, pipeline, split, read_results(results, recipe_path)),
+        card=make_card(recipe, pipeline, split, quoted),
         settings=pipeline.model_dump(mode="json"),
         # Half precision: rounding moves a landmark by micrometres, and a bundle is half as large.
         state_dict={name: value.half() if value.is_floating_point() else value for name, value in state.items()},
@@ -99,7 +99,7 @@ def read_licence(recipe: Recipe, data: Path) -> str:
     return text
 
 
-def make_card(recipe: Recipe, pipeline: Pipeline, split: Split, results: dict[str, Any]) -> Card:
+def make_card(recipe: Recipe, pipeline: Pipeline, split: Split, results: Mapping[str, Any]) -> Card:
     """The card, with the errors of a cross-validation where there are ``results``.
 
     Raises:
@@ -116,7 +116,7 @@ def make_card(recipe: Recipe, pipeline: Pipeline, split: Split, results: dict[st
         }
         for label in pipeline.labels
     ]
-    subjects = len({case.subject for case in split.training})
+    subjects = len({case.subject for case in split.training if case.annotated})
     content = {
         "name": recipe.name,
         "version": recipe.version,

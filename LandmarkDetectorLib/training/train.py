@@ -93,8 +93,7 @@ def train(
     path = find_recipe(recipe)
     content = read_recipe(path)
     output, data = Path(output), Path(data)
-    if results is not None:
-        read_results(Path(results), path)  # better refused now than after hours
+    quoted = read_results(None if results is None else Path(results), path)
     dataset = read_dataset(data)
     if dataset.cases and dataset.cases[0].landmarks.dimension not in (content.dimension, None):
         raise RecipeError(
@@ -103,7 +102,7 @@ def train(
     split = split_cases(content, dataset, fold)
     record = run_record(content, split, fold)
     check_record(output, record, resume=resume)
-    check_to_the_end(content, _pipeline(content, dataset, None), split, data)
+    check_to_the_end(content, _pipeline(content, dataset, None), split, data, quoted)
     with assembled(device) as team:
         if team.first:
             write_record(output, record)
@@ -121,7 +120,6 @@ def train(
             progress=progress if team.first else None,
             cancelled=cancelled,
         )
-        quoted = None if results is None else Path(results)
         bundle = publish(content, path, pipeline, state, split, data, output, fold, quoted) if team.first else None
         team.from_first(None)  # the others wait until it is written
     return bundle or load_bundle(output / content.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,13 @@ from LandmarkDetectorLib.core import DatasetError, LandmarkDetectorWarning, Land
 from LandmarkDetectorLib.datasets import read_dataset
 from LandmarkDetectorLib.io import save_landmarks
 from LandmarkDetectorLib.training import read_recipe, train
+from LandmarkDetectorLib.training.foresight import check_to_the_end
 from LandmarkDetectorLib.training.split import split_cases
+from LandmarkDetectorLib.training.train import _pipeline
 from Testing.phantoms import LABELS, recipe_text, write_dataset
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+import cross_validate  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 HEAD = "prior_modes: 2\n"
@@ -101,7 +107,8 @@ def test_an_image_without_annotations_is_left_out_aloud(tmp_path: Path) -> None:
     recipe, data = prepared(tmp_path, count=6)
     leave(data, "case02", [])
     with pytest.warns(LandmarkDetectorWarning, match="Nothing is annotated in case02, which is left out"):
-        train(recipe, data, tmp_path / "run", device="cpu")
+        bundle = train(recipe, data, tmp_path / "run", device="cpu")
+    assert bundle.card.training_data.subjects == 3  # of six, without the sample with its family, and that one
     leave(data, "case00", [])  # the sample, by which the curve is judged
     with pytest.warns(LandmarkDetectorWarning, match="case02"):
         state = train(recipe, data, tmp_path / "blind", device="cpu").state_dict()
@@ -126,3 +133,21 @@ def test_what_is_called_absent_belongs_to_what_a_run_was_begun_with(tmp_path: Pa
     (data / "dataset.json").write_text(json.dumps(listing))
     with pytest.raises(RecipeError, match="training cases are others"):
         train(recipe, data, tmp_path / "run", device="cpu", resume=True)
+
+
+def test_a_card_quotes_nothing_of_a_landmark_that_no_fold_has_found(tmp_path: Path) -> None:
+    recipe, data = prepared(tmp_path)
+    errors = {"nose": 0.5, "left": 1.5, "right": "missed", "tail": None, "fin": 1.0}
+    fold = {"fold": 0, "summary": {"unit": "mm"}, "seconds": {"median": 0.1}}
+    cases = [{"subject": f"case0{number}", "image": f"case0{number}.mha", "errors": errors} for number in range(2)]
+    lost = {label: "missed" for label in errors}
+    content, dataset = read_recipe(recipe), read_dataset(data)
+    split = split_cases(content, dataset, None)
+    pipeline = _pipeline(content, dataset, None)
+    for rows in (cases, [case | {"errors": lost} for case in cases]):
+        quoted = cross_validate.gather([fold | {"cases": rows, "biometry": {"hc": {"n": 0, "mean_absolute": None}}}], 3)
+        check_to_the_end(content, pipeline, split, data, quoted["card"])
+    assert quoted["card"]["errors"] is None
+    wrong = {"errors": {"mean": -1.0}}
+    with pytest.raises(RecipeError, match="the card cannot be written .errors"):
+        check_to_the_end(content, pipeline, split, data, wrong)
