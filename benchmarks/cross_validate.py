@@ -128,13 +128,14 @@ def gather(folds: list[dict], count: int) -> dict:
     value = {None: np.nan, "missed": np.inf}
     cases = [case for fold in folds for case in fold["cases"]]
     rows = [[value.get(case["errors"][lb], case["errors"][lb]) for lb in labels] for case in cases]
-    errors = np.array(rows, dtype=float)
+    distances = np.array(rows, dtype=float)
     unit = folds[0]["summary"]["unit"]
-    summary = summarise(errors, labels, unit, cases=[case["subject"] for case in cases]).to_json()
+    summary = summarise(distances, labels, unit, cases=[case["subject"] for case in cases]).to_json()
     seconds = float(np.median([fold["seconds"]["median"] for fold in folds]))
     extra = {"missed": float(summary["missed"]), "cases": float(len(cases))}
     for name in ("bpd", "ofd", "hc", "hc_against_drawn_ellipse"):
-        rows = [fold["biometry"][name] for fold in folds if "biometry" in fold]
+        rows = [fold["biometry"][name] for fold in folds if name in fold.get("biometry", {})]
+        rows = [row for row in rows if row["n"]]
         if rows:
             weights = [row["n"] for row in rows]
             extra[f"{name}_mean_absolute_mm"] = float(
@@ -144,19 +145,22 @@ def gather(folds: list[dict], count: int) -> dict:
     chosen = ", ".join(str(fold["fold"]) for fold in folds)
     which = "all folds" if len(folds) == count else f"fold {chosen} of {count} (counted from 0)"
     per_landmark = {
-        label: {"mean": row["mean"], "p95": row["p95"], "n": row["n"]} for label, row in summary["per_landmark"].items()
+        label: {"mean": row["mean"], "p95": row["p95"], "n": row["n"]}
+        for label, row in summary["per_landmark"].items()
+        if row["n"]  # of a landmark that was never found there is no error, and a card takes none
+    }
+    errors = {
+        "protocol": f"Cross-validation by family, {which}: {of}.",
+        "mean": summary["mean"],
+        "median": summary["median"],
+        "p95": summary["p95"],
+        "per_landmark": per_landmark,
+        "unit": unit,
+        "extra": extra,
     }
     return {
         "card": {
-            "errors": {
-                "protocol": f"Cross-validation by family, {which}: {of}.",
-                "mean": summary["mean"],
-                "median": summary["median"],
-                "p95": summary["p95"],
-                "per_landmark": per_landmark,
-                "unit": unit,
-                "extra": extra,
-            },
+            "errors": errors if summary["found"] else None,
             "figures": {"seconds an image, warm": round(seconds, 3), "measured on": provenance()["machine"]},
         },
         "summary": summary,

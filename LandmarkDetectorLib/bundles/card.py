@@ -21,7 +21,8 @@ _LINE = r"^[^\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]*$"
 _TEXT = r"^[^\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]*$"
 
 Name = Annotated[str, StringConstraints(pattern=rf"^{BUNDLE_NAME.pattern}$")]
-Version = Annotated[str, StringConstraints(pattern=r"^(0|[1-9]\d{0,5})(\.(0|[1-9]\d{0,5})){2}$")]
+VERSION = r"^(0|[1-9]\d{0,5})(\.(0|[1-9]\d{0,5})){2}$"
+Version = Annotated[str, StringConstraints(pattern=VERSION)]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=_LINE)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=4000, pattern=_TEXT)]
 OptionalText = Annotated[str, StringConstraints(max_length=4000, pattern=_TEXT)]

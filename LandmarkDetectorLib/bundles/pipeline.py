@@ -202,6 +202,9 @@ class Pipeline(_Strict):
             | set(self.mirror.values())
         )
         named |= {label for weights in self.auxiliary.values() for label in weights}
+        unknown = next((rule.axis for rule in self.order if "xyz".index(rule.axis) >= d), None)
+        if unknown is not None:
+            raise ValueError(f"order names the axis {unknown!r}, which images in {d}D do not have")
         if self.appearance is not None and (self.appearance.dimension, self.appearance.channels) != (d, self.channels):
             raise ValueError("the appearance is of images of another dimension or with other channels")
         if named - set(self.labels):

@@ -143,8 +143,13 @@ class LandmarkSet(Sequence[Landmark]):
             -1, d
         )
 
-    def reordered(self, labels: Iterable[str]) -> LandmarkSet:
-        """The landmarks with these labels, in this order; a label that is not here becomes a missing landmark.
+    def reordered(self, labels: Iterable[str], lacking: str = "missing") -> LandmarkSet:
+        """The landmarks with these labels, in this order.
+
+        Args:
+            labels: in the order of the result.
+            lacking: the status of a label that is not here: ``missing``, as for what was looked for and not found, or
+                ``undefined``, where the set does not say that anybody looked.
 
         Raises:
             LandmarkError: a label that stands here twice.
@@ -156,18 +161,18 @@ class LandmarkSet(Sequence[Landmark]):
                     f"{self.name}: two landmarks are called {mark.label!r}; labels must differ to pair."
                 )
             by_label[mark.label] = mark
-        chosen = tuple(by_label.get(label, Landmark(label, status="missing")) for label in labels)
+        chosen = tuple(by_label.get(label, Landmark(label, status=lacking)) for label in labels)
         return replace(self, landmarks=chosen)
 
-    def grouped(self, labels: Iterable[str]) -> LandmarkSet:
+    def grouped(self, labels: Iterable[str], lacking: str = "missing") -> LandmarkSet:
         """The landmarks with these labels, in this order, all instances of a label one after the other.
 
-        A label that is not here becomes a missing landmark; without instances it is :meth:`reordered`.
+        Without instances it is :meth:`reordered`.
         """
         by_label: dict[str, list[Landmark]] = {}
         for mark in self.landmarks:
             by_label.setdefault(mark.label, []).append(mark)
-        chosen = [by_label.get(label) or [Landmark(label, status="missing")] for label in labels]
+        chosen = [by_label.get(label) or [Landmark(label, status=lacking)] for label in labels]
         return replace(self, landmarks=tuple(mark for marks in chosen for mark in marks))
 
     def to_plane(self, tolerance: float = 1e-3) -> LandmarkSet:

@@ -11,6 +11,19 @@ Entry = TypeVar("Entry", bound=Callable[..., Any])
 Registered = TypeVar("Registered", bound=Callable[..., Any])
 
 
+_NOT_TAKEN = (
+    TypeError,
+    ValueError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    AssertionError,
+    RuntimeError,  # torch, of a negative width
+    LandmarkDetectorError,
+)
+"""What classes and functions of libraries raise where arguments are not theirs."""
+
+
 class Registry(Generic[Entry]):
     """Classes or functions of one kind, by name.
 
@@ -56,5 +69,5 @@ class Registry(Generic[Entry]):
             return entry(**arguments)
         except self.error:
             raise  # in its own words
-        except (TypeError, ValueError, LookupError, LandmarkDetectorError) as error:
+        except _NOT_TAKEN as error:
             raise self.error(f"The {self.kind} {name!r} cannot be built: {str(error).rstrip('.')}.") from error

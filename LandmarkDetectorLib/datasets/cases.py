@@ -19,24 +19,28 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from LandmarkDetectorLib.core import DatasetError, Image, LandmarkSet
+from LandmarkDetectorLib.core import DatasetError, Image, Landmark, LandmarkSet
 from LandmarkDetectorLib.datasets.observers import mean_of
 from LandmarkDetectorLib.io import load_image, load_landmarks
 from LandmarkDetectorLib.io.raters import holds_raters, read_raters
+
+UNKNOWN = "undefined"
+"""The status of a landmark that an annotation does not mention: nobody is known to have looked for it."""
 
 
 @dataclass(frozen=True)
 class Case:
     """One annotated image on disk; it is read when asked for.
 
-    ``landmarks`` is what counts as true, ``raters`` what each observer said, by name, where somebody kept it.
-    ``absent`` are labels of landmarks that somebody looked for in vain, from which presence is learnt. ``guide`` tells
+    ``landmarks`` is what counts as true, ``undefined`` where nobody looked and ``missing`` where it is not there;
+    ``raters`` what each observer said, by name, where somebody kept it. ``absent`` are labels of landmarks that
+    somebody looked for in vain, from which presence is learnt. ``guide`` tells
     about where landmarks lie that nobody reviewed: for the pose, never to learn from.
     """
 
@@ -50,6 +54,11 @@ class Case:
     extra: dict[str, Any] = field(default_factory=dict)
     absent: frozenset[str] = frozenset()
     guide: LandmarkSet | None = None
+
+    @property
+    def annotated(self) -> bool:
+        """Whether somebody placed a landmark in it, or looked for one in vain."""
+        return bool(self.absent) or any(mark.position is not None for mark in self.landmarks)
 
     def image(self) -> Image:
         """Read the image.
@@ -101,7 +110,7 @@ def read_dataset(folder: str | Path) -> Dataset:
     if not listing.is_file():
         raise DatasetError(f"{folder.name}: there is no dataset.json; give a folder that holds one.")
     try:
-        content = json.loads(listing.read_text(encoding="utf-8"))
+        content = json.loads(listing.read_text(encoding="utf-8-sig"))
         labels = _labels(content["landmark_labels"], folder)
         entries = list(content["training"])
     except (ValueError, KeyError, TypeError) as error:
@@ -134,6 +143,10 @@ def _labels(said: Any, folder: Path) -> tuple[str, ...]:
 
 
 def _case(folder: Path, labels: tuple[str, ...], entry: dict[str, Any]) -> Case:
+    # What a table left empty is written as null by many programs, and is no name that entries share.
+    if not isinstance(entry, Mapping):
+        raise TypeError(f"{entry!r} is no entry")
+    entry = {key: value for key, value in entry.items() if value is not None}
     subject = str(entry["subject"])
     path = folder / entry["image"]
     if not path.exists():
@@ -146,30 +159,35 @@ def _case(folder: Path, labels: tuple[str, ...], entry: dict[str, Any]) -> Case:
             'the file, as in {"A": "landmarks/a.mrk.json"}.'
         )
     raters: dict[str, LandmarkSet] = {
-        str(rater): load_landmarks(folder / file).reordered(labels) for rater, file in files.items()
+        str(rater): load_landmarks(folder / file).reordered(labels, UNKNOWN) for rater, file in files.items()
     }
     if "landmarks" in entry and holds_raters(folder / entry["landmarks"]):
         raters, spacing = read_raters(folder / entry["landmarks"], labels, spacing)
         marks = mean_of(raters, labels, subject)
     elif "landmarks" in entry:
-        marks = load_landmarks(folder / entry["landmarks"]).grouped(labels)
+        marks = load_landmarks(folder / entry["landmarks"]).grouped(labels, UNKNOWN)
     elif raters:
         marks = mean_of(raters, labels, subject)
     else:
         points = np.array([[np.nan, np.nan] if p is None else p for p in entry["points"]], dtype=np.float64)
         positions = points * np.asarray(spacing if spacing else (1.0, 1.0))
         marks = LandmarkSet.from_positions(labels, positions, "mm" if spacing else "px", subject)
+        placed = tuple(mark for mark in marks if mark.position is not None)
+        marks = replace(marks, landmarks=placed).reordered(labels, UNKNOWN)
+    absent = _absent(entry.get("absent", []), marks)
+    # What the list calls absent is absent in the landmarks too, whatever their file says or leaves open.
+    said = tuple(Landmark(mark.label, status="missing") if mark.label in absent else mark for mark in marks)
     known = {"image", "landmarks", "points", "spacing_mm", "subject", "family", "origin", "raters", "absent"}
     return Case(
         subject=subject,
         image_path=path,
-        landmarks=marks,
+        landmarks=replace(marks, landmarks=said),
         family=str(entry.get("family", subject)),
         origin=str(entry.get("origin", "native")),
         spacing=spacing,
         raters=raters,
         extra={k: v for k, v in entry.items() if k not in known},
-        absent=_absent(entry.get("absent", []), marks),
+        absent=absent,
     )
 
 

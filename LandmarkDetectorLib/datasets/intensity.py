@@ -37,6 +37,8 @@ class Intensity:
         low, high = self.window or self.quantiles or (0, 0)
         if not low < high:
             raise RecipeError(f"intensity: the lower value {low} must lie below the upper value {high}.")
+        if self.quantiles is not None and not 0 <= low < high <= 1:
+            raise RecipeError(f"intensity: quantiles are fractions from 0 to 1, and {low} and {high} are given.")
 
     def scale(self, array: np.ndarray) -> Callable[[Tensor], Tensor]:
         """The function that scales values of this image, a Tensor to a Tensor of the same shape."""

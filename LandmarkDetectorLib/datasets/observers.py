@@ -22,7 +22,7 @@ def mean_of(raters: Mapping[str, LandmarkSet], labels: Sequence[str], name: str)
     """
     if not raters:
         raise DatasetError(f"{name}: no observer annotated it; leave it out of the folder, or add an annotation.")
-    sets = [marks.reordered(labels) for marks in raters.values()]
+    sets = [marks.reordered(labels, "undefined") for marks in raters.values()]
     marks = []
     for rows in zip(*sets, strict=True):
         placed = [mark.position for mark in rows if mark.position is not None]

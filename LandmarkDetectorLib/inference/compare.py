@@ -191,7 +191,7 @@ def _judged(candidate: str | Path, data: Path | str | None, subjects: str, devic
 
         chosen = "held-out" if folds else subjects  # of a fold, the others trained
         evaluate_bundle(bundle, data, subjects=chosen, device=device, progress=listen, keep=keep)
-    d = pairs[0][0].landmarks.dimension or 2
+    d = next((d for case, marks in pairs for d in (case.landmarks.dimension, marks.dimension) if d), 2)
     nowhere = np.full((len(labels), d), np.nan)
     first = bundles[0]
     of = f"{len(bundles)} folds of " if folds else ""

@@ -11,7 +11,7 @@ import numpy as np
 
 from LandmarkDetectorLib.bundles import Bundle
 from LandmarkDetectorLib.core import DatasetError, Landmark, LandmarkSet
-from LandmarkDetectorLib.datasets.cases import Case, Dataset, read_dataset
+from LandmarkDetectorLib.datasets.cases import UNKNOWN, Case, Dataset, read_dataset
 from LandmarkDetectorLib.evaluation import (
     HeadBiometry,
     biometry_errors,
@@ -22,6 +22,7 @@ from LandmarkDetectorLib.evaluation import (
 )
 from LandmarkDetectorLib.inference.detector import Detection, Detector
 from LandmarkDetectorLib.io.limits import peak_memory
+from LandmarkDetectorLib.io.text_files import read_text
 
 HEAD = ("OFD left", "OFD right", "BPD upper", "BPD lower")
 """A bundle that finds these four is judged by the head's measurements too."""
@@ -56,7 +57,7 @@ def evaluate_bundle(
     """
     detector = bundle if isinstance(bundle, Detector) else Detector(bundle, device)
     dataset = read_dataset(data)
-    cases = _chosen(detector.bundle, dataset, subjects).cases
+    cases = chosen_cases(detector.bundle, dataset, subjects).cases
     detections, seconds = [], []
     for number, case in enumerate(cases):
         image = case.image()
@@ -86,10 +87,15 @@ def judge(labels: list[str], cases: tuple[Case, ...], found: list[LandmarkSet]) 
 
     A case holds each landmark's error and where it was found, in the unit of the summary (LPS where that is mm).
     """
-    truths = [case.landmarks.reordered(labels) for case in cases]
+    truths = [case.landmarks.reordered(labels, UNKNOWN) for case in cases]
     errors = np.array([radial_errors(f, t) for f, t in zip(found, truths, strict=True)])
     false = np.array([false_finds(f, t) for f, t in zip(found, truths, strict=True)])
-    unit = found[0].unit
+    units = sorted({marks.unit for marks in found})
+    if len(units) > 1:
+        raise DatasetError(
+            f"The images are in {' and in '.join(units)}, whose errors have no mean; judge those of one unit alone."
+        )
+    unit = units[0]
     subjects = [case.subject for case in cases]
     result: dict[str, Any] = {
         "summary": summarise(errors, labels, unit, false_finds=false, cases=subjects).to_json(),
@@ -160,15 +166,25 @@ def held_out(bundle: Bundle, dataset: Dataset) -> Dataset:
     return dataset.select(kept).of_origins(split.get("origins"))
 
 
-def _chosen(bundle: Bundle, dataset: Dataset, subjects: str) -> Dataset:
+def chosen_cases(bundle: Bundle, dataset: Dataset, subjects: str) -> Dataset:
+    """The cases that ``subjects`` means; see :func:`evaluate_bundle`.
+
+    Raises:
+        DatasetError: there are none, or the file names one that is not there.
+        LandmarkFileError: the file is no text.
+    """
     if subjects == "all":
-        return dataset
-    if subjects == "held-out":
-        return held_out(bundle, dataset)
-    path = Path(subjects)
-    if not path.is_file():
+        chosen = dataset
+    elif subjects == "held-out":
+        chosen = held_out(bundle, dataset)
+    elif Path(subjects).is_file():
+        lines = read_text(Path(subjects)).splitlines()
+        chosen = dataset.select(line.strip() for line in lines if line.strip())
+    else:
         raise DatasetError(f"--subjects: {subjects!r} is neither held-out, all nor a file of subjects, one a line.")
-    return dataset.select(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+    if not chosen.cases:
+        raise DatasetError(f"{dataset.name}: no case is left to judge by {subjects}; choose other subjects.")
+    return chosen
 
 
 def _seconds(seconds: list[float], detections: list[Detection]) -> dict[str, Any]:

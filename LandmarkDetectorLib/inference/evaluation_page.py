@@ -10,7 +10,7 @@ import numpy as np
 
 from LandmarkDetectorLib.bundles import Bundle
 from LandmarkDetectorLib.core import LandmarkSet
-from LandmarkDetectorLib.datasets.cases import Case
+from LandmarkDetectorLib.datasets.cases import UNKNOWN, Case
 from LandmarkDetectorLib.evaluation import bland_altman, false_finds, radial_errors, render_evaluation
 from LandmarkDetectorLib.evaluation.metrics import ISBI_RADII
 from LandmarkDetectorLib.inference.evaluate import HEAD, head_of
@@ -28,7 +28,7 @@ def evaluation_page(bundle: Bundle, figures: Mapping[str, Any], judged: Judged) 
         judged: the cases; their images are read again where they are shown, one by one.
     """
     labels = list(bundle.labels)
-    truths = [case.landmarks.reordered(labels) for case, _ in judged]
+    truths = [case.landmarks.reordered(labels, UNKNOWN) for case, _ in judged]
     found = [landmarks for _, landmarks in judged]
     unit = found[0].unit
     wrong = np.array([false_finds(f, t) for f, t in zip(found, truths, strict=True)])
@@ -89,7 +89,7 @@ def write_pictures(bundle: Bundle, judged: Judged, folder: Path) -> list[Path]:
     errors, unit = _errors(labels, judged), judged[0][1].unit
     write("errors.png", error_figure(errors, labels, unit, radii=fitting_radii(errors, unit)))
     for number, (case, found) in enumerate(judged, start=1):
-        truth = case.landmarks.reordered(labels)
+        truth = case.landmarks.reordered(labels, UNKNOWN)
         write(f"{number:04d}-{stem_of(case.image_path)}.png", prediction_figure(case.image(), found, truth))
     return written
 

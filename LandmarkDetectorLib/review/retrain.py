@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -223,8 +223,8 @@ def _rehearsed(
         if codes_of(store, (case.subject, case.family)) & locked or case_of(store, case) in here:
             dropped += 1
             continue
-        marks = case.landmarks.reordered(parent.labels)
-        kept.append(Case(case.subject, case.image_path, marks, case.family, case.origin, case.spacing))
+        # With what is absent: a network that is not reminded of it forgets it.
+        kept.append(replace(case, landmarks=case.landmarks.reordered(parent.labels)))
     notices = [] if kept else [f"{dataset.name}: none of its cases trained the bundle, so nothing is rehearsed."]
     if dropped:
         notices.append(f"{dropped} cases of {dataset.name} are not rehearsed: the store has them, or has locked them.")

@@ -87,6 +87,10 @@ class LandmarkList:
             raise ReviewError(f"{sorted(named - set(self.labels))[0]!r} is not one of the labels.")
         if any(len(group) not in (1, 2) for group in self.mirror):
             raise ReviewError("A mirror group is a pair left,right or one landmark of the midline.")
+        paired = [label for group in self.mirror for label in group]
+        twice = next((label for label in paired if paired.count(label) > 1), None)
+        if twice is not None:
+            raise ReviewError(f"{twice!r} stands twice among the mirror groups; a landmark has one partner.")
 
     def template(self) -> LandmarkSet:
         """Every landmark, none placed; Slicer keeps the list as it is."""

@@ -32,7 +32,7 @@ from LandmarkDetectorLib.training.distributed import Team, assembled
 from LandmarkDetectorLib.training.lesson import Lesson
 from LandmarkDetectorLib.training.objective import Objective
 from LandmarkDetectorLib.training.recipe import STAGES, Recipe
-from LandmarkDetectorLib.training.specimens import load_specimens
+from LandmarkDetectorLib.training.specimens import load_specimens, that_teach
 from LandmarkDetectorLib.training.split import Split
 from LandmarkDetectorLib.training.train import make_sampler, part_of, shapes_and_looks, train_networks
 
@@ -241,7 +241,7 @@ def seconds_a_step(
     cancelled: Callable[[], bool] | None,
 ) -> dict[str, float]:
     """How long a step of each stage takes here; nothing is kept of what these steps learn."""
-    specimens = load_specimens(cases[:PROBED], pipeline)
+    specimens = load_specimens(that_teach(cases, aloud=False)[:PROBED], pipeline)
     found = {}
     for name in STAGES:
         settings, training = getattr(recipe, name), getattr(recipe, f"{name}_training")

@@ -5,15 +5,17 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from torch import Tensor
 
 from LandmarkDetectorLib.bundles import Bundle, Card, write_bundle
 from LandmarkDetectorLib.bundles.bundle import SPLIT
 from LandmarkDetectorLib.bundles.calibrated import Carried
+from LandmarkDetectorLib.bundles.card import first_problem
 from LandmarkDetectorLib.bundles.pipeline import Pipeline
 from LandmarkDetectorLib.bundles.staging import staging_folder
 from LandmarkDetectorLib.core import DatasetError, Landmark, LandmarkSet, RecipeError
@@ -34,7 +36,7 @@ def publish(
     data: Path,
     folder: Path,
     fold: int | None,
-    results: Path | None,
+    quoted: Mapping[str, Any],
     settle: Callable[[Bundle], Bundle] | None = None,
 ) -> Bundle:
     """Write the bundle of one training run.
@@ -49,18 +51,14 @@ def publish(
         folder: that of the run; its curves go into the bundle, which is written to ``folder/NAME``. The calibration of
             the bundle that lies there is kept where the new one detects by the same weights and settings.
         fold: the fold of a cross-validation, or ``None`` for a bundle to ship.
-        results: what ``benchmarks/cross_validate.py`` wrote of this recipe on these data; the card quotes its errors.
+        quoted: what the card quotes of a cross-validation; see :func:`read_results`.
         settle: what is still to be done with the bundle that is written, before it counts as done.
 
     Raises:
         DatasetError: the licence text that the recipe names is not there.
         BundleError: the bundle cannot be written.
     """
-    licence = data / recipe.card.licence_file
-    if not licence.is_file():
-        raise DatasetError(
-            f"{data.name}: there is no {licence.name}; the recipe names it as the licence of the weights."
-        )
+    licence = read_licence(recipe, data)
     files: dict[str, Path | bytes] = {"docs/recipe.yaml": recipe_text(recipe_path)}
     for curve in sorted(folder.glob("*.csv")):
         files[f"docs/curve-{curve.name}"] = curve
@@ -75,11 +73,11 @@ def publish(
     calibration = Carried.of(folder / recipe.name)
     written = write_bundle(
         folder / recipe.name,
-        card=make_card(recipe, pipeline, split, read_results(results, recipe_path)),
+        card=make_card(recipe, pipeline, split, quoted),
         settings=pipeline.model_dump(mode="json"),
         # Half precision: rounding moves a landmark by micrometres, and a bundle is half as large.
         state_dict={name: value.half() if value.is_floating_point() else value for name, value in state.items()},
-        licence_text=licence.read_text(encoding="utf-8"),
+        licence_text=licence,
         files=files,
         samples=_samples([case for case in split.held_out if case.subject in recipe.samples], folder),
         replace=True,
@@ -89,8 +87,30 @@ def publish(
     return written if calibration is None else calibration.over_to(written)
 
 
-def make_card(recipe: Recipe, pipeline: Pipeline, split: Split, results: dict[str, Any]) -> Card:
-    """The card, with the errors of a cross-validation where there are ``results``."""
+def read_licence(recipe: Recipe, data: Path) -> str:
+    """The licence text that the recipe names, in the folder of the data set.
+
+    Raises:
+        DatasetError: it is not there, is empty, or is no text.
+    """
+    file = data / recipe.card.licence_file
+    if not file.is_file():
+        raise DatasetError(f"{data.name}: there is no {file.name}; the recipe names it as the licence of the weights.")
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{data.name}: {file.name} is not a text in UTF-8; save the licence so.") from error
+    if not text.strip():
+        raise DatasetError(f"{data.name}: {file.name} is empty; write the licence of the weights into it.")
+    return text
+
+
+def make_card(recipe: Recipe, pipeline: Pipeline, split: Split, results: Mapping[str, Any]) -> Card:
+    """The card, with the errors of a cross-validation where there are ``results``.
+
+    Raises:
+        RecipeError: the recipe says what no card may say.
+    """
     text = recipe.card
     partners = recipe.mirror_map()
     landmarks: list[dict[str, Any]] = [
@@ -102,29 +122,33 @@ def make_card(recipe: Recipe, pipeline: Pipeline, split: Split, results: dict[st
         }
         for label in pipeline.labels
     ]
-    subjects = len({case.subject for case in split.training})
-    return Card.model_validate(
-        {
-            "name": recipe.name,
-            "version": recipe.version,
-            "title": text.title,
-            "description": text.description,
-            "modality": text.modality,
-            "dimension": recipe.dimension,
-            "channels": recipe.channels,
-            "unit": recipe.unit,
-            "landmarks": landmarks,
-            "training_data": {**text.training_data, "subjects": subjects},
-            "licence": text.licence,
-            "credit": text.credit,
-            "errors": results.get("errors"),
-            "limits": text.limits,
-            "not_tested_on": text.not_tested_on,
-            "intended_use": text.intended_use,
-            "created": datetime.date.today(),
-            "figures": results.get("figures", {}),
-        }
-    )
+    subjects = len({case.subject for case in split.training if case.annotated})
+    content = {
+        "name": recipe.name,
+        "version": recipe.version,
+        "title": text.title,
+        "description": text.description,
+        "modality": text.modality,
+        "dimension": recipe.dimension,
+        "channels": recipe.channels,
+        "unit": recipe.unit,
+        "landmarks": landmarks,
+        "training_data": {**text.training_data, "subjects": subjects},
+        "licence": text.licence,
+        "credit": text.credit,
+        "errors": results.get("errors"),
+        "limits": text.limits,
+        "not_tested_on": text.not_tested_on,
+        "intended_use": text.intended_use,
+        "created": datetime.date.today(),
+        "figures": results.get("figures", {}),
+    }
+    try:
+        return Card.model_validate(content)
+    except ValidationError as error:
+        raise RecipeError(
+            f"{recipe.name}: the card cannot be written ({first_problem(error)}); mend the recipe."
+        ) from error
 
 
 def read_results(results: Path | None, recipe_path: Path) -> dict[str, Any]:

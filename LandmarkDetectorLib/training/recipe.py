@@ -7,11 +7,15 @@ It is read strictly: a word that is not known is an error, not a wish. Lengths a
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from LandmarkDetectorLib.bundles.card import VERSION, first_problem
+from LandmarkDetectorLib.bundles.names import check_bundle_name
 from LandmarkDetectorLib.bundles.pipeline import (
     OFFSETS_AND_ORDER,
     Calibration,
@@ -23,12 +27,16 @@ from LandmarkDetectorLib.bundles.pipeline import (
     WholeStage,
     stages_disagree,
 )
-from LandmarkDetectorLib.core import RecipeError
+from LandmarkDetectorLib.core import BundleError, RecipeError
 from LandmarkDetectorLib.training.recipe_file import recipe_content
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Spread = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+"""The standard deviation of a draw."""
 
 
 class Augmentation(_Strict):
@@ -43,14 +51,14 @@ class Augmentation(_Strict):
     nothing).
     """
 
-    rotation: float | Literal["full"] = 0.0
-    scale: float = 0.0
-    shear: float = 0.0
-    shift: float = 0.0
-    centre: float = 0.0
-    gain: float = 0.1
-    gamma: float = 0.1
-    noise: float = 0.02
+    rotation: Spread | Literal["full"] = 0.0
+    scale: Spread = 0.0
+    shear: Spread = 0.0
+    shift: Spread = 0.0
+    centre: Spread = 0.0
+    gain: Spread = 0.1
+    gamma: Spread = 0.1
+    noise: Spread = 0.02
     mirror: float = Field(0.5, ge=0, le=1)
     cut: float = Field(0.1, ge=0, le=1)
     absent: float = Field(0.0, ge=0, le=1)
@@ -118,7 +126,7 @@ class StageTraining(_Strict):
     batch: int = Field(ge=1)
     cases: int = Field(4, ge=1)
     accumulate: int = Field(1, ge=1)
-    size: int | None = None
+    size: int | None = Field(None, ge=8)
     loss: LossSettings | None = None
     supervision: float = Field(1.0, ge=0)
     rate: float = Field(2e-3, gt=0)
@@ -128,7 +136,7 @@ class StageTraining(_Strict):
     presence: float = Field(0.0, ge=0)
     average: float = Field(0.998, gt=0, lt=1)
     validate_every: int = Field(200, ge=1)
-    patience: int | None = None
+    patience: int | None = Field(None, ge=1)
     adaptive: Annotated[
         Annotated[LearntTargets | AdaLossTargets, Field(discriminator="name")] | None, BeforeValidator(_by_name)
     ] = None
@@ -151,8 +159,16 @@ class Validation(_Strict):
     """``folds``: families held out together; ``origins``: only annotations of these origins are judged."""
 
     folds: list[list[str]] = []
-    fold_count: int | None = None
+    fold_count: int | None = Field(None, ge=2)
     origins: list[str] = ["native"]
+
+    @model_validator(mode="after")
+    def _judged_once(self) -> Validation:
+        found = Counter(family for fold in self.folds for family in fold)
+        twice = next((family for family, count in found.items() if count > 1), None)
+        if twice is not None:
+            raise ValueError(f"the family {twice!r} stands twice in the folds; it is judged once")
+        return self
 
 
 class CardText(_Strict):
@@ -181,7 +197,7 @@ class Recipe(_Strict):
 
     name: str
     version: str = "0.1.0"
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     dimension: Literal[2, 3]
     channels: int = Field(1, ge=1)
     unit: Literal["mm", "px"] = "mm"
@@ -211,12 +227,30 @@ class Recipe(_Strict):
             raise ValueError(OFFSETS_AND_ORDER)
         return self
 
+    @field_validator("name")
+    @classmethod
+    def _names_a_bundle(cls, name: str) -> str:
+        try:
+            return check_bundle_name(name)
+        except BundleError as error:
+            raise ValueError(str(error)) from error
+
+    @field_validator("version")
+    @classmethod
+    def _three_numbers(cls, version: str) -> str:
+        if not re.fullmatch(VERSION, version):
+            raise ValueError(f"{version!r} is no version; write three numbers, as in 1.0.0")
+        return version
+
     def mirror_map(self) -> dict[str, str]:
         """Each label's partner; a pair is written once, a landmark of the midline alone."""
         partners: dict[str, str] = {}
         for group in self.mirror:
             if len(group) not in (1, 2):
                 raise RecipeError(f"mirror: {group} is neither a pair nor one landmark of the midline.")
+            twice = next((label for label in group if label in partners), None)
+            if twice is not None or len(set(group)) < len(group):
+                raise RecipeError(f"mirror: {twice or group[0]!r} stands there twice; a landmark has one partner.")
             partners[group[0]], partners[group[-1]] = group[-1], group[0]
         return partners
 
@@ -266,8 +300,7 @@ def read_recipe(path: str | Path) -> Recipe:
     try:
         recipe = Recipe.model_validate(recipe_content(path))
     except ValidationError as error:
-        first = error.errors()[0]
-        raise RecipeError(f"{path.name}: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
+        raise RecipeError(f"{path.name}: {first_problem(error)}.") from error
     disagreement = stages_disagree(recipe.dimension, recipe.coarse, recipe.image, recipe.frame, recipe.patch)
     if disagreement:
         raise RecipeError(f"{path.name}: {disagreement}.")

@@ -70,9 +70,9 @@ def write_record(folder: Path, record: dict[str, Any]) -> None:
 
 
 def _case(case: Case) -> str:
-    """Subject, name of the image, and a digest of what is annotated in it."""
+    """Subject, name of the image, and a digest of what is annotated in it and called absent."""
     placed = np.ascontiguousarray(case.landmarks.positions, dtype="<f8").tobytes()
-    labels = "\0".join(case.landmarks.labels).encode()
+    labels = "\0".join([*case.landmarks.labels, *sorted(case.absent)]).encode()
     return f"{case.subject} {case.image_path.name} {hashlib.sha256(labels + placed).hexdigest()[:16]}"
 
 

@@ -14,7 +14,11 @@ from LandmarkDetectorLib.datasets.cases import Case
 from LandmarkDetectorLib.datasets.intensity import Intensity
 from LandmarkDetectorLib.datasets.sampling import Pyramid
 from LandmarkDetectorLib.io.names import shown
+from LandmarkDetectorLib.io.notices import notice
 from LandmarkDetectorLib.training.streaming import Stream, StreamedPyramid
+
+NAMED = 3
+"""So many cases or landmarks with which something is wrong are named."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +130,19 @@ def check_all_placed(cases: Sequence[Case], labels: Sequence[str], name: str) ->
             f"{name}: the landmark {lost!r} is placed in none of the {len(cases)} images that train; place it in some, "
             "or take it out of the list of labels."
         )
+
+
+def that_teach(cases: Sequence[Case], aloud: bool = True) -> list[Case]:
+    """The cases of which anybody knows where a landmark is, or that it is not there; the others are named ``aloud``."""
+    empty = [case for case in cases if not case.annotated]
+    if empty and aloud:
+        names = list(dict.fromkeys(called(case) for case in empty))
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        notice(
+            f"Nothing is annotated in {', '.join(names[:NAMED])}{more}, which is left out; place landmarks, or list "
+            "them as absent."
+        )
+    return [case for case in cases if case.annotated]
 
 
 def far_outside(case: Case, grid: Grid) -> list[str]:

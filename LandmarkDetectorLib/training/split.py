@@ -51,6 +51,11 @@ def split_cases(recipe: Recipe, dataset: Dataset, fold: int | None) -> Split:
             raise RecipeError(f"{recipe.name}: there is no fold {fold}; the recipe has {len(folds)}, counted from 0.")
         families = set(folds[fold])
         chosen = [case.family in families for case in dataset.cases]
+        if not any(chosen):
+            raise RecipeError(
+                f"{recipe.name}: fold {fold} holds out nothing of {dataset.name} (families: "
+                f"{len({case.family for case in dataset.cases})}); have fewer folds, or name families that are there."
+            )
     groups = _groups(dataset.cases)
     held = {group for group, one in zip(groups, chosen, strict=True) if one}
     training, aside = [], []
@@ -60,7 +65,7 @@ def split_cases(recipe: Recipe, dataset: Dataset, fold: int | None) -> Split:
         elif one if fold is None else case.origin in recipe.validation.origins:
             aside.append(case)
     if not training:
-        raise DatasetError(f"{dataset.name}: no case is left to train on; hold out fewer families.")
+        raise DatasetError(f"{dataset.name}: no case is left to train on; hold out fewer families or samples.")
     return Split(tuple(training), tuple(aside))
 
 

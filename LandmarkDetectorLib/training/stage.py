@@ -66,7 +66,7 @@ def train_stage(
     Of the ``validation`` batches each process of a team has its own, every ``team.size``-th.
 
     Raises:
-        RecipeError: a batch is too small to be divided among the processes.
+        RecipeError: a batch is too small to be divided among the processes, or the training diverges.
         Cancelled: on request, after a checkpoint.
     """
     return _Stage(network, sampler, validation, training, objective, run).train()
@@ -192,6 +192,7 @@ class _Stage:
     @torch.no_grad()
     def _validate(self) -> None:
         self.judge.eval()
+        self._check_finite()
         judged = []
         for batch in self.validation:
             output = self.judge.see(batch)
@@ -222,6 +223,19 @@ class _Stage:
         self._save()
         if self._exhausted():
             self.engine.terminate()
+
+    def _check_finite(self) -> None:
+        """All processes have the same weights, so that all of them stop or none.
+
+        Raises:
+            RecipeError: a weight is no number any more, and none of them will ever be one again.
+        """
+        if all(bool(torch.isfinite(weight).all()) for weight in self.network.parameters()):
+            return
+        raise RecipeError(
+            f"{self.run.name}: the weights are no numbers any more at step {self.step}; lower its rate in the recipe, "
+            "and begin anew in another folder."
+        )
 
     def _error(self, output: HeatmapOutput, batch: Batch) -> np.ndarray:
         """Distance of what is read from the landmark, in samples; NaN where nothing is."""

@@ -10,10 +10,12 @@ from typing import Literal, TypeVar
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from LandmarkDetectorLib.bundles import Bundle, load_bundle
 from LandmarkDetectorLib.bundles.appearance import Appearance, learn_appearance, look_of
+from LandmarkDetectorLib.bundles.card import first_problem
 from LandmarkDetectorLib.bundles.networks import build_network
 from LandmarkDetectorLib.bundles.pipeline import FrameStage, ImageStage, PatchStage, Pipeline, PriorSettings
 from LandmarkDetectorLib.core import LandmarkDetectorWarning, RecipeError
@@ -23,6 +25,7 @@ from LandmarkDetectorLib.models import ShapePrior, learn_shape_prior
 from LandmarkDetectorLib.models.allocator import keep_freed_memory
 from LandmarkDetectorLib.models.network import HeatmapNetwork
 from LandmarkDetectorLib.training.distributed import Team, assembled, batch_norms, share_of
+from LandmarkDetectorLib.training.foresight import check_to_the_end
 from LandmarkDetectorLib.training.objective import Objective
 from LandmarkDetectorLib.training.publish import publish, read_results
 from LandmarkDetectorLib.training.recipe import STAGES, Recipe, StageTraining, find_recipe, read_recipe
@@ -36,6 +39,7 @@ from LandmarkDetectorLib.training.samplers import (
     WholeSampler,
 )
 from LandmarkDetectorLib.training.specimens import (
+    NAMED,
     Specimen,
     called,
     check_all_placed,
@@ -43,6 +47,7 @@ from LandmarkDetectorLib.training.specimens import (
     load_specimens,
     positions_on,
     stream_specimens,
+    that_teach,
 )
 from LandmarkDetectorLib.training.split import Split, split_cases
 from LandmarkDetectorLib.training.stage import StageRun, train_stage
@@ -93,8 +98,7 @@ def train(
     if content.offsets and settle is None:
         raise RecipeError(f"{path.name} has offsets, which detections teach; give settle, or leave offsets out.")
     output, data = Path(output), Path(data)
-    if results is not None:
-        read_results(Path(results), path)  # better refused now than after hours
+    quoted = read_results(None if results is None else Path(results), path)
     dataset = read_dataset(data)
     if dataset.cases and dataset.cases[0].landmarks.dimension not in (content.dimension, None):
         raise RecipeError(
@@ -103,6 +107,7 @@ def train(
     split = split_cases(content, dataset, fold)
     record = run_record(content, split, fold)
     check_record(output, record, resume=resume)
+    check_to_the_end(content, _pipeline(content, dataset, None), split, data, quoted)
     with assembled(device) as team:
         if team.first:
             write_record(output, record)
@@ -120,7 +125,6 @@ def train(
             progress=progress if team.first else None,
             cancelled=cancelled,
         )
-        quoted = None if results is None else Path(results)
         bundle = None
         if team.first:
             settling = settle if content.offsets else None
@@ -134,7 +138,8 @@ def learn_pipeline(recipe: Recipe, dataset: Dataset, cases: Sequence[Case]) -> P
 
     Raises:
         DatasetError: a label that none of them has a place for, or landmarks that do not fit their image.
-        RecipeError: an image is of another dimension than the recipe.
+        RecipeError: an image is of another dimension than the recipe or has other channels, or the recipe names
+            labels or an axis that there are not.
     """
     check_all_placed(cases, dataset.labels, dataset.name)
     draft = _pipeline(recipe, dataset, None)
@@ -146,7 +151,7 @@ def shapes_and_looks(recipe: Recipe, pipeline: Pipeline, cases: Sequence[Case]) 
     """The shapes of cases (N, K, d) in view units, NaN where not annotated, and how their images look.
 
     Raises:
-        RecipeError: an image is of another dimension than the recipe.
+        RecipeError: an image is of another dimension or unit than the recipe, or has other channels.
         DatasetError: landmarks are in another unit or dimension than their image.
     """
     shapes, looks, far = [], [], []
@@ -157,6 +162,16 @@ def shapes_and_looks(recipe: Recipe, pipeline: Pipeline, cases: Sequence[Case]) 
             raise RecipeError(
                 f"{recipe.name}: the recipe is for images in {recipe.dimension}D, and {called(case)} is in "
                 f"{image.dimension}D; choose another recipe."
+            )
+        if image.channels != recipe.channels:
+            raise RecipeError(
+                f"{recipe.name}: the recipe is for images of {recipe.channels} channel(s), and {called(case)} has "
+                f"{image.channels}; set channels in the recipe, or convert the image."
+            )
+        if recipe.view_unit == "world" and image.grid.unit != recipe.unit:
+            raise RecipeError(
+                f"{recipe.name}: the recipe's lengths are in {recipe.unit}, and {called(case)} is in "
+                f"{image.grid.unit}; give its spacing, or set unit or view_unit in the recipe."
             )
         shapes.append(pipeline.ordered(positions_on(case, image.grid)) / pipeline.unit(image.grid))
         looks.append(look_of(image, relative, flat=recipe.dimension == 2))
@@ -178,25 +193,31 @@ def _pipeline(
 ) -> Pipeline:
     count, d = len(dataset.labels), recipe.dimension
     prior = prior or ShapePrior(np.zeros((count, d)), np.zeros((count * d, 0)), np.ones(count * d), (1.0, 1.0))
-    return Pipeline(
-        dimension=recipe.dimension,
-        channels=recipe.channels,
-        labels=list(dataset.labels),
-        view_unit=recipe.view_unit,
-        intensity=recipe.intensity,
-        prior=PriorSettings(
-            mean=prior.mean.tolist(), factors=prior.factors.tolist(), noise=prior.noise.tolist(), scales=prior.scales
-        ),
-        mirror=recipe.mirror_map(),
-        order=recipe.order,
-        auxiliary=recipe.auxiliary,
-        coarse=recipe.coarse,
-        image=_with_presence(_with_sigma(recipe.image, recipe.image_training), recipe.image_training),
-        frame=_with_sigma(recipe.frame, recipe.frame_training),
-        patch=_with_sigma(recipe.patch, recipe.patch_training),
-        calibration=recipe.calibration,
-        appearance=appearance,
-    )
+    try:
+        return Pipeline(
+            dimension=recipe.dimension,
+            channels=recipe.channels,
+            labels=list(dataset.labels),
+            view_unit=recipe.view_unit,
+            intensity=recipe.intensity,
+            prior=PriorSettings(
+                mean=prior.mean.tolist(),
+                factors=prior.factors.tolist(),
+                noise=prior.noise.tolist(),
+                scales=prior.scales,
+            ),
+            mirror=recipe.mirror_map(),
+            order=recipe.order,
+            auxiliary=recipe.auxiliary,
+            coarse=recipe.coarse,
+            image=_with_presence(_with_sigma(recipe.image, recipe.image_training), recipe.image_training),
+            frame=_with_sigma(recipe.frame, recipe.frame_training),
+            patch=_with_sigma(recipe.patch, recipe.patch_training),
+            calibration=recipe.calibration,
+            appearance=appearance,
+        )
+    except ValidationError as error:
+        raise RecipeError(f"{recipe.name} and {dataset.name} do not fit: {first_problem(error)}.") from error
 
 
 def _with_sigma(stage: Stage, training: StageTraining | None) -> Stage:
@@ -249,9 +270,9 @@ def train_networks(
     keep_freed_memory()
     folder.mkdir(parents=True, exist_ok=True)
     # Each process judges by its own part of the held-out cases.
-    held_out = split.held_out[:VALIDATED][team.rank :: team.size]
+    held_out = [case for case in split.held_out if case.annotated][:VALIDATED][team.rank :: team.size]
     state: dict[str, Tensor] = {}
-    with _specimens(split.training, pipeline, recipe, images) as (specimens, ahead):
+    with _specimens(that_teach(split.training, aloud=team.first), pipeline, recipe, images) as (specimens, ahead):
         for name in stages:
             settings, training = getattr(recipe, name), getattr(recipe, f"{name}_training")
             if settings is None:
@@ -349,5 +370,3 @@ def _validation(
 
 VALIDATED = 24
 """How many held-out cases are looked at while a stage trains; all of them are judged at the end."""
-NAMED = 3
-"""So many of the landmarks that lie far outside their images are named."""

@@ -8,8 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from LandmarkDetectorLib.core import DatasetError, Grid, Image
+from LandmarkDetectorLib.core import DatasetError, Grid, Image, LandmarkSet
 from LandmarkDetectorLib.datasets import read_dataset
+from LandmarkDetectorLib.datasets.heatmap_dataset import HeatmapDataset
+from LandmarkDetectorLib.datasets.landmark_dataset import LandmarkDataset
+from LandmarkDetectorLib.heatmaps import GaussianHeatmaps
+from LandmarkDetectorLib.inference.evaluate import judge
 from LandmarkDetectorLib.io import save_image
 from Testing.phantoms import LABELS, write_dataset
 
@@ -29,8 +33,48 @@ def test_points_of_a_picture_are_pixels_and_become_millimetres(tmp_path: Path) -
     (tmp_path / "dataset.json").write_text(json.dumps({"landmark_labels": ["a", "b"], "training": [entry]}))
     case = read_dataset(tmp_path).cases[0]
     np.testing.assert_allclose(case.landmarks["a"].position, [5, 5])
-    assert case.landmarks["b"].status == "missing"
+    assert case.landmarks["b"].status == "undefined"
     assert case.landmarks.unit == "mm" and case.extra == {"note": 7}
+
+
+def test_what_an_entry_leaves_empty_is_not_said(tmp_path: Path) -> None:
+    write_dataset(tmp_path, 3)
+    listing = json.loads((tmp_path / "dataset.json").read_text())
+    for entry in listing["training"]:
+        entry |= {"family": None, "origin": None, "absent": None, "raters": None, "spacing_mm": None, "note": None}
+    (tmp_path / "dataset.json").write_text(json.dumps(listing), encoding="utf-8-sig")
+    cases = read_dataset(tmp_path).cases
+    assert [case.family for case in cases] == ["case00", "case01", "case02"]
+    assert {case.origin for case in cases} == {"native"} and all(case.extra == {} for case in cases)
+    listing["training"][1]["subject"] = None
+    (tmp_path / "dataset.json").write_text(json.dumps(listing))
+    with pytest.raises(DatasetError, match="entry 1 is not usable .*subject"):
+        read_dataset(tmp_path)
+
+
+def test_what_a_file_lacks_is_not_labelled_and_what_the_list_calls_absent_is_absent(tmp_path: Path) -> None:
+    write_dataset(tmp_path, 2)
+    listing = json.loads((tmp_path / "dataset.json").read_text())
+    for entry in listing["training"]:
+        marks = json.loads((tmp_path / entry["landmarks"]).read_text())
+        marks["markups"][0]["controlPoints"] = marks["markups"][0]["controlPoints"][:3]
+        (tmp_path / entry["landmarks"]).write_text(json.dumps(marks))
+    listing["training"][0]["absent"] = [LABELS[3]]
+    (tmp_path / "dataset.json").write_text(json.dumps(listing))
+    dataset = read_dataset(tmp_path)
+    statuses = [[mark.status for mark in case.landmarks] for case in dataset.cases]
+    assert statuses == [["defined"] * 3 + ["missing", "undefined"], ["defined"] * 3 + ["undefined"] * 2]
+    samples = LandmarkDataset(dataset)
+    assert samples[0]["labelled"].tolist() == [True, True, True, True, False]
+    maps = HeatmapDataset(samples, GaussianHeatmaps(5, 2, 2.0))
+    assert maps[0]["valid"].tolist() == [True, True, True, True, False]
+    assert maps[1]["valid"].tolist() == [True, True, True, False, False]
+    everything = LandmarkSet.from_positions(LABELS, np.full((5, 2), 100.0))
+    judged = [judge(LABELS, (case,), [everything])["summary"]["false_finds"] for case in dataset.cases]
+    assert judged == [1, 0]
+    more = [*LABELS, "known to the bundle only"]
+    found = LandmarkSet.from_positions(more, np.ones((6, 2)))
+    assert judge(more, dataset.cases[1:], [found])["summary"]["false_finds"] == 0
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ def test_what_it_means_that_a_file_lacks_a_label_can_be_said(tmp_path: Path) -> 
         one, two = import_dataset("markups", source, tmp_path / "out", lacking="missing").cases
     assert [mark.status for mark in one.landmarks] == ["defined", "defined", "missing"]
     assert two.landmarks["a"].status == "missing"
+    assert one.absent == {one.landmarks.labels[2]} and two.absent == {"a"}  # from which training learns absence
     with pytest.raises(DatasetError, match="A label that a file lacks cannot be 'lost'"):
         import_dataset("markups", source, tmp_path / "other", lacking="lost")
 

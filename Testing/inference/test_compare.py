@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
+from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from LandmarkDetectorLib.bundles import Bundle
-from LandmarkDetectorLib.core import DatasetError
+from LandmarkDetectorLib.core import DatasetError, Landmark, LandmarkSet
+from LandmarkDetectorLib.datasets.cases import Case
 from LandmarkDetectorLib.inference.compare import compare, read_results
 from LandmarkDetectorLib.inference.evaluate import evaluate_bundle
 from Testing.phantoms import write_watched
+
+compare_module = import_module("LandmarkDetectorLib.inference.compare")
 
 
 def results(path: Path, rows: list[tuple[str, list]], labels: tuple[str, ...] = ("a", "b"), unit: str = "mm") -> Path:
@@ -96,6 +101,27 @@ def test_a_file_that_holds_no_results_and_a_bundle_without_data_are_refused(tmp_
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Phantoms that two observers annotated, each a little to one side."""
     return write_watched(tmp_path_factory.mktemp("watched"), 6)
+
+
+def test_places_in_space_are_kept_where_the_first_case_is_not_annotated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = LandmarkSet((Landmark("a", status="undefined"),))
+    cases = [Case(name, tmp_path / f"{name}.nii", nothing, name) for name in ("one", "two")]
+
+    def ran(_bundle, _data, keep, **_options) -> None:
+        for number, case in enumerate(cases):
+            keep(case, LandmarkSet.from_positions(["a"], [[1.0, 2.0, 3.0 + number]]))
+
+    monkeypatch.setattr(compare_module, "evaluate_bundle", ran)
+    monkeypatch.setattr(compare_module, "load_bundle", lambda name: FakeBundle())
+    judged = compare_module._judged("x", tmp_path, "all", "cpu", lambda words, fraction: None)
+    assert judged.found is not None and judged.found.tolist() == [[[1, 2, 3]], [[1, 2, 4]]]
+
+
+class FakeBundle:
+    labels, name, version, fingerprint = ("a",), "x", "1.0.0", "0" * 64
+    card = SimpleNamespace(title="Nothing")
 
 
 def test_bundles_are_run_and_stand_beside_the_observers(flat_bundle: Bundle, watched: Path, tmp_path: Path) -> None:

@@ -12,7 +12,9 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ import torch
 from LandmarkDetectorLib.bundles import Bundle, import_bundle, load_bundle
 from LandmarkDetectorLib.bundles.pipeline import read_pipeline
 from LandmarkDetectorLib.core import BundleError, Cancelled, RecipeError
+from LandmarkDetectorLib.datasets import read_dataset
 from LandmarkDetectorLib.inference.offsets import with_offsets
 from LandmarkDetectorLib.review import Correction, ReviewError, ReviewStore
 from LandmarkDetectorLib.review.locked import LOCKED, TRAINING
@@ -30,6 +33,7 @@ from LandmarkDetectorLib.training import finetune
 from LandmarkDetectorLib.training.finetune import read_plan
 from LandmarkDetectorLib.training.samplers import FrameSampler, ImageSampler, PatchSampler
 from LandmarkDetectorLib.training.specimens import load_specimens
+from Testing.phantoms import LABELS, write_dataset
 from Testing.review.small_model import reviewed_store, small_bundle
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -254,6 +258,24 @@ def test_no_two_versions_that_were_in_use_have_one_number(made) -> None:
     assert next_version("1.2.5", "none-of-this-name") == "1.3.0"
     import_bundle(bundle.folder, replace=True)
     assert next_version("0.0.1", bundle.name) == next_version(bundle.version, bundle.name) == "0.2.0"
+
+
+def test_absent_landmarks_of_the_original_data_are_rehearsed_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing = json.loads((write_dataset(tmp_path, 2) / "dataset.json").read_text())
+    for entry in listing["training"]:
+        marks = json.loads((tmp_path / entry["landmarks"]).read_text())
+        marks["markups"][0]["controlPoints"] = marks["markups"][0]["controlPoints"][1:]
+        (tmp_path / entry["landmarks"]).write_text(json.dumps(marks))
+        entry["absent"] = LABELS[:1]
+    (tmp_path / "dataset.json").write_text(json.dumps(listing))
+    module = import_module("LandmarkDetectorLib.review.retrain")
+    monkeypatch.setattr(module, "codes_of", lambda store, names: set())
+    monkeypatch.setattr(module, "case_of", lambda store, case: None)
+    parent, nothing = SimpleNamespace(labels=LABELS, name="phantom"), SimpleNamespace(on=lambda side: [], lessons=[])
+    kept, _ = module._rehearsed(read_dataset(tmp_path), parent, None, nothing, {"trained": ["case00", "case01"]})
+    assert [case.absent for case in kept] == [{LABELS[0]}] * 2 and kept[0].landmarks.labels == LABELS
 
 
 def test_a_run_is_not_resumed_without_the_data_that_it_rehearsed(made, tmp_path: Path) -> None:

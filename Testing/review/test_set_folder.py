@@ -151,3 +151,9 @@ def test_labels_and_pairs_are_read_from_lines() -> None:
     labels, definitions = parse_labels(["nose: The largest: blob", "", "# by Anna", "  left  ", "right"])
     assert labels == ("nose", "left", "right") and definitions == {"nose": "The largest: blob"}
     assert parse_mirror(["left, right", " ", "nose"]) == (("left", "right"), ("nose",))
+
+
+@pytest.mark.parametrize("mirror", [(("left", "right"), ("right", "nose")), (("left", "left"),)])
+def test_a_landmark_with_two_partners_is_refused_when_its_set_is_made(mirror: tuple[tuple[str, ...], ...]) -> None:
+    with pytest.raises(ReviewError, match="stands twice among the mirror groups"):
+        LandmarkList("blobs", tuple(LABELS), mirror=mirror)

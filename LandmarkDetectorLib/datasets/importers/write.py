@@ -96,6 +96,9 @@ def _written(case: ImportedCase, stage: Path, output: Path, copy_images: bool) -
     save_landmarks(case.landmarks, stage / file)
     entry: dict[str, Any] = {"image": _image(case, stage, output, copy_images), "landmarks": file}
     entry["subject"] = case.subject
+    absent = [mark.label for mark in case.landmarks if mark.status == "missing"]
+    if absent:  # what training learns absence from
+        entry["absent"] = absent
     if case.spacing is not None:
         entry["spacing_mm"] = list(case.spacing)
     if case.raters:

@@ -106,9 +106,12 @@ class Sampler:
             outline = specimen.outline[permutation]
             pose = fit_similarity(self.pipeline.shape_prior(specimen.unit).mean, outline)
         if self.reflection is not None and rng.random() < self.how.mirror:
-            reflection = self.reflection.copy()
-            reflection[:-1, -1] *= specimen.unit
-            pose, positions, absent = pose @ reflection, self.mirrored(positions), self.mirrored_flags(absent)
+            swapped, gone = self.mirrored(positions), self.mirrored_flags(absent)
+            # Where only landmarks without a partner are known, their mirror image would teach nothing.
+            if gone.any() or np.isfinite(swapped).any():
+                reflection = self.reflection.copy()
+                reflection[:-1, -1] *= specimen.unit
+                pose, positions, absent = pose @ reflection, swapped, gone
         return pose @ random_affine(rng, self.dimension, self.how, specimen.unit), positions, absent
 
     def located(self, positions: np.ndarray, frame: np.ndarray) -> np.ndarray:

@@ -1,0 +1,46 @@
+"""What would stop a training at its last stage, or when its bundle is written: refused before the first step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from LandmarkDetectorLib.bundles.networks import build_network
+from LandmarkDetectorLib.bundles.pipeline import Pipeline
+from LandmarkDetectorLib.core import LandmarkDetectorError, RecipeError
+from LandmarkDetectorLib.datasets.intensity import Intensity
+from LandmarkDetectorLib.training.objective import Objective
+from LandmarkDetectorLib.training.publish import make_card, read_licence
+from LandmarkDetectorLib.training.recipe import STAGES, Recipe
+from LandmarkDetectorLib.training.split import Split
+
+
+def check_to_the_end(
+    recipe: Recipe, pipeline: Pipeline, split: Split, data: Path, quoted: Mapping[str, Any] | None = None
+) -> None:
+    """Try what every stage and the bundle will need.
+
+    Args:
+        recipe: how the bundle is made.
+        pipeline: its settings, of which the shape need not be known yet.
+        split: what trains.
+        data: the folder of the data set, which holds the licence text.
+        quoted: what the card quotes of a cross-validation.
+
+    Raises:
+        RecipeError: a network or a loss cannot be built, or the recipe says what no card may say.
+        DatasetError: the licence text is not there.
+    """
+    Intensity(recipe.intensity.window, recipe.intensity.quantiles)
+    make_card(recipe, pipeline, split, dict(quoted or {}))
+    read_licence(recipe, data)
+    for name in STAGES:
+        settings, training = getattr(recipe, name), getattr(recipe, f"{name}_training")
+        if settings is None:
+            continue
+        try:
+            build_network(pipeline, settings.network)
+            Objective(training, settings, len(pipeline.design), pipeline.dimension)
+        except LandmarkDetectorError as error:
+            raise RecipeError(f"{recipe.name}: {name}: {error}") from error

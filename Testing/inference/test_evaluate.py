@@ -1,0 +1,48 @@
+"""What is judged when a bundle is evaluated, and what cannot be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from LandmarkDetectorLib.core import DatasetError, LandmarkFileError, LandmarkSet
+from LandmarkDetectorLib.datasets import Dataset, read_dataset
+from LandmarkDetectorLib.inference.evaluate import chosen_cases, judge
+from Testing.phantoms import LABELS, write_dataset
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    (tmp_path / "data").mkdir()
+    return write_dataset(tmp_path / "data", 2)
+
+
+def test_subjects_of_which_none_is_left_are_refused(data: Path, tmp_path: Path) -> None:
+    dataset = read_dataset(data)
+    bundle: Any = SimpleNamespace(name="one", split=lambda: {"held_out": ["case00"], "origins": ["registered"]})
+    with pytest.raises(DatasetError, match="no case is left to judge by held-out"):
+        chosen_cases(bundle, dataset, "held-out")
+    (tmp_path / "none.txt").write_text("\n")
+    with pytest.raises(DatasetError, match="no case is left to judge by .*none.txt"):
+        chosen_cases(bundle, dataset, str(tmp_path / "none.txt"))
+    (tmp_path / "bytes.txt").write_bytes(b"case00\n\xff\n")
+    with pytest.raises(LandmarkFileError, match="bytes.txt: byte 7 is not UTF-8"):
+        chosen_cases(bundle, dataset, str(tmp_path / "bytes.txt"))
+    (tmp_path / "notepad.txt").write_bytes("\ufeffcase01\r\n".encode())
+    chosen = chosen_cases(bundle, dataset, str(tmp_path / "notepad.txt"))
+    assert [case.subject for case in chosen.cases] == ["case01"]
+    with pytest.raises(DatasetError, match="no case is left to judge by all"):
+        chosen_cases(bundle, Dataset("empty", dataset.labels, ()), "all")
+
+
+def test_errors_in_mm_and_in_px_have_no_mean(data: Path) -> None:
+    cases = read_dataset(data).cases
+    found = [LandmarkSet.from_positions(LABELS, np.zeros((5, 2)), unit) for unit in ("mm", "px")]
+    pixels = LandmarkSet(cases[1].landmarks.landmarks, "px")
+    object.__setattr__(cases[1], "landmarks", pixels)
+    with pytest.raises(DatasetError, match="in mm and in px, whose errors have no mean"):
+        judge(LABELS, cases, found)
