@@ -22,7 +22,7 @@ import slicer  # noqa: E402
 import vtk  # noqa: E402
 from PySide6.QtCore import QSettings, Qt, QTimer  # noqa: E402
 from PySide6.QtTest import QTest  # noqa: E402
-from PySide6.QtWidgets import QApplication  # noqa: E402
+from PySide6.QtWidgets import QApplication, QMessageBox  # noqa: E402
 
 from LandmarkDetectorDesktop.__main__ import missing_screen  # noqa: E402
 from LandmarkDetectorDesktop.application import Desktop  # noqa: E402
@@ -192,3 +192,29 @@ def test_the_help_is_laid_out_and_what_names_files_is_not(desktop, monkeypatch):
         QTimer.singleShot(100, look)
         call()
     assert shown == [Qt.TextFormat.RichText, Qt.TextFormat.PlainText]
+
+
+def test_return_does_not_throw_unsaved_work_away(desktop, monkeypatch, tmp_path):
+    hands.show_ball(desktop)
+    hands.points(desktop, (1, 2, 3))
+    monkeypatch.setattr(desktop.dialogs, "answer", None)
+    button, asked = QMessageBox.StandardButton, []
+
+    def press(name: QMessageBox.StandardButton | None) -> None:
+        box = QApplication.activeModalWidget()
+        asked.append(box.text())
+        (box.defaultButton() if name is None else box.button(name)).click()
+
+    def closes(name: QMessageBox.StandardButton | None) -> bool:
+        QTimer.singleShot(100, lambda: press(name))
+        return desktop.may_lose_changes()
+
+    desktop.scene_path = tmp_path / "no such folder" / "scene.mrb"
+    assert not closes(button.Cancel)
+    monkeypatch.setattr(desktop.dialogs, "say", lambda *_: None)
+    assert not closes(None)  # Return saves, which fails here: the work must not go with the window
+    desktop.scene_path = tmp_path / "scene.mrb"
+    assert closes(None) and (tmp_path / "scene.mrb").is_file()
+    hands.points(desktop, (4, 5, 6))
+    assert closes(button.Discard)
+    assert len(asked) == 4 and all("not saved" in text for text in asked)
