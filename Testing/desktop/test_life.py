@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -120,9 +121,10 @@ def test_without_a_screen_it_is_said_what_to_do(monkeypatch):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for a child")
-def test_the_process_ends_well_and_says_nothing_bad():
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_the_process_ends_well_leaves_no_settings_and_says_nothing_bad(ending, tmp_path):
     command = [sys.executable, "-m", "LandmarkDetectorDesktop", str(SKULL)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "QT_QPA_PLATFORM": "offscreen"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "QT_QPA_PLATFORM": "offscreen", "TMPDIR": str(tmp_path)}
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
@@ -132,13 +134,15 @@ def test_the_process_ends_well_and_says_nothing_bad():
                 assert process.poll() is None and time.monotonic() < end
                 time.sleep(0.1)
             time.sleep(1)
-            process.send_signal(signal.SIGINT)
+            assert list(tmp_path.glob("landmarks-settings-*"))
+            process.send_signal(ending)
             output = process.communicate(timeout=30)[0]
         finally:
             process.kill()
     assert process.returncode == 0, output
     said = [line for line in output.splitlines() if "propagateSizeHints" not in line]
     assert said == []
+    assert not list(tmp_path.glob("landmarks-*"))
 
 
 def test_the_folders_that_a_person_visits_are_not_remembered(desktop):
@@ -218,3 +222,18 @@ def test_return_does_not_throw_unsaved_work_away(desktop, monkeypatch, tmp_path)
     hands.points(desktop, (4, 5, 6))
     assert closes(button.Discard)
     assert len(asked) == 4 and all("not saved" in text for text in asked)
+
+
+def test_the_window_is_seen_before_an_image_is_read(desktop, monkeypatch):
+    seen, called = SimpleNamespace(isExposed=lambda: False), []
+    monkeypatch.setattr(desktop.window, "windowHandle", lambda: seen)
+    desktop.window.when_seen(lambda: called.append("read"))
+    hands.settle(100)
+    assert not called
+    seen.isExposed = lambda: True
+    hands.settle(100)
+    assert called == ["read"]
+    seen.isExposed = lambda: False
+    desktop.window.when_seen(lambda: called.append("read all the same"), tries=2)
+    hands.settle(200)
+    assert len(called) == 2
