@@ -45,12 +45,14 @@ def main(arguments: list[str] | None = None) -> int:
     desktop = Desktop()
     sys.excepthook = partial(_say_unexpected, desktop)
     desktop.window.show()
-    QTimer.singleShot(0, desktop.window, lambda: desktop.open_all(paths or samples()[-1:]))
+    desktop.window.when_seen(lambda: desktop.open_all(paths or samples()[-1:]))
     awake = QTimer()  # Python sees a Ctrl+C in the terminal only when it is called now and then
     awake.timeout.connect(lambda: None)
     awake.start(500)
-    # Once the loop runs, and without a question: whoever types it sits at the terminal, not at the window.
-    signal.signal(signal.SIGINT, lambda *_: QTimer.singleShot(0, application.exit))
+    # Once the loop runs, and without a question: whoever types Ctrl+C sits at the terminal, not at the window, and a
+    # computer that shuts down does not wait. What holds names of folders is taken away all the same.
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, lambda *_: QTimer.singleShot(0, application.exit))
     code = application.exec()
     desktop.close()
     return code

@@ -137,20 +137,17 @@ class Actions:
         if folder:
             self._desktop.open_all([folder])
 
-    def save(self) -> None:
-        """Save the scene where it was saved before."""
-        if self._desktop.scene_path is None:
-            self.ask_save()
-        else:
-            self._desktop.try_save(self._desktop.scene_path)
+    def save(self) -> bool:
+        """Save the scene where it was saved before; whether that was done."""
+        path = self._desktop.scene_path
+        return self.ask_save() if path is None else self._desktop.try_save(path)
 
-    def ask_save(self) -> None:
-        """Ask for a file and save the scene."""
+    def ask_save(self) -> bool:
+        """Ask for a file and save the scene; whether that was done."""
         volume = self._desktop.volume
         name = f"{volume.GetName() if volume is not None else 'scene'}.mrb"
         path, _ = QFileDialog.getSaveFileName(self._desktop.window, "Save scene", name, "Scene (*.mrb)")
-        if path:
-            self._desktop.try_save(path)
+        return bool(path) and self._desktop.try_save(path)
 
     def close_scene(self) -> None:
         """Begin with an empty scene, after asking."""

@@ -12,7 +12,7 @@ from typing import Any
 import slicer
 import vtk
 from qtpy.QtCore import QCoreApplication, Qt, QTimer
-from qtpy.QtWidgets import QApplication, QMessageBox, QWidget
+from qtpy.QtWidgets import QApplication, QWidget
 
 from LandmarkDetector.Scene.history import History
 from LandmarkDetector.Scene.observations import Observations
@@ -208,7 +208,7 @@ class Desktop:
     def _make_surface(self) -> None:
         if self.scene is not None:
             self.surface.show(self.volume)
-            self.view3d.request()
+            self.view3d.see_all_depths()
 
     def _on_emptied(self, *_: Any) -> None:
         self.scene_path = None  # what comes next, or half of it, must not be saved in the place of what was there
@@ -318,12 +318,11 @@ class Desktop:
             self.window.statusBar().showMessage("There is nothing to redo.", 3000)
 
     def may_lose_changes(self) -> bool:
-        """Whether nothing is unsaved, or the person says that it may go."""
+        """Whether nothing is unsaved, or the person saves it now, or says that it may go."""
         if not self._changes.any():
             return True
-        button = QMessageBox.StandardButton
-        return self.dialogs.confirm(
-            "The landmarks in this scene are not saved as a scene. Close it all the same?", button.Yes | button.No
+        return self.dialogs.ask_unsaved(
+            "The landmarks in this scene are not saved as a scene. Save them before it is closed?", self.actions.save
         )
 
     def close_scene(self) -> None:

@@ -59,6 +59,31 @@ class Dialogs:
         """Ask; True for OK, Yes or Retry."""
         return self._ask("question", text, buttons, detail, title, parent)
 
+    def ask_unsaved(self, text: str, save: Callable[[], bool]) -> bool:
+        """Ask what becomes of unsaved work; Return saves it, and nothing that is lost goes without a choice.
+
+        Args:
+            text: the question.
+            save: saves it, and returns whether that was done.
+
+        Returns:
+            Whether one may go on: it was saved, or the person lets it go.
+        """
+        self.said = [*self.said[-99:], ("question", text)]
+        if self.answer is not None:
+            return bool(self.answer("question", text))
+        button = QMessageBox.StandardButton
+        box = QMessageBox(_ICONS["question"], self._title, text, button.NoButton, self._window())
+        box.setTextFormat(Qt.TextFormat.PlainText)
+        box.setStandardButtons(button.Save | button.Discard | button.Cancel)
+        box.setDefaultButton(button.Save)
+        self.is_open = True
+        try:
+            chosen = button(box.exec())
+        finally:
+            self.is_open = False
+        return save() if chosen == button.Save else chosen == button.Discard
+
     def _ask(
         self,
         kind: str,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QIcon
 from qtpy.QtWidgets import QDockWidget, QFrame, QMainWindow, QScrollArea, QWidget
 
@@ -64,6 +64,14 @@ class MainWindow(QMainWindow):
         dock.setMinimumWidth(380)
         self.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, dock)
         self.resizeDocks([dock], [440], Qt.Orientation.Horizontal)
+
+    def when_seen(self, then: Callable[[], None], tries: int = 100) -> None:
+        """Call ``then`` when the window is on the screen, or after two seconds: until it is painted it is black."""
+        handle = self.windowHandle()
+        if tries and (handle is None or not handle.isExposed()):
+            QTimer.singleShot(20, self, lambda: self.when_seen(then, tries - 1))
+        else:
+            QTimer.singleShot(0, self, then)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask whether it may close."""

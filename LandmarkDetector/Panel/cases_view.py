@@ -83,8 +83,11 @@ class CasesView:
 
     def may_adopt(self, number: int) -> bool:
         """Whether so many reviewed landmarks that the store does not know are the observer's own."""
-        question = _("{n} landmarks of this result were reviewed before it was recorded. Record them as yours?")
-        answers = [("mine", _("They are mine")), ("not", _("Not mine"))]
+        if number == 1:
+            question = _("A landmark of this result was reviewed before it was recorded. Record it as yours?")
+        else:
+            question = _("{n} landmarks of this result were reviewed before it was recorded. Record them as yours?")
+        answers = [("mine", _("They are mine") if number > 1 else _("It is mine")), ("not", _("Not mine"))]
         return self._dialogs.ask(_("Cases"), question.format(n=number), answers) == "mine"
 
     def restore(self) -> None:

@@ -23,10 +23,12 @@ class HaloView:
         self._halo: Any = None
 
     def show(self, review: Any) -> None:
-        """Show the halo of this review, or none."""
+        """Show the halo of this review, or none; none of landmarks that are hidden."""
+        from LandmarkDetector.Scene.focus import is_shown
         from LandmarkDetector.Scene.halo import Halo
 
-        review = review if self._ui.halosCheck.isChecked() else None
+        if not self._ui.halosCheck.isChecked() or (review is not None and not is_shown(review.node)):
+            review = None
         if self._halo is not None and self._halo.review is not review:
             self.drop()
         if self._halo is None and review is not None:

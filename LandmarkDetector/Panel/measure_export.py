@@ -140,19 +140,17 @@ class MeasureExport:
 
     def _write(self, chosen: Format, jobs: Jobs) -> None:
         """All files, or none that was not there before."""
-        fresh = [path for path, _times, _source in jobs if not path.exists()]
+        from LandmarkDetectorLib.io.atomic import all_or_none
+
         working = self._dialogs.working(_("Export measurements"))
         try:
-            for number, (path, times, source) in enumerate(jobs):
+            with all_or_none(path for path, _times, _source in jobs):
+                for number, (path, times, source) in enumerate(jobs):
 
-                def tell(what: str, done: float, number: int = number) -> None:
-                    working.tell(what, (number + done) / len(jobs))
+                    def tell(what: str, done: float, number: int = number) -> None:
+                        working.tell(what, (number + done) / len(jobs))
 
-                chosen.write(times, path, source, tell)
-        except BaseException:
-            for path in fresh:
-                path.unlink(missing_ok=True)
-            raise
+                    chosen.write(times, path, source, tell)
         finally:
             working.close()
 

@@ -213,9 +213,10 @@ class MeasureView:
 
     def _draw(self) -> None:
         from LandmarkDetector.Scene.constructions import drawings_of
+        from LandmarkDetector.Scene.focus import is_shown
 
         what, shown = chosen_key(self._ui.measureDrawCombo), self._shown
-        if shown is None or what == NOTHING:
+        if shown is None or what == NOTHING or not is_shown(shown.first.node):
             self.drawn.clear()
             return
         drawings: list[Any] = []

@@ -168,9 +168,8 @@ class Panel:
         self.batch.changed.connect(self._show_ready)
         self.batch.opened.connect(self._on_open)
         self.cases.changed.connect(self.retrain.show)
-        self.retrain.promoted.connect(self._offer)
-        self.versions.returned.connect(self._offer)
-        self.sets.trained.connect(self._offer)
+        for made in (self.retrain.promoted, self.versions.returned, self.sets.trained):
+            made.connect(self._offer)
 
     def _show_ready(self, *_arguments) -> None:
         """Say what can be done now."""
@@ -192,6 +191,8 @@ class Panel:
         volume = None if self.review.node is None else volume_of(self.review.node)
         if volume is not None and volume is not self.input.volume:
             self.review.deselect(volume.GetName())
+        self.halo.show(self.review.review)
+        self.measure.refresh()
         self.versions.show(self.input.bundle)
         self.retrain.show()
         self._show_ready()

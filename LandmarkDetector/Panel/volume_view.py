@@ -35,7 +35,11 @@ class VolumeView:
         return (shown.GetBackgroundVolumeID() or "") if shown is not None else ""
 
     def show(self, volume) -> None:
-        """Have the slice views show what the panel looks at."""
+        """Have the slice views show what the panel looks at, with its own landmarks."""
+        if volume is not None and volume.GetScene() is not None:
+            from LandmarkDetector.Scene.focus import show_landmarks_of
+
+            show_landmarks_of(volume)
         if volume is not None and volume.GetImageData() is not None and self.shown != volume.GetID():
             slicer.util.setSliceViewerLayers(background=volume, fit=True)
 

@@ -7,6 +7,7 @@ from typing import Any
 import vtk
 
 from .control_points import is_placed
+from .result import volume_of
 
 _MIDDLE = 0.1, 0.9
 """Part of a slice view, along each side, in which a landmark is well in view as it is."""
@@ -50,6 +51,24 @@ def light_up(node: Any, index: int) -> None:
     """
     if node.GetDisplayNode() is not None:
         node.GetDisplayNode().SetActiveControlPoint(index)
+
+
+def show_landmarks_of(volume: Any) -> None:
+    """Show the results of one volume, and hide those of others: on its pixels they would be taken for its own.
+
+    Point lists that were found in no volume stay as they are.
+    """
+    scene = volume.GetScene()
+    for number in range(scene.GetNumberOfNodesByClass("vtkMRMLMarkupsFiducialNode")):
+        node = scene.GetNthNodeByClass(number, "vtkMRMLMarkupsFiducialNode")
+        source = volume_of(node)
+        if source is not None and node.GetDisplayNode() is not None:
+            node.GetDisplayNode().SetVisibility(source is volume)
+
+
+def is_shown(node: Any) -> bool:
+    """Whether a point list is shown, and so what is drawn of it is to be seen as well."""
+    return node.GetDisplayNode() is None or bool(node.GetDisplayNode().GetVisibility())
 
 
 def _is_well_in_view(view: Any, place: list[float]) -> bool:

@@ -91,6 +91,7 @@ class SliceView(ManagedView):
 
     def refresh(self) -> None:
         """Show what the nodes say; after a scene was read, whose views had other sizes."""
+        self.logic.UpdatePipeline()  # or the slice is as thick as those of the volume that was shown before
         self.logic.ResizeSliceNode(*self.canvas.device_size())
         self.show_in_3d(self._in_3d)
         self._on_modified()

@@ -82,6 +82,11 @@ class View3D(ManagedView):
         self.renderer.ResetCamera()
         self.request()
 
+    def see_all_depths(self) -> None:
+        """Cut nothing off, near or far; a camera that a scene brought does not know how far away things are."""
+        self.renderer.ResetCameraClippingRange()
+        self.request()
+
     def close(self) -> None:
         """Let the scene go."""
         self.style.SetCameraNode(None)

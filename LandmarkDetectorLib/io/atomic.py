@@ -78,7 +78,7 @@ def atomic_path(path: str | os.PathLike[str], suffix: str = ".tmp") -> Iterator[
             f"{target.name}: it cannot be written ({cause}); choose a folder that exists, is writable and has space."
         ) from error
     finally:
-        with suppress(FileNotFoundError, NotADirectoryError):
+        with suppress(OSError):  # not there, or on a medium that is only read: what went wrong first is what counts
             neighbour.unlink()
 
 
@@ -90,7 +90,7 @@ def all_or_none(files: Iterable[Path]) -> Iterator[None]:
         yield
     except BaseException:
         for file in fresh:
-            with suppress(FileNotFoundError, NotADirectoryError):
+            with suppress(OSError):
                 file.unlink()
         raise
 

@@ -16,7 +16,7 @@ import SimpleITK as sitk  # noqa: E402
 import slicer  # noqa: E402
 import vtk  # noqa: E402
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl  # noqa: E402
-from PySide6.QtGui import QDragEnterEvent, QDropEvent  # noqa: E402
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QImage  # noqa: E402
 from PySide6.QtWidgets import QApplication  # noqa: E402
 
 from LandmarkDetectorLib.core import LandmarkDetectorError  # noqa: E402
@@ -222,6 +222,26 @@ def test_a_scene_is_saved_and_opened_again_and_saved_again(desktop, tmp_path):
     view = desktop.slice_views["Red"]
     assert view.node.GetDimensions()[:2] == view.canvas.device_size()
     hands.wheel(view.canvas, 1)
+
+
+def test_a_scene_opened_again_is_seen_in_3d_and_its_slices_are_as_thick_as_before(desktop, tmp_path):
+    def look() -> tuple[float, list[float]]:
+        for _ in range(60):  # until the surface is made and drawn
+            hands.settle(100)
+            picture = desktop.view3d.canvas.grab().toImage().convertToFormat(QImage.Format.Format_Grayscale8)
+            gray = np.frombuffer(picture.constBits(), np.uint8).reshape(picture.height(), -1)
+            if (gray > 120).mean() > 0.01:
+                break
+        return float((gray > 120).mean()), [view.node.GetFieldOfView()[2] for view in desktop.slice_views.values()]
+
+    hands.show_ball(desktop)
+    bright, thick = look()
+    desktop.save_scene(tmp_path / "scene.mrb")
+    desktop.open(HEAD)
+    desktop.open(tmp_path / "scene.mrb")
+    again, thick_again = look()
+    assert again == pytest.approx(bright, rel=0.2) and again > 0.01
+    assert thick_again == pytest.approx(thick)
 
 
 def desktop_file(folder: Path, name: str) -> Path:

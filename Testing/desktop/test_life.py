@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -22,7 +23,7 @@ import slicer  # noqa: E402
 import vtk  # noqa: E402
 from PySide6.QtCore import QSettings, Qt, QTimer  # noqa: E402
 from PySide6.QtTest import QTest  # noqa: E402
-from PySide6.QtWidgets import QApplication  # noqa: E402
+from PySide6.QtWidgets import QApplication, QMessageBox  # noqa: E402
 
 from LandmarkDetectorDesktop.__main__ import missing_screen  # noqa: E402
 from LandmarkDetectorDesktop.application import Desktop  # noqa: E402
@@ -121,9 +122,10 @@ def test_without_a_screen_it_is_said_what_to_do(monkeypatch):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for a child")
-def test_the_process_ends_well_and_says_nothing_bad():
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_the_process_ends_well_leaves_no_settings_and_says_nothing_bad(ending, tmp_path):
     command = [sys.executable, "-m", "LandmarkDetectorDesktop", str(SKULL)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "QT_QPA_PLATFORM": "offscreen"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "QT_QPA_PLATFORM": "offscreen", "TMPDIR": str(tmp_path)}
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
@@ -133,13 +135,15 @@ def test_the_process_ends_well_and_says_nothing_bad():
                 assert process.poll() is None and time.monotonic() < end
                 time.sleep(0.1)
             time.sleep(1)
-            process.send_signal(signal.SIGINT)
+            assert list(tmp_path.glob("landmarks-settings-*"))
+            process.send_signal(ending)
             output = process.communicate(timeout=30)[0]
         finally:
             process.kill()
     assert process.returncode == 0, output
     said = [line for line in output.splitlines() if "propagateSizeHints" not in line]
     assert said == []
+    assert not list(tmp_path.glob("landmarks-*"))
 
 
 def test_the_folders_that_a_person_visits_are_not_remembered(desktop):
@@ -196,3 +200,44 @@ def test_the_help_is_laid_out_and_what_names_files_is_not(desktop, monkeypatch):
         QTimer.singleShot(100, look)
         call()
     assert shown == [Qt.TextFormat.RichText, Qt.TextFormat.PlainText]
+
+
+def test_return_does_not_throw_unsaved_work_away(desktop, monkeypatch, tmp_path):
+    hands.show_ball(desktop)
+    hands.points(desktop, (1, 2, 3))
+    monkeypatch.setattr(desktop.dialogs, "answer", None)
+    button, asked = QMessageBox.StandardButton, []
+
+    def press(name: QMessageBox.StandardButton | None) -> None:
+        box = QApplication.activeModalWidget()
+        asked.append(box.text())
+        (box.defaultButton() if name is None else box.button(name)).click()
+
+    def closes(name: QMessageBox.StandardButton | None) -> bool:
+        QTimer.singleShot(100, lambda: press(name))
+        return desktop.may_lose_changes()
+
+    desktop.scene_path = tmp_path / "no such folder" / "scene.mrb"
+    assert not closes(button.Cancel)
+    monkeypatch.setattr(desktop.dialogs, "say", lambda *_: None)
+    assert not closes(None)  # Return saves, which fails here: the work must not go with the window
+    desktop.scene_path = tmp_path / "scene.mrb"
+    assert closes(None) and (tmp_path / "scene.mrb").is_file()
+    hands.points(desktop, (4, 5, 6))
+    assert closes(button.Discard)
+    assert len(asked) == 4 and all("not saved" in text for text in asked)
+
+
+def test_the_window_is_seen_before_an_image_is_read(desktop, monkeypatch):
+    seen, called = SimpleNamespace(isExposed=lambda: False), []
+    monkeypatch.setattr(desktop.window, "windowHandle", lambda: seen)
+    desktop.window.when_seen(lambda: called.append("read"))
+    hands.settle(100)
+    assert not called
+    seen.isExposed = lambda: True
+    hands.settle(100)
+    assert called == ["read"]
+    seen.isExposed = lambda: False
+    desktop.window.when_seen(lambda: called.append("read all the same"), tries=2)
+    hands.settle(200)
+    assert len(called) == 2

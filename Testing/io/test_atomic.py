@@ -11,7 +11,7 @@ import time
 import pytest
 
 from LandmarkDetectorLib.core import LandmarkFileError
-from LandmarkDetectorLib.io.atomic import atomic_path, atomic_write
+from LandmarkDetectorLib.io.atomic import all_or_none, atomic_path, atomic_write
 
 
 def names(folder):
@@ -69,6 +69,20 @@ def test_a_disk_that_is_full_when_the_file_is_settled_leaves_the_old_file(tmp_pa
     monkeypatch.setattr(os, "fsync", no_space)
     refused(LandmarkFileError, write)
     assert path.read_bytes() == b"old" and names(tmp_path) == ["old.bin"]
+
+
+def test_a_medium_that_is_only_read_is_one_sentence(tmp_path, refused, monkeypatch):
+    def read_only(path, *_arguments, **_named):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), os.fspath(path))
+
+    def write():
+        with all_or_none([tmp_path / "a.bin"]), atomic_write(tmp_path / "a.bin") as stream:
+            stream.write(b"new")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", read_only)
+        patched.setattr(os, "unlink", read_only)  # which refuses before it looks whether the file is there
+        assert os.strerror(errno.EROFS) in refused(LandmarkFileError, write)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="/dev/full is a device of Linux")

@@ -255,7 +255,7 @@ def test_a_review_from_before_is_recorded_only_if_it_is_the_persons_own(person, 
     begin(person)
     judge(person, "S", "confirm")
     asked = [question for _kind, question in use(person, store, ask=["mine"]).asked]
-    assert any("1 landmarks of this result were reviewed before" in question for question in asked)
+    assert any("A landmark of this result was reviewed before" in question for question in asked)
     assert entries(store)["S"].status == "confirmed"
     use(person, store, "Ben", ask=["not"])
     judge(person, "N", "confirm")

@@ -48,6 +48,29 @@ def test_the_panel_fits_into_380_pixels(unfolded):
     assert root.minimumSizeHint().width() <= 380
 
 
+def test_long_names_do_not_widen_the_panel(unfolded):
+    long = "long_" * 40
+    unfolded.panel.review.node.SetNthControlPointLabel(0, long)
+    for node in (unfolded.panel.input.volume, unfolded.panel.review.node):
+        node.SetName(long)
+    unfolded.panel.review.begin()
+    unfolded.panel.review.deselect(long)
+    for note in (unfolded.panel.batch.message, unfolded.panel.detect.message, unfolded.panel.export.message):
+        note.show(f"{long}: it cannot be read.", "error")
+    unfolded.rest()
+    root = getattr(unfolded.desktop.qt_module, "unwrap", lambda it: it)(unfolded.panel.root)
+    assert root.minimumSizeHint().width() <= 380
+
+
+def test_what_became_of_a_batch_stands_under_its_button_and_not_below_a_table():
+    rows = {
+        item.find("widget").get("name"): int(item.get("row", 0))
+        for item in ElementTree.parse(FORM).getroot().iter("item")
+        if item.find("widget") is not None and item.get("row")
+    }
+    assert rows["batchButton"] < rows["batchMessage"] < rows["batchTable"]
+
+
 def test_the_tab_key_goes_through_the_review_in_the_order_of_the_work(unfolded):
     unfolded.widget("searchEdit").setFocus()
     order = []

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -57,6 +59,16 @@ def test_the_table_says_of_each_value_whether_it_was_reviewed(measuring, tmp_pat
     assert "cannot be written" in export(measuring, ".csv", tmp_path / "missing" / "head.csv")
     export(measuring, ".csv", tmp_path / "reviewed.csv")
     assert {row["reviewed"] for row in rows_of(tmp_path / "reviewed.csv")} == {"yes", ""}
+
+
+def test_a_folder_that_can_only_be_read_is_said_in_one_sentence(measuring, tmp_path, monkeypatch):
+    def read_only(path, *_arguments, **_named):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), os.fspath(path))
+
+    confirm_all(measuring)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", read_only)  # which refuses before it looks whether the file is there
+        assert "cannot be written" in export(measuring, ".csv", tmp_path / "missing" / "head.csv")
 
 
 def test_a_row_a_time_point_has_the_numbers_only(measuring, tmp_path):

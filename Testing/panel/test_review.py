@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import slicer
 from PySide6.QtCore import QPoint, Qt
 
 from Testing.panel.person import HEAD, PICTURE
@@ -303,6 +304,27 @@ def test_another_image_in_the_views_takes_the_selection_away_and_a_row_brings_it
     assert reviewing.status(label) == "unreviewed", "nobody sees what would be confirmed"
     reviewing.choose(label)
     assert reviewing.panel.input.volume is first and reviewing.desktop.volume is first
+
+
+def test_landmarks_of_one_image_are_not_drawn_on_another(reviewing, tmp_path):
+    import shutil
+
+    from Testing.panel.person import SAMPLE
+
+    node, label = reviewing.panel.review.node, reviewing.rows[0][0]
+    free = reviewing.desktop.scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "of no image")
+    free.CreateDefaultDisplayNodes()
+
+    def drawn() -> list[bool]:
+        rings = [each for each in slicer.util.getNodesByClass("vtkMRMLModelNode") if "regions" in each.GetName()]
+        return [bool(each.GetDisplayVisibility()) for each in (node, free, *rings)]
+
+    assert drawn() == [True, True, True]
+    reviewing.desktop.open(shutil.copy(SAMPLE, tmp_path / "other.nii.gz"))
+    reviewing.rest()
+    assert drawn() == [False, True]
+    reviewing.choose(label)
+    assert drawn() == [True, True, True]
 
 
 def test_a_new_detection_brings_the_views_to_its_first_landmark_whatever_was_searched(reviewing):
