@@ -4,7 +4,8 @@
     python benchmarks/calibration.py mouse-skull-ct --data DIR --folds PREDICTIONS.json --results FILE.json [--write]
 
 The bundle detects on the subjects that it held out. One half of them, by subject, calibrates; the other half is judged,
-and its figures go into the card beside the calibration. A bundle that was trained on everything is calibrated by the
+and its figures go into the card beside the calibration. Where a half is too few for regions all calibrate, and each
+subject is judged by a calibration on all others. A bundle that was trained on everything is calibrated by the
 out-of-fold predictions of its recipe's cross-validation, which ``cross_validate.py --predictions`` writes: those are
 refused where they are of another version of the recipe than the one in the bundle.
 """
@@ -25,8 +26,9 @@ from LandmarkDetectorLib.bundles.calibration import INFO
 from LandmarkDetectorLib.core import DatasetError, LandmarkSet
 from LandmarkDetectorLib.datasets import Dataset, read_dataset
 from LandmarkDetectorLib.evaluation.confidence import found_first, reliability, roc_auc
+from LandmarkDetectorLib.evaluation.regions import subjects_needed
 from LandmarkDetectorLib.inference import Detector
-from LandmarkDetectorLib.inference.calibrate import Detected, calibrate
+from LandmarkDetectorLib.inference.calibrate import LEVEL, Detected, calibrate
 from LandmarkDetectorLib.inference.calibrated_bundle import with_calibration
 from LandmarkDetectorLib.inference.evaluate import held_out
 from LandmarkDetectorLib.inference.protocol import landmarks_from_record
@@ -46,14 +48,21 @@ def main() -> None:
     detector = Detector(options.bundle, "cpu", calibrated=False)
     data = read_dataset(options.data)
     detected = of_folds(options.folds, data, detector) if options.folds else of_held_out(data, detector)
-    test = second_half(detected.subjects)
     tolerance = detector.pipeline.calibration.tolerance
     how = "the out-of-fold predictions of its recipe's cross-validation" if options.folds else "images that it held out"
-    fitting = len(set(np.array(detected.subjects)[~test]))
+    test = second_half(detected.subjects)
+    names = np.array(detected.subjects)
+    fitting, judged = len(set(names[~test])), len(set(names[test]))
     protocol = (
         f"Calibrated by {how}: {int((~test).sum())} images of {fitting} subjects or families; the figures are of "
-        f"{int(test.sum())} images of {len(set(np.array(detected.subjects)[test]))} others."
+        f"{int(test.sum())} images of {judged} others."
     )
+    if min(fitting, judged) < subjects_needed(LEVEL):
+        test = None  # half of them could promise nothing
+        protocol = (
+            f"Calibrated by {how}: {len(names)} images of {len(set(names))} subjects or families; for the figures each "
+            "of these was judged by a calibration on all others."
+        )
     calibration = calibrate(detected, tolerance, protocol, test=test)
     content: dict[str, Any] = {
         "bundle": detector.bundle.name,

@@ -149,9 +149,9 @@ def calibrate(
         protocol: which cases these are, in words.
         level: of the regions.
         test: (N,) bool, cases that are only judged. By default all calibrate, and what is measured is by halves: each
-            half of the subjects judged by a calibration on the other.
+            half of the subjects judged by a calibration on the other; where a half is too few for regions, each
+            subject by a calibration on all others.
     """
-    half = _half(detected.subjects)
     fitting = detected if test is None else detected.cases(~test)
     subjects = len(set(fitting.subjects))
     notices = []
@@ -164,7 +164,7 @@ def calibrate(
     if np.isfinite(fitting.errors).any():
         regions, told = _regions(fitting, level)
         notices += told
-    parts = [(~test, test)] if test is not None else [(half, ~half), (~half, half)]
+    parts = [test] if test is not None else _judged_in_turn(detected.subjects, level)
     before, after, measured = _measured(detected, tolerance, level, parts)
     sheet = CalibrationSheet(
         protocol=protocol,
@@ -223,13 +223,13 @@ def _regions(detected: Detected, level: float) -> tuple[RegionSettings, list[str
 
 
 def _measured(
-    detected: Detected, tolerance: float, level: float, parts: Sequence[tuple[np.ndarray, np.ndarray]]
+    detected: Detected, tolerance: float, level: float, parts: Sequence[np.ndarray]
 ) -> tuple[Reliability | None, Reliability | None, dict[str, float | None]]:
-    """Each part's second cases judged by a calibration on its first; confidences that it leaves alone as they are."""
+    """Each part (N,) judged by a calibration on all other cases; confidences that it leaves alone as they are."""
     errors, lengths = detected.errors, (tolerance * detected.units)[:, None]
     stated, held = np.full(errors.shape, np.nan), np.full(errors.shape, np.nan)
-    for fit, judged in parts:
-        fitting, judging = detected.cases(fit), detected.cases(judged)
+    for judged in parts:
+        fitting, judging = detected.cases(~judged), detected.cases(judged)
         if not judged.any() or len(set(fitting.subjects)) < LEAST or not np.isfinite(fitting.errors).any():
             continue
         stated[judged] = judging.confidence
@@ -268,11 +268,12 @@ def _auc_of_gross(stated: np.ndarray, errors: np.ndarray) -> float:
     return roc_auc(-stated[known], errors[known] > GROSS * np.median(errors[known]))
 
 
-def _half(subjects: Sequence[str]) -> np.ndarray:
-    """(N,) which half each case is in; subjects stay together, and the halves are equal within one subject."""
+def _judged_in_turn(subjects: Sequence[str], level: float) -> list[np.ndarray]:
+    """The parts (N,) in which the cases are judged: halves of the subjects, or where these are few each by itself."""
     order = sorted(set(subjects), key=lambda one: hashlib.sha256(one.encode("utf-8")).hexdigest())
-    first = set(order[: (len(order) + 1) // 2])
-    return np.array([one in first for one in subjects])
+    middle = (len(order) + 1) // 2
+    parts = [order[:middle], order[middle:]] if len(order) - middle >= subjects_needed(level) else [[s] for s in order]
+    return [np.isin(subjects, part) for part in parts]
 
 
 def _plain(value: Any) -> float | None:
