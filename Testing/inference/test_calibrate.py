@@ -69,6 +69,14 @@ def test_few_subjects_share_one_radius_and_fewer_have_none_and_it_is_said() -> N
         assert parse_calibration(calibration_bytes(sheet), LABELS, "here") == sheet
 
 
+def test_few_subjects_are_judged_each_by_a_calibration_on_all_others() -> None:
+    detected = made(4, 12)
+    sheet = calibrate(detected, TOLERANCE, "A test.").sheet
+    assert sheet.cases == 12 and None not in sheet.regions.radii.values()
+    assert sheet.measured["landmarks judged"] == np.isfinite(detected.errors).sum()
+    assert 0.85 < sheet.measured["regions at 90 %, held"] < 1, "were it judged by itself, or by halves, it would hold all"
+
+
 def test_images_of_one_subject_are_not_independent_cases() -> None:
     sheet = calibrate(made(2, 40, each=5), TOLERANCE, "A test.").sheet
     assert sheet.subjects == 8 and set(sheet.regions.radii.values()) == {None}

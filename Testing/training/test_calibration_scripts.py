@@ -110,10 +110,9 @@ def test_a_bundle_is_calibrated_by_what_it_held_out(run: Run, made, tmp_path: Pa
     bundle = train(recipe, data, tmp_path / "fold", fold=0, device="cpu")
     run(calibration, bundle.folder, "--data", data, "--splits", 2, "--write")
     sheet = load_bundle(bundle.folder).calibration()
-    # Halves of eight could promise no region: all sixteen calibrate, and each is judged by the other fifteen.
+    # Eight families are too few for halves: all of them calibrate.
     assert sheet is not None and sheet.cases == 16 and "it held out" in sheet.protocol
-    assert "on all others" in sheet.protocol and sheet.regions.radii["nose"] is not None
-    assert sheet.measured["regions at 90 %, held"] > 0.8
+    assert "of 8 subjects" in sheet.protocol and "on all others" in sheet.protocol
 
 
 def test_predictions_of_another_recipe_or_none_are_refused(
