@@ -74,7 +74,7 @@ def test_few_subjects_are_judged_each_by_a_calibration_on_all_others() -> None:
     sheet = calibrate(detected, TOLERANCE, "A test.").sheet
     assert sheet.cases == 12 and None not in sheet.regions.radii.values()
     assert sheet.measured["landmarks judged"] == np.isfinite(detected.errors).sum()
-    assert 0.85 < sheet.measured["regions at 90 %, held"] < 1, "were it judged by itself, or by halves, it would hold all"
+    assert 0.85 < sheet.measured["regions at 90 %, held"] < 1, "judged by itself it would hold all"
 
 
 def test_images_of_one_subject_are_not_independent_cases() -> None:
