@@ -56,11 +56,20 @@ def test_the_card_shows_the_reliability_diagram_of_a_calibrated_bundle_with_its_
     assert page.count("<img") == 1 and "data:image/png;base64," in page and sheet.protocol in page
 
 
-def test_the_card_of_a_bundle_that_is_not_calibrated_says_so(person):
-    dialogs = person.answer()
+def test_the_card_of_a_bundle_that_is_not_calibrated_says_so(person, tmp_path):
+    from LandmarkDetectorLib.bundles import load_bundle
+    from LandmarkDetectorLib.bundles.calibrated import with_sheet
+
+    folder = another_bundle(tmp_path)
+    with_sheet(load_bundle(folder), folder, None, None)
+    dialogs = person.answer(open_folder=[str(folder)], ask=["remove"])
+    person.panel.input.import_folder.trigger()
+    person.rest()
     person.press("bundleInfoButton")
-    page = dialogs.asked[0][1]
+    page = dialogs.asked[-1][1]
     assert "Confidences are not calibrated" in page and "<img" not in page
+    person.panel.input.remove_action.trigger()
+    person.rest()
 
 
 def test_the_picture_of_a_stranger_is_shown_only_where_it_is_a_modest_png():
