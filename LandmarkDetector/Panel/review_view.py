@@ -178,7 +178,7 @@ class ReviewView:
             # Of the table alone: in a list to choose from, a letter chooses.
             shortcut = qt.QShortcut(qt.QKeySequence(key), ui.reviewTable)
             shortcut.setContext(qt.Qt.WidgetWithChildrenShortcut)
-            shortcut.activated.connect(lambda *_, button=button: button.click())
+            shortcut.activated.connect(lambda *_, button=button: self._on_key(button))
             self._keys.append(shortcut)
 
     def _fill_choices(self) -> None:
@@ -297,6 +297,16 @@ class ReviewView:
         """What a button says; the keys of the table work at once afterwards."""
         self.table.widget.setFocus()
         action()
+
+    def _on_key(self, button) -> None:
+        """A key does what its button does; C goes on from what was judged by a drag, for its place was said by that."""
+        row = self._by_id.get(self._current)
+        if button is self._ui.confirmButton and row is not None and row.status in ("confirmed", "corrected"):
+            onward = next_to_look_at(self.table.rows, row.point_id)
+            if onward:
+                self.select(onward)
+        else:
+            button.click()
 
     def _on_result(self, *_arguments) -> None:
         node = self._ui.resultSelector.currentNode()

@@ -49,6 +49,15 @@ def test_c_confirms_and_goes_on_to_the_next_one_to_look_at(reviewing):
     assert reviewing.widget("countsLabel").text() == "43 of 45 left: 43 unreviewed"
 
 
+def test_c_goes_on_from_a_landmark_that_was_dragged(reviewing):
+    first, second = (row[0] for row in reviewing.rows[:2])
+    start = reviewing.pixel("Red", reviewing.place_of(first))
+    reviewing.drag("Red", start, start + QPoint(30, 10))
+    assert (reviewing.current, reviewing.status(first)) == (first, "corrected")
+    reviewing.key(Qt.Key.Key_C)
+    assert (reviewing.current, reviewing.status(first)) == (second, "corrected")
+
+
 def test_n_and_p_go_down_and_up(reviewing):
     labels = [row[0] for row in reviewing.rows]
     reviewing.key(Qt.Key.Key_N)
