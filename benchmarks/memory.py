@@ -99,6 +99,8 @@ def with_more_landmarks(bundle, count: int):
     prior["mean"] = [prior["mean"][k] for k in rows]
     prior["factors"] = [prior["factors"][k] for k in flat]
     prior["noise"] = [prior["noise"][k] for k in flat]
+    if settings.get("offsets") is not None:
+        settings["offsets"] = [settings["offsets"][k] for k in rows]
     state = bundle.state_dict()
     many = ("head.weight", "head.bias", "presence.weight", "presence.bias", "embedding.weight")
     grown = {

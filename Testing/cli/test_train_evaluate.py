@@ -46,6 +46,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         assert not options["cancelled"]()
         return SimpleNamespace(name="toy", version="1.0.0", fingerprint="f" * 64, folder=output / "toy")
 
+    def settle(bundle: Any, **options: Any) -> None:
+        pytest.fail("training calls it, not the command")
+
     def evaluate_bundle(bundle: Any, data: Path, **options: Any) -> dict[str, Any]:
         seen.update(bundle=bundle.name, data=data, **options)
         options["progress"]("1 of 2", 0.5)
@@ -62,7 +65,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     page = ModuleType("LandmarkDetectorLib.inference.evaluation_page")
     page.__dict__.update(evaluation_page=evaluation_page, write_pictures=write_pictures)
     monkeypatch.setitem(sys.modules, page.__name__, page)
-    for name, double in (("training", train), ("inference.evaluate", evaluate_bundle)):
+    doubles = (("training", train), ("inference.evaluate", evaluate_bundle), ("inference.offsets", settle))
+    for name, double in doubles:
         module = ModuleType(f"LandmarkDetectorLib.{name}")
         setattr(module, double.__name__, double)
         monkeypatch.setitem(sys.modules, module.__name__, module)
@@ -74,7 +78,9 @@ def test_train_hands_the_recipe_over(run, calls, tmp_path: Path) -> None:
     output = tmp_path / "run"
     result = run("train", "my.yaml", "--data", tmp_path, "--output", output, "--resume", "--fold", 2, "--device", "cpu")
     assert result.exit_code == 0, result.output
-    del calls["progress"], calls["cancelled"]
+    progress, cancelled, settle = (calls.pop(name) for name in ("progress", "cancelled", "settle"))
+    # What is learnt from the trained bundle is cancelled and shown like the training.
+    assert settle.keywords == {"data": tmp_path, "device": "cpu", "progress": progress, "cancelled": cancelled}
     expected = {"recipe": "my.yaml", "data": tmp_path, "output": output, "resume": True, "fold": 2, "device": "cpu"}
     expected |= {"results": None, "images": "cached"}
     assert calls == expected

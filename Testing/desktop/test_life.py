@@ -135,7 +135,7 @@ def test_the_process_ends_well_leaves_no_settings_and_says_nothing_bad(ending, t
                 assert process.poll() is None and time.monotonic() < end
                 time.sleep(0.1)
             time.sleep(1)
-            assert list(tmp_path.glob("landmarks-settings-*"))
+            assert list(tmp_path.glob(f"{PREFIX}*"))
             process.send_signal(ending)
             output = process.communicate(timeout=30)[0]
         finally:
@@ -143,7 +143,7 @@ def test_the_process_ends_well_leaves_no_settings_and_says_nothing_bad(ending, t
     assert process.returncode == 0, output
     said = [line for line in output.splitlines() if "propagateSizeHints" not in line]
     assert said == []
-    assert not list(tmp_path.glob("landmarks-*"))
+    assert not list(tmp_path.glob(f"{PREFIX}*"))
 
 
 def test_the_folders_that_a_person_visits_are_not_remembered(desktop):

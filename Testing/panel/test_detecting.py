@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -54,7 +55,8 @@ def voxel_files() -> list:
     """Folders of voxels that belong to this process."""
     from LandmarkDetectorLib.inference.voxel_file import PREFIX
 
-    return [file.path for file in psutil.Process().open_files() if PREFIX in file.path]
+    held = [Path(file.path) for file in psutil.Process().open_files() if PREFIX in file.path]
+    return [path for path in held if (path.parent / "voxels").exists()]  # the application has a folder of its own
 
 
 @pytest.mark.one_binding
