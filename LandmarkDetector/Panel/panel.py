@@ -316,8 +316,8 @@ class Panel:
         bundle = self.input.bundles.get(bundle_of(node))
         return review_with_words(node, None if bundle is None else bundle.card)
 
-    def _show_point(self, node, index: int) -> None:
-        """Bring all views to a control point of the volume that it lies in, and light it up."""
+    def _show_point(self, node, index: int, turn: bool = True) -> None:
+        """Bring all views to a control point of the volume that it lies in, and light it up; ``turn`` the cameras."""
         from LandmarkDetector.Scene.focus import jump_to, light_up
         from LandmarkDetector.Scene.result import volume_of
 
@@ -325,5 +325,5 @@ class Panel:
             return  # the markups widget drags the one that is lit
         if volume_of(node) is not None and not self.run.running:
             self.input.choose_volume(volume_of(node))
-        jump_to(node, index)
+        jump_to(node, index, turn=turn)
         light_up(node, index)

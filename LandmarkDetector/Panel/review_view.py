@@ -55,7 +55,7 @@ class ReviewView:
         history,
         placing,
         make_review: Callable[[Any], Any],
-        show_point: Callable[[Any, int], None],
+        show_point: Callable[..., None],
     ) -> None:
         self.chosen, self.changed = Signal(), Signal()
         self._ui, self._parameters, self._history, self._placing = ui, parameters, history, placing
@@ -338,9 +338,10 @@ class ReviewView:
         self._show_point(self._node, row.index)
 
     def _follow(self, point_id: str) -> None:
-        """The person moved a landmark in a view: show its row, but leave the views where they are."""
+        """The person moved a landmark in a view: show its row; the other slices go where it is, no camera turns."""
         self._current = point_id
         self._show()
+        self._show_point(self._node, self._by_id[point_id].index, turn=False)
         self.table.widget.setFocus()  # so that the keys work at once
 
     def _move(self, step: int) -> None:

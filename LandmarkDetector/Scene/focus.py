@@ -13,7 +13,7 @@ _MIDDLE = 0.1, 0.9
 """Part of a slice view, along each side, in which a landmark is well in view as it is."""
 
 
-def jump_to(node: Any, index: int, logic: Any = None) -> bool:
+def jump_to(node: Any, index: int, logic: Any = None, turn: bool = True) -> bool:
     """Show a control point in all slice views, and turn the cameras to it.
 
     A slice view is moved sideways only where the point would lie at its edge or beyond: a picture that leaps with every
@@ -23,6 +23,7 @@ def jump_to(node: Any, index: int, logic: Any = None) -> bool:
         node: a Markups node in the scene.
         index: which control point.
         logic: the ``vtkSlicerMarkupsLogic``; without, that of Slicer's Markups module.
+        turn: whether the cameras turn.
 
     Returns:
         Whether there was a place to go to: a landmark that was not found has none.
@@ -40,7 +41,8 @@ def jump_to(node: Any, index: int, logic: Any = None) -> bool:
         view = node.GetScene().GetNthNodeByClass(number, "vtkMRMLSliceNode")
         if not _is_well_in_view(view, place):
             view.JumpSliceByCentering(*place)
-    logic.FocusCamerasOnNthPointInMarkup(node.GetID(), index)
+    if turn:
+        logic.FocusCamerasOnNthPointInMarkup(node.GetID(), index)
     return True
 
 

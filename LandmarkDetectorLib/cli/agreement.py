@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -63,7 +64,7 @@ def agreement(
         )  # fmt: skip
     fitting = {each.name for each in suggest_sets(read.labels, loaded)}
     unfit = [f"None of these landmarks is one that {s.name} could use." for s in loaded if s.name not in fitting]
-    notices = [*read.notices, *unfit]
+    notices = [*read.notices, *unfit, *(_dependent(read.subjects) if loaded else [])]
     document = {"about": dict(read.about), **found.to_json(), "notices": notices}
     title = f"Agreement of {', '.join(found.readers[:-1])} and {found.readers[-1]}"
 
@@ -88,6 +89,17 @@ def _write_pictures(found: Any, folder: Path) -> int:
         with atomic_write(folder / f"{name}.png") as stream:
             stream.write(figure_png(figure))
     return len(figures)
+
+
+def _dependent(subjects: Sequence[str]) -> list[str]:
+    """What is to be said where several images are of one subject."""
+    several = len(subjects) - len(set(subjects))
+    if not several:
+        return []
+    return [
+        f"{several} of {len(subjects)} images are further ones of a subject: bias, limits and correlations take all as "
+        "independent, and their intervals are too narrow."
+    ]
 
 
 def _tables(found: Any) -> dict[str, Any]:

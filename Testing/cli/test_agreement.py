@@ -64,3 +64,18 @@ def test_a_set_that_the_landmarks_do_not_allow_is_named(run, folders: list[Path]
     result = run("agreement", *folders, "--set", "brain", "--json", "-")
     assert json.loads(result.stdout)["notices"] == ["None of these landmarks is one that brain could use."]
     assert "Note: None of these landmarks is one that brain could use." in result.stderr
+
+
+def test_images_of_one_subject_are_said_to_be_taken_as_independent(run, folders: list[Path], tmp_path: Path) -> None:
+    entries = []
+    for number, subject in enumerate(SUBJECTS):
+        (tmp_path / f"{subject}.png").touch()
+        raters = {folder.name: f"{folder.name}/{subject}.mrk.json" for folder in folders}
+        entries.append({"image": f"{subject}.png", "subject": f"person {number // 2}", "raters": raters})
+    labels = next(iter(READERS.values()))[0].labels
+    listing = {"name": "twice", "landmark_labels": list(labels), "training": entries}
+    (tmp_path / "dataset.json").write_text(json.dumps(listing), encoding="utf-8")
+    words = ("agreement", *(folder.name for folder in folders), "--data", tmp_path, "--json", "-")
+    assert json.loads(run(*words).stdout)["notices"] == []
+    (notice,) = json.loads(run(*words, "--set", "steiner").stdout)["notices"]
+    assert notice.startswith("4 of 8 images are further ones of a subject")

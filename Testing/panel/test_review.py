@@ -28,6 +28,18 @@ def test_a_drag_is_one_step_of_undo(reviewing):
     assert reviewing.status("31") == "corrected"
 
 
+def test_after_a_drag_all_slices_show_the_landmark_where_it_is_now(reviewing):
+    reviewing.choose("31")
+    views = reviewing.desktop.slice_views
+    dragged = views["Red"].node.GetSliceOffset()
+    start = reviewing.pixel("Red", reviewing.place_of("31"))
+    reviewing.drag("Red", start, start + QPoint(40, 20))
+    x, y, z = reviewing.place_of("31")
+    assert abs(views["Red"].node.GetSliceOffset() - dragged) < 1e-6, "the slice that was dragged in stays"
+    assert abs(views["Yellow"].node.GetSliceOffset() + x) < 1e-6, "its axis points to the left"
+    assert abs(views["Green"].node.GetSliceOffset() - y) < 1e-6
+
+
 def test_absent_takes_the_place_and_undo_gives_it_back(reviewing):
     before = reviewing.place_of("28")
     reviewing.choose("28")
