@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-from LandmarkDetectorLib.bundles.manifest import MANIFEST, MAX_FILE_BYTES, MAX_FILES, MAX_TOTAL_BYTES
+from LandmarkDetectorLib.bundles.manifest import MANIFEST, MAX_FILES, MAX_TOTAL_BYTES, most_bytes
 from LandmarkDetectorLib.bundles.names import collision_key, safe_relative, shown
 from LandmarkDetectorLib.bundles.staging import write_file
 from LandmarkDetectorLib.core.errors import BundleError
@@ -64,10 +64,9 @@ def unpack(archive: BinaryIO, folder: Path, where: str) -> Path:
             seen.add(key)
             if len(seen) > MAX_FILES + 1:
                 raise BundleError(f"{where} holds more than the {MAX_FILES} files a bundle may have.")
-            if declared > MAX_FILE_BYTES:
-                raise BundleError(
-                    f"{where}: {shown(name)} is larger than the {MAX_FILE_BYTES >> 20} MB a file may have."
-                )
+            most = most_bytes(relative)
+            if declared > most:
+                raise BundleError(f"{where}: {shown(name)} is larger than the {most >> 20} MB a file may have.")
             data = _read(stream, declared, f"{where}: {shown(name)}")
             total += len(data)
             if total > MAX_TOTAL_BYTES:

@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from LandmarkDetectorLib.bundles.manifest import MAX_FILE_BYTES
+from LandmarkDetectorLib.bundles.manifest import MAX_WEIGHTS_BYTES
 from LandmarkDetectorLib.bundles.names import shown
 from LandmarkDetectorLib.core.errors import BundleError
 
@@ -111,9 +111,9 @@ def inspect_weights(data: bytes, relative: str) -> dict[str, TensorSpec]:
         ) from exc
     if not specs or len(specs) > MAX_TENSORS:
         raise BundleError(f"{relative} holds {len(specs)} tensors; between 1 and {MAX_TENSORS} are accepted.")
-    if sum(spec.bytes for spec in specs.values()) > MAX_FILE_BYTES:
+    if sum(spec.bytes for spec in specs.values()) > MAX_WEIGHTS_BYTES:
         raise BundleError(
-            f"{relative}: the tensors fill more than the {MAX_FILE_BYTES >> 20} MB that weights may have; "
+            f"{relative}: the tensors fill more than the {MAX_WEIGHTS_BYTES >> 20} MB that weights may have; "
             "the bundle is refused."
         )
     return specs

@@ -14,9 +14,9 @@ from LandmarkDetectorLib.bundles.card import Card, card_bytes, card_markdown
 from LandmarkDetectorLib.bundles.config import make_config
 from LandmarkDetectorLib.bundles.manifest import (
     MANIFEST,
-    MAX_FILE_BYTES,
     build_manifest,
     manifest_bytes,
+    most_bytes,
     read_manifest,
 )
 from LandmarkDetectorLib.bundles.metadata import make_metadata
@@ -119,7 +119,7 @@ def _write(folder: Path, contents: Mapping[str, Path | bytes], replace: bool) ->
         _check_target(folder, replace)
         with staging_folder(folder.parent) as stage:
             for relative, content in contents.items():
-                write_file(stage / relative, _content(content))
+                write_file(stage / relative, _content(content, most_bytes(relative)))
             write_file(stage / MANIFEST, manifest_bytes(build_manifest(stage)))
             bundle = read_bundle(stage)
             put_in_place(stage, folder, replace=replace)
@@ -138,11 +138,11 @@ def _check_target(folder: Path, replace: bool) -> None:
         raise BundleError(f"{folder} is not a bundle, so it is not replaced; choose another folder.") from exc
 
 
-def _content(content: Path | bytes) -> bytes:
+def _content(content: Path | bytes, most: int) -> bytes:
     if isinstance(content, bytes):
         return content
     with open(content, "rb") as file:
-        data = file.read(MAX_FILE_BYTES + 1)
-    if len(data) > MAX_FILE_BYTES:
-        raise BundleError(f"{Path(content).name} is larger than the {MAX_FILE_BYTES >> 20} MB a file may have.")
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise BundleError(f"{Path(content).name} is larger than the {most >> 20} MB a file may have.")
     return data

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from LandmarkDetectorLib.bundles.manifest import MAX_WEIGHTS_BYTES
 from LandmarkDetectorLib.bundles.networks import build_network
 from LandmarkDetectorLib.bundles.pipeline import Pipeline
 from LandmarkDetectorLib.core import LandmarkDetectorError, RecipeError
@@ -29,18 +30,28 @@ def check_to_the_end(
         quoted: what the card quotes of a cross-validation.
 
     Raises:
-        RecipeError: a network or a loss cannot be built, or the recipe says what no card may say.
+        RecipeError: a network or a loss cannot be built, the networks are larger than a bundle may be, or the recipe
+            says what no card may say.
         DatasetError: the licence text is not there.
     """
     Intensity(recipe.intensity.window, recipe.intensity.quantiles)
     make_card(recipe, pipeline, split, dict(quoted or {}))
     read_licence(recipe, data)
+    size = 0
     for name in STAGES:
         settings, training = getattr(recipe, name), getattr(recipe, f"{name}_training")
         if settings is None:
             continue
         try:
-            build_network(pipeline, settings.network)
+            network = build_network(pipeline, settings.network)
+            size += sum(
+                value.numel() * (2 if value.is_floating_point() else 8) for value in network.state_dict().values()
+            )
             Objective(training, settings, len(pipeline.design), pipeline.dimension)
         except LandmarkDetectorError as error:
             raise RecipeError(f"{recipe.name}: {name}: {error}") from error
+    if size > MAX_WEIGHTS_BYTES:
+        raise RecipeError(
+            f"{recipe.name}: its networks have {size / 2e6:.0f} million weights, and a bundle holds at most "
+            f"{MAX_WEIGHTS_BYTES / 2e6:.0f} million in half precision; make them smaller."
+        )

@@ -246,7 +246,7 @@ def test_a_file_that_changes_after_loading_is_not_used(folder: Path):
 
 
 def test_a_disk_that_fails_is_told_in_a_sentence(folder: Path, monkeypatch):
-    def broken(path):
+    def broken(path, most):
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(manifest, "_hash", broken)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from LandmarkDetectorLib.bundles import load_bundle, staging, write_bundle
+from LandmarkDetectorLib.bundles import load_bundle, staging, verify_bundle, write_bundle
 from LandmarkDetectorLib.core import BundleError
 
 
@@ -99,6 +100,13 @@ def test_a_bundle_that_would_not_load_is_not_written(tmp_path: Path, write, chan
     with pytest.raises(BundleError, match=reason):
         write(tmp_path / "made" / "toy", **changed)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_largest_of_our_networks_fit_into_a_bundle(tmp_path: Path, write):
+    weights = torch.zeros(61_200_000, dtype=torch.float16)  # of a FARNet as published
+    bundle = write(tmp_path / "made" / "toy", state_dict={"image.weight": weights})
+    verify_bundle(bundle.folder)
+    assert load_bundle(bundle.folder).state_dict()["image.weight"].shape == weights.shape
 
 
 @pytest.mark.parametrize("at", range(1, 8))

@@ -13,7 +13,7 @@ import torch
 from LandmarkDetectorLib.core import DatasetError, LandmarkDetectorWarning, LandmarkSet, RecipeError
 from LandmarkDetectorLib.datasets import read_dataset
 from LandmarkDetectorLib.io import save_landmarks
-from LandmarkDetectorLib.training import read_recipe, train
+from LandmarkDetectorLib.training import foresight, read_recipe, train
 from LandmarkDetectorLib.training.foresight import check_to_the_end
 from LandmarkDetectorLib.training.split import split_cases
 from LandmarkDetectorLib.training.train import _pipeline
@@ -40,6 +40,14 @@ def leave(data: Path, subject: str, labels: list[str]) -> None:
     case = next(case for case in read_dataset(data).cases if case.subject == subject)
     kept = [m.position if m.label in labels else np.full(2, np.nan) for m in case.landmarks]
     save_landmarks(LandmarkSet.from_positions(LABELS, np.array(kept)), data / f"{subject}.mrk.json")
+
+
+def test_networks_that_no_bundle_could_hold_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe, data = prepared(tmp_path)
+    monkeypatch.setattr(foresight, "MAX_WEIGHTS_BYTES", 4000)
+    with pytest.raises(RecipeError, match="million weights, and a bundle holds at most 0 million .* make them smaller"):
+        train(recipe, data, tmp_path / "run", device="cpu")
+    assert not list((tmp_path / "run").glob("*.checkpoint.pt"))
 
 
 @pytest.mark.parametrize(
