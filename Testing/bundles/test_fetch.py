@@ -97,7 +97,7 @@ def test_a_bundle_is_fetched_and_imported(served, store: Path, path: str):
     ("path", "reason"),
     [
         ("/missing", "the server answered 404"),
-        ("/huge", "larger than the 257 MB"),
+        ("/huge", "larger than the 1025 MB"),
         ("/broken", "broke off after 100 of"),
         ("/to-a-file", "the server answered 302"),
         ("/to-ftp", "from an http or https address only"),
