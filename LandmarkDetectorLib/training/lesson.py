@@ -13,6 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from LandmarkDetectorLib.models.network import HeatmapOutput
 from LandmarkDetectorLib.training.distributed import Team
+from LandmarkDetectorLib.training.narrow_convolutions import guard_narrow_convolutions
 from LandmarkDetectorLib.training.objective import Objective
 from LandmarkDetectorLib.training.samplers import Batch
 
@@ -36,6 +37,8 @@ class Lesson(nn.Module):
         self.memory = torch.channels_last if dimension == 2 else torch.channels_last_3d
         self.precision = precision_of(device)
         self.mixed = torch.autocast(device.type, dtype=self.precision, enabled=self.precision != torch.float32)
+        if device.type == "cpu" and self.precision == torch.bfloat16:
+            guard_narrow_convolutions(network)
 
     def forward(self, batch: Batch, weights: tuple[float, ...] = EVEN) -> tuple[Tensor, Tensor]:
         """The loss, and its three terms before the recipe's weights, (3,).
