@@ -1,8 +1,8 @@
 """Convolutions that processors compute wrongly in bfloat16, computed in single precision.
 
-Torch 2.13 on a processor with bfloat16 (oneDNN) gives values that have nothing to do with the input, other ones each time
-and sometimes none that are numbers, where a convolution with a kernel of several samples leaves one or two along the
-last axis: seen with strides in 2D and 3D, and without where there is one channel. Deep networks on small images do
+Torch 2.13 on a processor with bfloat16 (oneDNN) gives values that have nothing to do with the input, other ones each
+time and sometimes none that are numbers, where a convolution with a kernel of several samples leaves one or two along
+the last axis: seen with strides in 2D and 3D, and without where there is one channel. Deep networks on small images do
 that at their deepest level, where single precision costs nothing.
 """
 
