@@ -37,6 +37,7 @@ VARIABLE = "LANDMARK_DETECTOR_BUNDLES"
 # Replacing a bundle takes two renames; whoever looks just between them looks again.
 _LOOKS = 4
 _PAUSE = 0.005
+_READS = 50
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -84,15 +85,16 @@ def load_bundle(name_or_path: str | os.PathLike[str]) -> Bundle:
     Raises:
         BundleError: there is none, it is damaged or altered, or it is not one that we are willing to load.
     """
-    for look in range(_LOOKS):
+    for read in range(_READS):
         folder = _folder(name_or_path)
         before = _identity(folder)
         try:
             bundle = read_bundle(folder, hard_links=_is_shipped(folder))
             break
         except BundleError:
-            # Replaced by another process while it was being read: then the new one is read.
-            if look == _LOOKS - 1 or _identity(folder) == before:
+            # Replaced by another process while, or just before, it was read: then the new one is read.
+            replaced = before is None or _identity(folder) != before
+            if not replaced or read == _READS - 1:
                 raise
     if _in_store(folder) and folder.name != bundle.name:
         raise BundleError(f"{folder} holds a bundle called {bundle.name!r}; name the folder so, or import it again.")
@@ -268,13 +270,13 @@ def _folder(name_or_path: str | os.PathLike[str]) -> Path:
     return folder
 
 
-def _identity(folder: Path) -> tuple[int, int] | None:
-    """Which folder has this name at the moment."""
+def _identity(folder: Path) -> tuple[int, int, int] | None:
+    """Which folder has this name at the moment, and since when: the number of one just removed is soon given again."""
     try:
         status = folder.stat()
     except OSError:
         return None
-    return status.st_dev, status.st_ino
+    return status.st_dev, status.st_ino, status.st_ctime_ns
 
 
 def _is_shipped(folder: Path) -> bool:

@@ -216,6 +216,52 @@ def test_replacing_at_once_leaves_one_whole_bundle_at_every_moment(folder: Path,
     assert _names(store) == ["toy-head"]
 
 
+@pytest.mark.parametrize("when", ["before it is read", "while it is read", "and put back while it is read"])
+def test_a_bundle_that_is_replaced_under_a_reader_is_read_again(when: str, folder: Path, monkeypatch):
+    """Each interruption once, as two renames at that moment make it; the folder keeps its number all the while."""
+    home = import_bundle(folder).folder
+    aside = home.with_name(".replaced-toy-head-0000000000000001")
+    find, read = store._folder, store.read_bundle
+    interruptions = [None]
+
+    def found(name: str) -> Path:
+        place = find(name)
+        if when == "before it is read" and interruptions:
+            interruptions.pop()
+            home.rename(aside)
+        return place
+
+    def interrupted(place: Path, **options):
+        if when != "before it is read" and interruptions:
+            interruptions.pop()
+            home.rename(aside)
+            try:
+                return read(place, **options)
+            finally:
+                if when == "and put back while it is read":
+                    aside.rename(home)
+        return read(place, **options)
+
+    monkeypatch.setattr(store, "_folder", found)
+    monkeypatch.setattr(store, "read_bundle", interrupted)
+    assert load_bundle("toy-head").version == "1.2.3"
+    assert not interruptions
+
+
+def test_a_damaged_bundle_is_read_once(folder: Path, monkeypatch):
+    (import_bundle(folder).folder / "LICENSE").write_text("another")
+    read, reads = store.read_bundle, []
+
+    def counted(place: Path, **options):
+        reads.append(place)
+        return read(place, **options)
+
+    monkeypatch.setattr(store, "read_bundle", counted)
+    with pytest.raises(BundleError, match="LICENSE"):
+        load_bundle("toy-head")
+    assert len(reads) == 1
+
+
 def test_a_crash_between_two_renames_keeps_the_last_good_bundle(folder: Path, other: Path, store: Path):
     import_bundle(folder)
     program = f"""
