@@ -20,7 +20,7 @@ from LandmarkDetectorLib.io.names import looks_like, shown
 
 _TAGS = [
     *("SOPClassUID", "SeriesInstanceUID", "SeriesNumber", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel"),
-    *("BitsAllocated", "BitsStored", "PixelRepresentation", "PhotometricInterpretation", "ModalityLUTSequence"),
+    *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PhotometricInterpretation", "ModalityLUTSequence"),
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "ImagerPixelSpacing", "SliceThickness"),
     *("SpacingBetweenSlices", "RescaleSlope", "RescaleIntercept"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
@@ -123,6 +123,13 @@ def planes_of(header: Dataset, path: Path) -> list[Plane]:
         with discreet():
             if "ModalityLUTSequence" in header:
                 raise ImageError(f"{name}: its values are coded by a Modality LUT; export it with plain values.")
+            stored = int(header.get("BitsStored") or 0)
+            if stored and int(header.get("HighBit", stored - 1)) != stored - 1:
+                # pydicom and GDCM read them as if they lay in the lower bits, and return noise.
+                raise ImageError(
+                    f"{name}: its values do not lie in the lower bits of their numbers (HighBit {header.HighBit} of "
+                    f"{stored} stored bits), which DICOM has retired; export it again."
+                )
             frames = max(int(header.get("NumberOfFrames") or 1), 1)
             if frames > path.stat().st_size:  # each takes a byte at the least
                 raise ValueError("more frames than bytes")

@@ -337,11 +337,17 @@ def test_a_table_of_values_is_refused(tmp_path, dicom, refused):
     assert "Modality LUT" in refused(ImageError, load_image, path)
 
 
+@pytest.mark.parametrize("high", [15, 10])
+def test_values_that_do_not_lie_in_the_lower_bits_are_refused(tmp_path, dicom, refused, high):
+    path = dicom.save(tmp_path / "old.dcm", VOLUME[0], BitsStored=12, HighBit=high)
+    assert f"HighBit {high} of 12 stored bits" in refused(ImageError, load_image, path)
+
+
 @pytest.mark.parametrize(
     "tags",
     [
         {"BitsAllocated": 12},
-        {"BitsStored": 17},
+        {"BitsStored": 17, "HighBit": 16},
         {"PhotometricInterpretation": None},
         {"RescaleSlope": "1", "ImagePositionPatient": [1, 2]},
         {"Rows": 0},
