@@ -11,7 +11,8 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -36,8 +37,8 @@ def main() -> None:
     original = detector.detect(image).landmarks.positions
     there = ~np.isnan(original).any(axis=1)
     rows = []
-    for name, copy, back in copies(image):
-        found = detector.detect(copy).landmarks.positions @ back[:-1, :-1].T + back[:-1, -1]
+    for name, make, back in copies(image):
+        found = detector.detect(make()).landmarks.positions @ back[:-1, :-1].T + back[:-1, -1]
         # Landmarks that only their place tells apart (left, upper) change names when the world turns.
         found = detector.pipeline.ordered(found)
         moved = np.linalg.norm(found - original, axis=1)
@@ -54,20 +55,20 @@ def main() -> None:
         options.results.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def copies(image: Image) -> Iterator[tuple[str, Image, np.ndarray]]:
-    """Name, copy, and the matrix (d+1, d+1) from the copy's world to the original's."""
+def copies(image: Image) -> Iterator[tuple[str, Callable[[], Image], np.ndarray]]:
+    """Name, what makes the copy, and the matrix (d+1, d+1) from the copy's world to the original's."""
     d = image.dimension
     same = np.eye(d + 1)
     for order in itertools.permutations(range(d)):
         for flip in range(d):
-            yield f"axes {order}, axis {flip} flipped", stored_as(image, order, flip), same
+            yield f"axes {order}, axis {flip} flipped", partial(stored_as, image, order, flip), same
     for number in range(6):
         turn = rotation(d, number)
-        yield f"turned in the world, {number}", turned(image, turn), homogeneous(turn.T, np.zeros(d))
+        yield f"turned in the world, {number}", partial(turned, image, turn), homogeneous(turn.T, np.zeros(d))
     for number in range(4):
-        yield f"resampled on a turned grid, {number}", resampled(image, rotation(d, 10 + number), 1.0), same
+        yield f"resampled on a turned grid, {number}", partial(resampled, image, rotation(d, 10 + number), 1.0), same
     for factor in (0.8, 1.3):
-        yield f"resampled at {factor} of the spacing", resampled(image, image.grid.direction, factor), same
+        yield f"resampled at {factor} of the spacing", partial(resampled, image, image.grid.direction, factor), same
 
 
 def rotation(dimension: int, seed: int) -> np.ndarray:

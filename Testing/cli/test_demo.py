@@ -14,7 +14,7 @@ from LandmarkDetectorLib.bundles import load_bundle
 from LandmarkDetectorLib.io import load_landmarks
 
 
-@pytest.mark.parametrize(("name", "least"), [("mouse-skull-ct", 45), ("fundus", 2)])
+@pytest.mark.parametrize(("name", "least"), [("mouse-skull-ct", 45), pytest.param("fundus", 2, marks=pytest.mark.slow)])
 def test_the_demo_prints_a_table_and_writes_three_files(name: str, least: int, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "LandmarkDetectorLib.cli", "demo", "--bundle", name, "--output", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)

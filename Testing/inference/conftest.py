@@ -30,13 +30,13 @@ def _trained(folder: Path, dimension: int, steps: int) -> Bundle:
 @pytest.fixture(scope="session")
 def flat_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """Finds the phantoms' landmarks in 2D."""
-    return _trained(tmp_path_factory.mktemp("flat"), 2, 120)
+    return _trained(tmp_path_factory.mktemp("flat"), 2, 80)
 
 
 @pytest.fixture(scope="session")
 def solid_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """Finds the phantoms' landmarks in 3D."""
-    return _trained(tmp_path_factory.mktemp("solid"), 3, 100)
+    return _trained(tmp_path_factory.mktemp("solid"), 3, 50)
 
 
 @pytest.fixture(params=[2, 3], ids=["2D", "3D"])

@@ -15,6 +15,7 @@ from PySide6.QtCore import QPoint, QTimer
 
 from Testing.panel.person import HEAD, PICTURE, SAMPLE, SKULL
 
+pytestmark = pytest.mark.one_binding
 STAGES = ["writing", "coarse", "patches"]
 
 
@@ -37,7 +38,6 @@ def test_cancel_while_the_voxels_are_written_leaves_nothing(person):
     assert person.desktop.scene.GetNumberOfNodes() == before and not voxel_files()
 
 
-@pytest.mark.one_binding
 def test_cancel_in_mid_run_leaves_no_process_and_no_node_and_the_next_click_works(person):
     person.open(SAMPLE)
     before = person.desktop.scene.GetNumberOfNodes()
@@ -59,7 +59,6 @@ def voxel_files() -> list:
     return [path for path in held if (path.parent / "voxels").exists()]  # the application has a folder of its own
 
 
-@pytest.mark.one_binding
 def test_a_worker_that_is_killed_is_reported_and_the_next_click_works(person):
     person.open(SAMPLE)
     pid = begin_and_reach(person, "coarse")

@@ -73,6 +73,7 @@ def table(person, name: str) -> list[list[str]]:
     return [[widget.item(r, c).text() for c in range(widget.columnCount())] for r in range(widget.rowCount())]
 
 
+@pytest.mark.one_binding
 def test_what_a_person_corrects_makes_the_next_model(traveller, made, tmp_path):
     person = traveller
     shutil.copytree(made / "reviews", tmp_path / "reviews")
