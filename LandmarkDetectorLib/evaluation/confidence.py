@@ -14,9 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import expit, log_expit, logit
-from scipy.stats import rankdata
 
 from LandmarkDetectorLib.core import LandmarkError
 
@@ -91,6 +89,8 @@ def fit_confidence(
     Raises:
         LandmarkError: there is nothing to learn from.
     """
+    from scipy.optimize import minimize  # here: who only detects need not wait for it
+
     errors, confidence = np.asarray(errors, dtype=float), np.asarray(confidence, dtype=float)
     known = np.isfinite(errors) & np.isfinite(confidence) & np.isfinite(deviation)
     if not known.any():
@@ -178,6 +178,8 @@ def reliability(confidence: np.ndarray, errors: np.ndarray, tolerance: Any, bins
 
 def roc_auc(score: np.ndarray, positive: np.ndarray) -> float:
     """Area under the ROC curve of scores (n,): higher ones should be positive; ties count half, NaN for one kind."""
+    from scipy.stats import rankdata  # here: who only detects need not wait for it
+
     positive = np.asarray(positive, dtype=bool)
     n, m = int(positive.sum()), int((~positive).sum())
     if not n or not m:

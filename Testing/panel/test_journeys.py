@@ -38,6 +38,15 @@ def made(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
+def short_training(monkeypatch):
+    """Trainings take some steps, whatever time they may take."""
+    from LandmarkDetectorLib.review import training_conversation
+
+    command = [sys.executable, "-m", "Testing.panel.short_trainer"]
+    monkeypatch.setattr(training_conversation, "training_command", lambda python: command)
+
+
+@pytest.fixture
 def traveller(person, tmp_path, monkeypatch):
     """A person whose workers see the bundles of this test alone."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
@@ -74,7 +83,7 @@ def table(person, name: str) -> list[list[str]]:
 
 
 @pytest.mark.one_binding
-def test_what_a_person_corrects_makes_the_next_model(traveller, made, tmp_path):
+def test_what_a_person_corrects_makes_the_next_model(traveller, made, short_training, tmp_path):
     person = traveller
     shutil.copytree(made / "reviews", tmp_path / "reviews")
     person.answer(open_folder=[str(made / "run" / "phantom"), str(tmp_path / "reviews")], ask_text=["Anna"])
@@ -197,12 +206,8 @@ def half_written(folder: Path) -> list[Path]:
 
 
 @pytest.mark.one_binding
-def test_landmarks_of_ones_own_from_their_names_to_a_proposal(traveller, made, tmp_path, monkeypatch):
-    from LandmarkDetectorLib.review import training_conversation
-
+def test_landmarks_of_ones_own_from_their_names_to_a_proposal(traveller, made, short_training, tmp_path):
     person, folder = traveller, tmp_path / "blobs"
-    short = [sys.executable, "-m", "Testing.panel.short_trainer"]
-    monkeypatch.setattr(training_conversation, "training_command", lambda python: short)
     person.widget("setSection").setCollapsed(False)
     person.press("setNewButton")
     person.widget("setNameEdit").setText("blobs")

@@ -41,8 +41,8 @@ CARD = {
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few steps of small networks, whatever the machine."""
-    monkeypatch.setattr(derive, "ACROSS", {2: 40, 3: 20})
-    monkeypatch.setattr(new_set, "steps_within", lambda recipe, seconds, left: dict.fromkeys(seconds, 30))
+    monkeypatch.setattr(derive, "ACROSS", {2: 40, 3: 18})
+    monkeypatch.setattr(new_set, "steps_within", lambda recipe, seconds, left: dict.fromkeys(seconds, 20))
 
 
 def scans(folder: Path, count: int, dimension: int, seed: int, turn: float = 0.1) -> list[tuple[Path, LandmarkSet]]:

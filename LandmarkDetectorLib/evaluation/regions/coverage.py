@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import beta, spearmanr
+from scipy.special import betaincinv
 
 from LandmarkDetectorLib.evaluation.regions.method import Calibrated
 from LandmarkDetectorLib.evaluation.regions.predictions import Predictions
@@ -140,8 +140,8 @@ def coverage_report(
 def binomial_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """The exact interval of a rate (Clopper & Pearson 1934, doi:10.1093/biomet/26.4.404); 0 to 1 for none."""
     tail = (1 - confidence) / 2
-    low = beta.ppf(tail, successes, n - successes + 1) if successes else 0.0
-    high = beta.ppf(1 - tail, successes + 1, n - successes) if successes < n else 1.0
+    low = betaincinv(successes, n - successes + 1, tail) if successes else 0.0
+    high = betaincinv(successes + 1, n - successes, 1 - tail) if successes < n else 1.0
     return float(low), float(high)
 
 
@@ -154,6 +154,8 @@ def _coverage(held: np.ndarray, missed: np.ndarray, confidence: float) -> Covera
 
 
 def _size(volumes: np.ndarray, errors: np.ndarray) -> RegionSize:
+    from scipy.stats import spearmanr  # here: who only detects need not wait for it
+
     there = volumes[~np.isnan(volumes)]
     both = np.isfinite(volumes) & np.isfinite(errors)
     varies = both.sum() > 2 and np.ptp(volumes[both]) > 0 and np.ptp(errors[both]) > 0

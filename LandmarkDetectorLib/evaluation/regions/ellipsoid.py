@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import gammaincinv
 
 from LandmarkDetectorLib.core import LandmarkError
 from LandmarkDetectorLib.evaluation.regions.believed import BelievedMethod
@@ -58,7 +58,7 @@ class NormalMethod(BelievedMethod, EllipsoidalMethod):
 
     def bound(self, probability: float, dimension: int) -> float:
         """The root of the quantile of χ²."""
-        return float(np.sqrt(chi2.ppf(probability, dimension)))
+        return float(np.sqrt(2 * gammaincinv(dimension / 2, probability)))
 
 
 def _covariances(method: RegionMethod, predictions: Predictions) -> np.ndarray:
