@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,14 @@ LEFT, MIDDLE, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton, Qt
 def settle(milliseconds: int = 30) -> None:
     """Let Qt do what it has put off."""
     QTest.qWait(milliseconds)
+
+
+def wait_until(done: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Let Qt work until something is done, on a busy machine too."""
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, "nothing came of it"
+        settle(5)
 
 
 def move(canvas, place: Sequence[float], held=Qt.MouseButton.NoButton, modifier=PLAIN) -> None:

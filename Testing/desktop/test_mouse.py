@@ -233,8 +233,8 @@ def test_the_view_in_which_something_is_dragged_is_drawn_before_the_others(deskt
         drawn.clear()
         for view in (there, here):
             view.request()
-        hands.settle(200)
-        return list(drawn)
+        hands.wait_until(lambda: len(set(drawn)) == 2)
+        return list(dict.fromkeys(drawn))
 
     QTest.mousePress(here, Qt.MouseButton.RightButton, Qt.KeyboardModifier.NoModifier, here.rect().center())
     assert order_of_drawing() == ["here", "there"]

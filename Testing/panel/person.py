@@ -92,8 +92,8 @@ class Person:
         """Let events happen."""
         QTest.qWait(milliseconds)
 
-    def wait_until(self, done: Callable[[], bool], seconds: float = 60.0) -> float:
-        """Wait for something; returns for how many seconds."""
+    def wait_until(self, done: Callable[[], bool], seconds: float = 240.0) -> float:
+        """Wait for something, as long as a machine with other work may take; returns for how many seconds."""
         start = time.monotonic()
         while not done():
             QTest.qWait(5)

@@ -9,6 +9,8 @@ import pytest
 
 from Testing.panel.person import PICTURE, SAMPLE, SKULL
 
+pytestmark = pytest.mark.one_binding
+
 
 def test_a_saved_scene_opens_as_it_was_left(person, tmp_path):
     person.begin_review()

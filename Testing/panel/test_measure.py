@@ -16,6 +16,8 @@ from LandmarkDetectorLib.measure import measure
 from Testing.panel.measuring import HEADS, begin_measuring, choose, confirm_all, drawn, heads, table
 from Testing.panel.person import HEAD, PICTURE
 
+pytestmark = pytest.mark.one_binding
+
 NARROW = 362
 """Pixels that the table has in a panel of 380, its own scroll bar among them."""
 

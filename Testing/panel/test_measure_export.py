@@ -18,6 +18,8 @@ from LandmarkDetectorLib.core import Landmark
 from LandmarkDetectorLib.measure import measure
 from Testing.panel.measuring import HEADS, begin_measuring, choose, compare, confirm_all, export, heads, table
 
+pytestmark = pytest.mark.one_binding
+
 
 @pytest.fixture(autouse=True)
 def matplotlib_may_look(person):

@@ -311,7 +311,7 @@ def in_mid_run(stage: str, then: str) -> tuple[subprocess.Popen[str], psutil.Pro
     return process, psutil.Process(int(line[0])), Path(line[1].strip())
 
 
-@pytest.mark.parametrize("stage", ["starting", "coarse"])
+@pytest.mark.parametrize("stage", [pytest.param("starting", marks=pytest.mark.slow), "coarse"])
 def test_an_application_that_is_killed_takes_its_worker_with_it_and_the_next_one_sweeps(stage):
     process, worker, folder = in_mid_run(stage, "time.sleep(60)")
     assert folder.is_dir() and worker.is_running()
@@ -356,7 +356,14 @@ desktop.close()
 """
 
 
-@pytest.mark.parametrize("end", [CLOSED, RELOADED, ANOTHER], ids=["closed", "reloaded", "another one"])
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(CLOSED, id="closed"),
+        pytest.param(RELOADED, id="reloaded", marks=pytest.mark.slow),
+        pytest.param(ANOTHER, id="another one", marks=pytest.mark.slow),
+    ],
+)
 def test_an_application_that_ends_or_reloads_in_mid_run_leaves_nothing(end):
     process, worker, folder = in_mid_run("coarse", end)
     _, complaints = process.communicate(timeout=60)

@@ -119,7 +119,7 @@ def put_under(person, volume: Any, kind: str) -> Any:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("kind", ["none", "turned", "bent in turned"])
+@pytest.mark.parametrize("kind", ["none", pytest.param("turned", marks=pytest.mark.slow), "bent in turned"])
 def test_every_file_says_the_same_place_as_the_scene(person, tmp_path, kind, when):
     node = person.begin_review()
     local = np.array([node.GetNthControlPointPosition(i) for i in range(45)])
@@ -168,7 +168,7 @@ def reoriented(folder: Path, code: str, suffix: str) -> Path:
 
 
 @ONE_BINDING
-@pytest.mark.parametrize(("code", "suffix"), [("PSL", ".nrrd"), ("ASR", ".nii.gz")])
+@pytest.mark.parametrize(("code", "suffix"), [("PSL", ".nrrd"), pytest.param("ASR", ".nii.gz", marks=pytest.mark.slow)])
 def test_a_copy_with_other_axes_has_its_landmarks_at_the_same_places(person, tmp_path, code, suffix):
     node = person.begin_review()
     before = places(node)
@@ -326,6 +326,7 @@ def test_a_file_that_is_no_list_is_refused_in_a_sentence(person, tmp_path, said,
 
 
 @ONE_BINDING
+@pytest.mark.slow
 def test_ten_thousand_points_are_opened_reviewed_and_saved(person, tmp_path):
     values = np.random.default_rng(0).normal(size=(10_000, 3)) * 50
     points = [point(f"L{i}", list(at), id=str(i)) for i, at in enumerate(values.tolist())]

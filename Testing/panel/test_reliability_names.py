@@ -147,7 +147,7 @@ def look_at(place: Path, world: np.ndarray) -> None:
         assert len(load_landmarks(place / "ergebnisse ü" / f"{name}{suffix}")) == 4
 
 
-@pytest.mark.parametrize("region", ["point", "comma"])
+@pytest.mark.parametrize("region", [pytest.param("point", marks=pytest.mark.slow), "comma"])
 def test_a_long_path_of_any_letters_and_any_region_serve(tmp_path, region):
     environment = {}
     script = AWAY

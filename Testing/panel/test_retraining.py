@@ -12,6 +12,8 @@ from LandmarkDetectorLib.review import Correction, ReviewStore
 from Testing.panel.person import HEAD, PICTURE
 from Testing.panel.trainer import Trainer, comparison
 
+pytestmark = pytest.mark.one_binding
+
 
 @pytest.fixture
 def store(tmp_path) -> ReviewStore:
