@@ -24,6 +24,7 @@ TRAINED = {"detector", "flat_bundle", "solid_bundle"}
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("LandmarkDetector")
     group.addoption("--slow", action="store_true", help="also run the tests marked slow")
+    group.addoption("--only-slow", action="store_true", help="run those alone that a run without --slow skips as slow")
     group.addoption("--data", type=Path, metavar="FOLDER", help="also run the tests marked data, on the sets in FOLDER")
 
 
@@ -37,16 +38,27 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip, and say so, what takes long or needs what is not here; keep together what must run in one process."""
     names = {item.nodeid for item in items}
+    slow = {item.nodeid: reason for item in items if (reason := _slow(item, names))}
+    if config.getoption("--only-slow"):
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in slow])
+        items[:] = [item for item in items if item.nodeid in slow]
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item)))
-        if item.get_closest_marker("slow") and not config.getoption("--slow"):
-            item.add_marker(pytest.mark.skip(reason="slow: runs with --slow"))
+        if item.nodeid in slow and not (config.getoption("--slow") or config.getoption("--only-slow")):
+            item.add_marker(pytest.mark.skip(reason=slow[item.nodeid]))
         if item.get_closest_marker("data") and config.getoption("--data") is None:
             item.add_marker(pytest.mark.skip(reason="needs the data sets: runs with --data=FOLDER"))
-        if item.get_closest_marker("one_binding") and not config.getoption("--slow") and _other(item) in names:
-            item.add_marker(pytest.mark.skip(reason="slow: under PythonQt's manners only; both run with --slow"))
         if item.get_closest_marker("gpu") and not _has_cuda():
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+def _slow(item: pytest.Item, names: set[str]) -> str:
+    """Why a test waits for ``--slow``; empty where it does not."""
+    if item.get_closest_marker("slow"):
+        return "slow: runs with --slow"
+    if item.get_closest_marker("one_binding") and _other(item) in names:
+        return "slow: under PythonQt's manners only; both run with --slow"
+    return ""
 
 
 def _group(item: pytest.Item) -> str:

@@ -122,7 +122,7 @@ def test_without_a_screen_it_is_said_what_to_do(monkeypatch):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for a child")
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("ending", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_the_process_ends_well_leaves_no_settings_and_says_nothing_bad(ending, tmp_path):
     command = [sys.executable, "-m", "LandmarkDetectorDesktop", str(SKULL)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "QT_QPA_PLATFORM": "offscreen", "TMPDIR": str(tmp_path)}

@@ -40,6 +40,7 @@ def test_landmarks_go_through_the_augmentation_and_stay_in_the_world(printed):
     assert len(moved) == 2 and max(map(float, moved)) < 0.001
 
 
+@pytest.mark.slow
 def test_a_network_learns_all_instances_of_a_class(printed):
     text = printed("static_heatmaps")
     line = rf"{{}}: (\d+) found, (\d+) missed, (\d+) false, mean error {NUMBER} px"
@@ -48,6 +49,7 @@ def test_a_network_learns_all_instances_of_a_class(printed):
     assert before[0] < 10 and after[0] >= 27 and after[2] <= 2 and after[3] < 0.5
 
 
+@pytest.mark.slow
 def test_a_spread_is_learnt_that_is_wide_where_observers_disagree(printed):
     text = printed("adaptive_heatmaps")
     line = rf"{{}}: error {NUMBER} px; spread of the disc {NUMBER} × {NUMBER}, of the bar {NUMBER} × {NUMBER} px"

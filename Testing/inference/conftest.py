@@ -36,7 +36,7 @@ def flat_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 @pytest.fixture(scope="session")
 def solid_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """Finds the phantoms' landmarks in 3D."""
-    return _trained(tmp_path_factory.mktemp("solid"), 3, 50)
+    return _trained(tmp_path_factory.mktemp("solid"), 3, 80)
 
 
 @pytest.fixture(params=[2, 3], ids=["2D", "3D"])

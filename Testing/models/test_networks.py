@@ -137,7 +137,7 @@ def test_a_network_is_kept_whole(name: str) -> None:
     torch.testing.assert_close(again(images(2)).heatmaps, network(images(2)).heatmaps)
 
 
-@in_both
+@pytest.mark.parametrize("dimension", [2, pytest.param(3, marks=pytest.mark.slow)])
 @each
 def test_in_half_precision_maps_and_presence_come_out_in_single(name: str, dimension: int) -> None:
     with torch.autocast("cpu", torch.bfloat16):

@@ -14,6 +14,8 @@ from LandmarkDetectorLib.review import Correction, ReviewStore
 from Testing.panel.measuring import choose, heads
 from Testing.panel.person import HEAD, PICTURE, SAMPLE
 
+pytestmark = pytest.mark.one_binding
+
 
 @pytest.fixture
 def store(tmp_path) -> ReviewStore:

@@ -159,6 +159,7 @@ def test_what_a_person_corrects_makes_the_next_model(traveller, made, short_trai
 
 
 @pytest.mark.one_binding
+@pytest.mark.slow
 def test_what_is_cancelled_goes_on_later_and_what_is_closed_leaves_nothing_half_written(traveller, made, tmp_path):
     import slicer
 

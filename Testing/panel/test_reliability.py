@@ -20,7 +20,7 @@ from LandmarkDetectorLib.io import load_landmarks
 from Testing.panel import own_process
 from Testing.panel.person import HEAD, PICTURE, SAMPLE
 
-pytestmark = pytest.mark.one_binding
+pytestmark = [pytest.mark.one_binding, pytest.mark.slow]  # test_detecting.py has the shortest of each kind
 
 GONE = 2.0
 """Seconds within which nothing of a detection may be left."""
@@ -106,7 +106,6 @@ def often(times: int, act: Callable[[float], bool]) -> None:
     raise AssertionError(f"only {hits} of {4 * times} came in time")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("application", ["PySide6"], indirect=True)
 def test_cancel_at_twenty_random_moments_leaves_nothing(person, room):
     person.open(SAMPLE)
@@ -143,7 +142,6 @@ def test_a_worker_that_is_killed_while_it_starts_or_works_is_said(person, room):
     assert len(person.rows) == 4
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("application", ["PySide6"], indirect=True)
 def test_a_worker_that_is_killed_at_ten_random_moments_is_said(person, room):
     person.open(SAMPLE)
@@ -311,7 +309,7 @@ def in_mid_run(stage: str, then: str) -> tuple[subprocess.Popen[str], psutil.Pro
     return process, psutil.Process(int(line[0])), Path(line[1].strip())
 
 
-@pytest.mark.parametrize("stage", [pytest.param("starting", marks=pytest.mark.slow), "coarse"])
+@pytest.mark.parametrize("stage", ["starting", "coarse"])
 def test_an_application_that_is_killed_takes_its_worker_with_it_and_the_next_one_sweeps(stage):
     process, worker, folder = in_mid_run(stage, "time.sleep(60)")
     assert folder.is_dir() and worker.is_running()
@@ -358,11 +356,8 @@ desktop.close()
 
 @pytest.mark.parametrize(
     "end",
-    [
-        pytest.param(CLOSED, id="closed"),
-        pytest.param(RELOADED, id="reloaded", marks=pytest.mark.slow),
-        pytest.param(ANOTHER, id="another one", marks=pytest.mark.slow),
-    ],
+    [CLOSED, RELOADED, ANOTHER],
+    ids=["closed", "reloaded", "another one"],
 )
 def test_an_application_that_ends_or_reloads_in_mid_run_leaves_nothing(end):
     process, worker, folder = in_mid_run("coarse", end)

@@ -197,6 +197,7 @@ def test_any_order_and_direction_of_axes_has_its_landmarks_at_the_same_places(pe
 
 
 @ONE_BINDING
+@pytest.mark.slow
 def test_a_resampled_oblique_anisotropic_copy_has_its_landmarks_at_the_same_places(person, tmp_path):
     node = person.begin_review()
     before = places(node)

@@ -87,6 +87,7 @@ def everything_in(folder: Path) -> dict[str, bytes]:
     return found
 
 
+@pytest.mark.slow
 def test_what_dicom_says_of_a_patient_is_in_no_file_that_is_written(tmp_path):
     dicom = DicomMaker()
     z, y, x = np.mgrid[:24, :30, :28]
@@ -147,7 +148,8 @@ def look_at(place: Path, world: np.ndarray) -> None:
         assert len(load_landmarks(place / "ergebnisse ü" / f"{name}{suffix}")) == 4
 
 
-@pytest.mark.parametrize("region", [pytest.param("point", marks=pytest.mark.slow), "comma"])
+@pytest.mark.slow
+@pytest.mark.parametrize("region", ["point", "comma"])
 def test_a_long_path_of_any_letters_and_any_region_serve(tmp_path, region):
     environment = {}
     script = AWAY

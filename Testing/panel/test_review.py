@@ -9,6 +9,8 @@ from PySide6.QtCore import QPoint, Qt
 
 from Testing.panel.person import HEAD, PICTURE
 
+pytestmark = pytest.mark.one_binding
+
 
 @pytest.fixture
 def reviewing(person):

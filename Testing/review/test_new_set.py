@@ -70,7 +70,7 @@ def place(file: Path, truth: LandmarkSet, without: str = "") -> None:
     save_landmarks(LandmarkSet(placed, truth.unit, "placed"), file)
 
 
-@pytest.mark.parametrize("dimension", [2, 3])
+@pytest.mark.parametrize("dimension", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_from_names_to_proposals(tmp_path: Path, dimension: int, short) -> None:
     definitions = {"nose": "The largest blob."}
     folder = create_set(tmp_path / "blobs", LandmarkList("blobs", tuple(LABELS), definitions))

@@ -98,7 +98,7 @@ def test_a_candidate_that_is_not_worse_takes_over_and_its_card_says_what_was_mea
     assert promotion.outcome in page and "<script" not in page and "Jane" not in page and "http:" not in page
 
 
-@pytest.mark.parametrize("how", ["shifted", "swapped"])
+@pytest.mark.parametrize("how", ["shifted", pytest.param("swapped", marks=pytest.mark.slow)])
 def test_wrong_corrections_are_not_promoted(made, tmp_path: Path, how: str) -> None:
     """After honest ones, so that there are cases to judge by; the wrong ones are wrong on both sides of the split."""
     bundle, data, _ = made

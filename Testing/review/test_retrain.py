@@ -193,6 +193,7 @@ def killed_until_done(bundle: Bundle, store: ReviewStore, output: Path, kills: i
     return load_bundle(output / "phantom").state_dict()
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_goes_on_to_the_same_weights(made, tmp_path: Path) -> None:
     bundle, _, store = made
     whole = retrain(bundle, store, tmp_path / "whole", minutes=1, device="cpu").bundle.state_dict()

@@ -211,7 +211,8 @@ def test_what_the_command_line_wrote_can_be_reviewed(scene, marks, tmp_path):
     assert same(landmark_set_of(review.node), marks)
 
 
-@pytest.mark.parametrize("suffix", [".mrk.json", pytest.param(".fcsv", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", [".mrk.json", ".fcsv"])
 def test_ten_thousand_landmarks_go_through_slicers_storage(scene, ct, tmp_path, suffix):
     positions = np.random.default_rng(0).normal(size=(10_000, 3)) * 1e3
     rows = enumerate(positions)

@@ -51,7 +51,7 @@ def prepared(folder: Path, dimension: int, text: str) -> tuple[Path, Path]:
     return recipe, data
 
 
-@pytest.mark.parametrize(("dimension", "steps"), [(2, 60), (3, 80)])
+@pytest.mark.parametrize(("dimension", "steps"), [(2, 60), pytest.param(3, 80, marks=pytest.mark.slow)])
 def test_one_look_finds_the_landmarks(tmp_path: Path, dimension: int, steps: int) -> None:
     text = recipe_of_one_look(dimension, steps, training="distance: 0.2, ")
     recipe, data = prepared(tmp_path, dimension, text)

@@ -31,7 +31,7 @@ def prepared(folder: Path, dimension: int = 2, steps: int = 60, count: int = 12,
     return recipe, data
 
 
-@pytest.mark.parametrize(("dimension", "steps"), [(2, 80), (3, 40)])
+@pytest.mark.parametrize(("dimension", "steps"), [(2, 80), pytest.param(3, 40, marks=pytest.mark.slow)])
 def test_a_recipe_becomes_a_bundle_that_finds_the_landmarks(tmp_path: Path, dimension: int, steps: int) -> None:
     recipe, data = prepared(tmp_path, dimension, steps)
     seen: list[tuple[str, float]] = []
