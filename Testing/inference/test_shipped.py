@@ -66,7 +66,7 @@ def test_the_sample_skull_is_found_and_stays_found_when_it_is_turned() -> None:
     assert np.isfinite(errors).all()
     assert errors.mean() < 0.3
     # One of many copies; benchmarks/robustness.py goes through all of them.
-    make, back = next((make, back) for name, make, back in copies(image) if name == "resampled on a turned grid, 2")
+    make, back = next((make, back) for name, make, back in copies(image) if name == "turned in the world, 2")
     found = detector.detect(make()).landmarks.positions @ back[:3, :3].T + back[:3, 3]
     assert np.linalg.norm(found - detection.landmarks.positions, axis=1).mean() < 0.1
 
