@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from corrections_loop import SETTINGS, WHO, cases_of, measured, opened, scaled, subset, trained
-from machine import kept
+from machine import kept, provenance
 
 from LandmarkDetectorLib.bundles import import_bundle, load_bundle
 from LandmarkDetectorLib.bundles.store import VARIABLE
@@ -73,7 +73,8 @@ def main() -> None:
         rows[kind] = kept(work / f"{kind.replace(' ', '-')}.json", settings, make)
     print(json.dumps(rows, indent=1))
     if options.results:
-        content = {"setting": options.setting, "shift in mm": SHIFT, "kinds": rows}
+        content = {"setting": options.setting, **settings, "shift in mm": SHIFT, "kinds": rows}
+        content["provenance"] = provenance()
         options.results.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
