@@ -124,12 +124,12 @@ def planes_of(header: Dataset, path: Path) -> list[Plane]:
         with discreet():
             if "ModalityLUTSequence" in header:
                 raise ImageError(f"{name}: its values are coded by a Modality LUT; export it with plain values.")
-            stored = int(header.get("BitsStored") or 0)
-            if stored and int(header.get("HighBit", stored - 1)) != stored - 1:
+            stored, high = header.get("BitsStored"), header.get("HighBit")
+            if stored and high is not None and int(high) != int(stored) - 1:
                 # pydicom and GDCM read them as if they lay in the lower bits, and return noise.
                 raise ImageError(
-                    f"{name}: its values do not lie in the lower bits of their numbers (HighBit {header.HighBit} of "
-                    f"{stored} stored bits), which DICOM has retired; export it again."
+                    f"{name}: its values do not lie in the lower bits of their numbers (HighBit {high} of {stored} "
+                    "stored bits), which DICOM has retired; export it again."
                 )
             frames = max(int(header.get("NumberOfFrames") or 1), 1)
             if frames > path.stat().st_size:  # each takes a byte at the least

@@ -343,6 +343,17 @@ def test_values_that_do_not_lie_in_the_lower_bits_are_refused(tmp_path, dicom, r
     assert f"HighBit {high} of 12 stored bits" in refused(ImageError, load_image, path)
 
 
+def test_a_file_that_does_not_say_which_bit_is_the_highest_is_read(tmp_path, dicom):
+    """Nothing is known against its values; an empty tag is no reason to call the file damaged."""
+    for high in (None, ""):
+        path = dicom.save(tmp_path / "old.dcm", VOLUME[0])
+        dataset = dicom.dataset(VOLUME[0], HighBit=None)
+        if high is not None:
+            dataset.add_new("HighBit", "US", None)
+        dataset.save_as(path, enforce_file_format=True, overwrite=True)
+        assert np.array_equal(load_image(path).array.squeeze(), VOLUME[0])
+
+
 @pytest.mark.parametrize(
     "tags",
     [
