@@ -19,7 +19,13 @@ from LandmarkDetectorLib.evaluation.confidence import (
     reliability,
     roc_auc,
 )
-from LandmarkDetectorLib.evaluation.regions import Predictions, build_region_method, positions_of, subjects_needed
+from LandmarkDetectorLib.evaluation.regions import (
+    Predictions,
+    build_region_method,
+    left_out_quantile,
+    positions_of,
+    subjects_needed,
+)
 
 LEVEL = 0.9
 EACH_BY_ITSELF = 30
@@ -208,14 +214,25 @@ def _confidence(detected: Detected, tolerance: float) -> ConfidenceSettings:
 
 
 def _regions(detected: Detected, level: float) -> tuple[RegionSettings, list[str]]:
-    """The radii; every landmark its own where there are subjects enough, else one for all, else none."""
+    """The radii; every landmark its own where there are subjects enough, else one for all, else none.
+
+    One for all is what is to be expected of subjects like these: among so few, what is promised of any other is nearly
+    the worst that any of them showed.
+    """
     subjects = len(set(detected.subjects))
     pooled = subjects < EACH_BY_ITSELF
-    calibrated = build_region_method("ellipsoidal").calibrate(
-        detected.predictions, detected.truths, level, pooled=pooled, subjects=list(detected.subjects)
-    )
-    bounds = dict(zip(detected.labels, calibrated.bounds[:, 0].tolist(), strict=True))
-    radii = {label: round(bound, 6) if np.isfinite(bound) and bound > 0 else None for label, bound in bounds.items()}
+    method = build_region_method("ellipsoidal")
+    owners = list(detected.subjects)
+    calibrated = method.calibrate(detected.predictions, detected.truths, level, pooled=pooled, subjects=owners)
+    bounds = calibrated.bounds[:, 0]
+    if pooled and np.isfinite(bounds).all():
+        scores = method.scores(detected.predictions, detected.truths)[..., 0]
+        expected = left_out_quantile(scores.ravel(), level, np.repeat(owners, scores.shape[1]).tolist())
+        bounds = np.minimum(bounds, expected)
+    radii = {
+        label: round(bound, 6) if np.isfinite(bound) and bound > 0 else None
+        for label, bound in zip(detected.labels, bounds.tolist(), strict=True)
+    }
     notices = list(dict.fromkeys(calibrated.notices)) if any(radius is None for radius in radii.values()) else []
     if subjects < subjects_needed(level) and not notices:
         notices = [f"{subjects} subjects are few for regions at {100 * level:g} %: their true coverage may differ."]

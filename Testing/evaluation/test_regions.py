@@ -17,6 +17,7 @@ from LandmarkDetectorLib.evaluation.regions import (
     Predictions,
     build_region_method,
     conformal_quantile,
+    left_out_quantile,
     positions_of,
     register_region_method,
 )
@@ -47,6 +48,32 @@ def test_scores_that_are_not_there_do_not_count_and_infinite_ones_do():
     assert conformal_quantile([1.0, INF, 2.0, 3.0], 0.6) == 3.0
     assert conformal_quantile([1.0, INF, 2.0, 3.0], 0.8) == INF
     assert conformal_quantile([NAN, NAN], 0.5) == INF
+
+
+def test_subjects_left_out_in_turn_set_a_bound_that_can_be_followed_by_hand():
+    # Up to the other's whole, A (by 5) holds 2 of its 3 and B (by 6) both of its own: 5/6. Up to 2/3 of the other,
+    # A (by 5) 2 of 3 and B (by 3) 1 of 2: 7/12. Up to a half, A (by 2) 1 of 3 and B (by 3) 1 of 2: 5/12.
+    scores, owners = [1.0, 3.0, 6.0, 2.0, 5.0, NAN], ["A", "A", "A", "B", "B", "B"]
+    assert left_out_quantile(scores, 0.9, owners) == INF
+    assert left_out_quantile(scores, 5 / 6, owners) == 6.0
+    assert left_out_quantile(scores, 7 / 12, owners) == 5.0, "with 1, 2 and 3 it is 7/12 of both, 2/3 are asked for"
+    assert left_out_quantile(scores, 5 / 12, owners) == 3.0
+    assert left_out_quantile([1.0, 2.0], 0.5, ["A", "A"]) == left_out_quantile([NAN], 0.5, ["A"]) == INF
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.6])
+@pytest.mark.parametrize(("count", "landmarks"), [(12, 1), (12, 45), (20, 4)])
+def test_few_subjects_with_many_landmarks_hold_the_level_and_not_much_more(count: int, landmarks: int, alike: float):
+    rng, held, promised = np.random.default_rng(count), [], []
+    owners = np.repeat(np.arange(count), landmarks).tolist()
+    for _ in range(150):
+        subject = np.exp(alike * rng.normal(size=(count + 40, 1)))
+        scores = subject * np.abs(rng.normal(size=(count + 40, landmarks)))
+        seen, unseen = scores[:count].ravel(), scores[count:]
+        held.append((unseen <= left_out_quantile(seen, 0.9, owners)).mean())
+        promised.append((unseen <= conformal_quantile(seen, 0.9, owners)).mean())
+    assert 0.885 < np.mean(held) < 0.945
+    assert landmarks == 1 or np.mean(held) < np.mean(promised) - 0.02
 
 
 @settings(max_examples=30, deadline=None)

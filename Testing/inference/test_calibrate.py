@@ -8,6 +8,7 @@ from scipy.special import chdtr
 
 from LandmarkDetectorLib.bundles.calibration import INFO, calibration_bytes, parse_calibration, region_radius, worth
 from LandmarkDetectorLib.core import DatasetError, Landmark, LandmarkSet
+from LandmarkDetectorLib.evaluation.regions import build_region_method
 from LandmarkDetectorLib.inference.calibrate import KNOWN, MAP_SPREAD, Detected, calibrate
 
 LABELS = ["a", "b", "c", "d", "e"]
@@ -57,9 +58,12 @@ def test_regions_hold_what_they_promise_and_confidences_keep_their_word(dimensio
     assert np.mean(curves) > 0.7
 
 
-def test_few_subjects_share_one_radius_and_fewer_have_none_and_it_is_said() -> None:
+def test_few_subjects_share_one_radius_that_is_expected_to_hold_and_fewer_have_none_and_it_is_said() -> None:
     shared = calibrate(made(1, 20), TOLERANCE, "A test.").sheet
     assert shared.regions is not None and shared.regions.pooled and len(set(shared.regions.radii.values())) == 1
+    method = build_region_method("ellipsoidal")
+    promised = method.calibrate(made(1, 20).predictions, made(1, 20).truths, 0.9, pooled=True, subjects=range(20))
+    assert shared.regions.radii["a"] < promised.bounds[0, 0], "more than subjects like these lead one to expect"
     none = calibrate(made(1, 6), TOLERANCE, "A test.").sheet
     assert none.regions is not None and set(none.regions.radii.values()) == {None}
     assert any("cannot promise 90 %" in notice for notice in none.notices)

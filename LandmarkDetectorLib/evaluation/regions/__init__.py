@@ -21,7 +21,7 @@ from LandmarkDetectorLib.evaluation.regions.ellipsoid import EllipsoidalMethod, 
 from LandmarkDetectorLib.evaluation.regions.map_region import LevelSetRegion, MapRegion, VoxelRegion
 from LandmarkDetectorLib.evaluation.regions.method import Calibrated, RegionMethod
 from LandmarkDetectorLib.evaluation.regions.predictions import Predictions, positions_of
-from LandmarkDetectorLib.evaluation.regions.quantile import conformal_quantile, subjects_needed
+from LandmarkDetectorLib.evaluation.regions.quantile import conformal_quantile, left_out_quantile, subjects_needed
 from LandmarkDetectorLib.evaluation.regions.region import BoxRegion, EllipsoidRegion, Region
 from LandmarkDetectorLib.evaluation.regions.registry import (
     build_region_method,
@@ -55,6 +55,7 @@ __all__ = [
     "build_region_method",
     "conformal_quantile",
     "coverage_report",
+    "left_out_quantile",
     "positions_of",
     "region_method_names",
     "register_region_method",
