@@ -40,6 +40,7 @@ from LandmarkDetectorLib.review.promote import adopt, promote
 from LandmarkDetectorLib.review.retrain import retrain
 from LandmarkDetectorLib.training import train
 from LandmarkDetectorLib.training.recipe import find_recipe
+from LandmarkDetectorLib.training.recipe_file import recipe_content
 
 HERE = Path(__file__).resolve().parent
 WHO = "annotation"
@@ -61,6 +62,8 @@ class Setting:
 SETTINGS = {
     "hippocampus": Setting(str(HERE / "recipes/hippocampus-small.yaml"), 8, 8, 1.0, 187, 40, 5.0),
     "mouse": Setting("mouse-skull-ct", 4, 3, 0.2, 40, 4, 20.0),
+    # Reduced: no patches, so that every network is trained for as long as its recipe asks.
+    "mouse-frame": Setting(str(HERE / "recipes/mouse-skull/unet.yaml"), 4, 3, 0.2, 40, 4, 8.0),
 }
 
 
@@ -297,10 +300,10 @@ def scaled(recipe: str, folder: Path, scale: float) -> Path:
 
     The stages before it stay as they are: where they lose the pose, nothing can be learnt from what comes after.
     """
-    content = yaml.safe_load(find_recipe(recipe).read_text(encoding="utf-8"))
+    content = recipe_content(find_recipe(recipe))
     content["samples"] = []
     content["name"] = f"{content['name']}-loop"
-    finest = next(name for name in ("patch", "frame", "image", "coarse") if f"{name}_training" in content)
+    finest = next(name for name in ("patch", "frame", "image", "coarse") if content.get(f"{name}_training"))
     steps = content[f"{finest}_training"]["steps"]
     content[f"{finest}_training"]["steps"] = max(20, round(scale * steps))
     folder.mkdir(parents=True, exist_ok=True)
