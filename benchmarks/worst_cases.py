@@ -20,6 +20,7 @@ from LandmarkDetectorLib.evaluation import error_tiles, radial_errors, worst_err
 from LandmarkDetectorLib.evaluation.canvas import figure_jpeg
 
 COUNT, EACH = 12, 2
+KEY = "ring: annotation, disc: found, cross: missed"
 
 
 def main() -> None:
@@ -40,7 +41,7 @@ def main() -> None:
         errors = np.array([radial_errors(one, truth) for one, truth in zip(found, truths, strict=True)])
         wanted = worst_errors(errors, COUNT, EACH)
         tiles = error_tiles(wanted, lambda row, of=cases: of[row].image(), found, truths, [c.subject for c in cases])
-        figure = worst_figure(tiles, f"{file.stem}: the largest errors of {len(cases)} images")
+        figure = worst_figure(tiles, f"{file.stem}: the largest errors of {len(cases)} images ({KEY})")
         path = options.output / f"{file.stem}.jpg"
         path.write_bytes(figure_jpeg(figure, 100))
         print(f"{path.name}: {path.stat().st_size // 1000} kB")
