@@ -115,11 +115,16 @@ def run_fold(options: argparse.Namespace, fold: int, predictions: list[dict]) ->
     figures = evaluate_bundle(judged, options.data, keep=keep if options.predictions else None)
     mean, p95 = figures["summary"]["mean"], figures["summary"]["p95"]
     print(f"fold {fold}: " + ("nothing found" if mean is None else f"mean {mean:.4f}, p95 {p95:.4f}"), flush=True)
-    seconds = {}
-    for curve in sorted(folder.glob("*.csv")):
-        with curve.open(encoding="utf-8") as file:
-            seconds[curve.stem] = float(list(csv.DictReader(file))[-1]["seconds"])
-    return figures | {"fold": fold, "training_seconds": seconds, "provenance": provenance()}
+    curves = {file.stem: curve(file) for file in sorted(folder.glob("*.csv"))}
+    seconds = {stage: rows[-1]["seconds"] for stage, rows in curves.items()}
+    return figures | {"fold": fold, "training_seconds": seconds, "curves": curves, "provenance": provenance()}
+
+
+def curve(file: Path) -> list[dict[str, float | None]]:
+    """The rows of a stage's curve; ``None`` for what is no number there."""
+    with file.open(encoding="utf-8") as lines:
+        rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(lines)]
+    return [{key: value if np.isfinite(value) else None for key, value in row.items()} for row in rows]
 
 
 def gather(folds: list[dict], count: int) -> dict:

@@ -17,6 +17,7 @@ from typing import Any
 
 from machine import provenance
 
+from LandmarkDetectorLib.bundles.pipeline import STAGES
 from LandmarkDetectorLib.evaluation.standing import Standing
 from LandmarkDetectorLib.inference.compare import compare
 
@@ -39,7 +40,8 @@ def main() -> None:
 def page(files: list[Path], standing: Standing, notices: list[str]) -> list[str]:
     """The lines of the page."""
     unit, here = standing.unit, provenance()
-    cost = {file.stem: trained(json.loads(file.read_text(encoding="utf-8"))) for file in files}
+    contents = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
+    cost = {name: trained(content) for name, content in contents.items()}
     differences = {row["models"].split(" − ")[0]: row for row in standing.differences()}
     rates = [name for name in standing.overall()[0] if name.startswith("within ")]
     head = [
@@ -79,7 +81,23 @@ def page(files: list[Path], standing: Standing, notices: list[str]) -> list[str]
         lines += ["", "## Distance from each observer", "", *table(head, map(at_observer, standing.at_observers()))]
     names = list(standing.columns)
     rows = [[row["landmark"], *(cell(row[name], ".2f") for name in names)] for row in standing.by_landmark()]
-    return [*lines, "", f"## Mean by landmark, {unit}", "", *table(["", *names], rows)]
+    lines += ["", f"## Mean by landmark, {unit}", "", *table(["", *names], rows)]
+    return lines + learning(contents)
+
+
+def learning(contents: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The curves of the last stage, where ``cross_validate.py`` kept them: losses differ in kind, errors do not."""
+    rows = []
+    for name, content in contents.items():
+        for fold in content["folds"]:
+            if "curves" in fold:
+                steps = fold["curves"][max(fold["curves"], key=STAGES.index)]
+                points = [f"{cell(step['validation_error'], '.2f')} after {step['step']:.0f}" for step in steps]
+                rows.append([name, str(fold["fold"]), ", ".join(points)])
+    if not rows:
+        return []
+    head = ["", "fold", "mean error of the last stage on the fold's images, in its samples, after steps"]
+    return ["", "## How they learnt", "", *table(head, rows)]
 
 
 def at_observer(row: Mapping[str, Any]) -> list[str]:

@@ -151,6 +151,8 @@ class Calibration(_Strict):
     tolerance: float = Field(gt=0)
 
 
+STAGES = ("coarse", "image", "frame", "patch")
+"""In the order in which they look at an image; no detector has all of them."""
 OFFSETS_AND_ORDER = "landmarks that only their order tells apart have no offsets; leave order or offsets out"
 
 

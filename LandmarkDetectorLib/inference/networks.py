@@ -9,13 +9,11 @@ import torch
 from torch import Tensor
 
 from LandmarkDetectorLib.bundles.networks import build_network
-from LandmarkDetectorLib.bundles.pipeline import Pipeline
+from LandmarkDetectorLib.bundles.pipeline import STAGES, Pipeline
 from LandmarkDetectorLib.core import BundleError
 from LandmarkDetectorLib.inference.stopwatch import Stopwatch
 from LandmarkDetectorLib.models.network import HeatmapNetwork
 
-STAGES = ("coarse", "image", "frame", "patch")
-"""In the order in which they look."""
 MAPS_AT_ONCE = 16 << 20
 """So many values of heatmaps stand in memory together, whatever the number of landmarks."""
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from LandmarkDetectorLib.bundles import Bundle
-from LandmarkDetectorLib.bundles.pipeline import Pipeline
+from LandmarkDetectorLib.bundles.pipeline import STAGES, Pipeline
 from LandmarkDetectorLib.core import BundleError
-from LandmarkDetectorLib.inference.networks import STAGES
 from LandmarkDetectorLib.inference.onnx_export import make_graphs
 from LandmarkDetectorLib.inference.onnx_graphs import has_graphs, package, read_graphs
 from LandmarkDetectorLib.inference.onnx_network import CUDA, OnnxNetwork

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from LandmarkDetectorLib.bundles import Bundle
+from LandmarkDetectorLib.bundles.pipeline import STAGES
 from LandmarkDetectorLib.bundles.staging import staging_folder
 from LandmarkDetectorLib.core import DatasetError, LandmarkDetectorError, LandmarkSet
 from LandmarkDetectorLib.datasets.cases import Dataset, read_dataset
@@ -42,7 +43,7 @@ from LandmarkDetectorLib.review.set_folder import (
 from LandmarkDetectorLib.training.derive import Measured, derive_recipe
 from LandmarkDetectorLib.training.distributed import assembled
 from LandmarkDetectorLib.training.finetune import seconds_a_step, stage_shares, steps_within
-from LandmarkDetectorLib.training.recipe import STAGES, Recipe, read_recipe
+from LandmarkDetectorLib.training.recipe import Recipe, read_recipe
 from LandmarkDetectorLib.training.train import learn_pipeline, train
 
 __all__ = ["LandmarkList", "Trained", "add_images", "collect", "create_set", "newest_bundle", "read_set", "train_set"]

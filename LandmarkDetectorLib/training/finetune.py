@@ -23,7 +23,7 @@ from torch import Tensor
 from LandmarkDetectorLib.bundles import Bundle
 from LandmarkDetectorLib.bundles.appearance import widened
 from LandmarkDetectorLib.bundles.networks import build_network
-from LandmarkDetectorLib.bundles.pipeline import Pipeline, PriorSettings, read_pipeline
+from LandmarkDetectorLib.bundles.pipeline import STAGES, Pipeline, PriorSettings, read_pipeline
 from LandmarkDetectorLib.core import Cancelled, RecipeError
 from LandmarkDetectorLib.datasets.cases import Case
 from LandmarkDetectorLib.io.atomic import atomic_write
@@ -31,7 +31,7 @@ from LandmarkDetectorLib.models import learn_shape_prior
 from LandmarkDetectorLib.training.distributed import Team, assembled
 from LandmarkDetectorLib.training.lesson import Lesson
 from LandmarkDetectorLib.training.objective import Objective
-from LandmarkDetectorLib.training.recipe import STAGES, Recipe
+from LandmarkDetectorLib.training.recipe import Recipe
 from LandmarkDetectorLib.training.specimens import load_specimens, that_teach
 from LandmarkDetectorLib.training.split import Split
 from LandmarkDetectorLib.training.train import make_sampler, part_of, shapes_and_looks, train_networks

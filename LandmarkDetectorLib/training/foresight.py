@@ -8,12 +8,12 @@ from typing import Any
 
 from LandmarkDetectorLib.bundles.manifest import MAX_WEIGHTS_BYTES
 from LandmarkDetectorLib.bundles.networks import build_network
-from LandmarkDetectorLib.bundles.pipeline import Pipeline
+from LandmarkDetectorLib.bundles.pipeline import STAGES, Pipeline
 from LandmarkDetectorLib.core import LandmarkDetectorError, RecipeError
 from LandmarkDetectorLib.datasets.intensity import Intensity
 from LandmarkDetectorLib.training.objective import Objective
 from LandmarkDetectorLib.training.publish import make_card, read_licence
-from LandmarkDetectorLib.training.recipe import STAGES, Recipe
+from LandmarkDetectorLib.training.recipe import Recipe
 from LandmarkDetectorLib.training.split import Split
 
 

@@ -18,6 +18,7 @@ from LandmarkDetectorLib.bundles.card import VERSION, first_problem
 from LandmarkDetectorLib.bundles.names import check_bundle_name
 from LandmarkDetectorLib.bundles.pipeline import (
     OFFSETS_AND_ORDER,
+    STAGES,
     Calibration,
     FrameStage,
     ImageStage,
@@ -254,9 +255,6 @@ class Recipe(_Strict):
             partners[group[0]], partners[group[-1]] = group[-1], group[0]
         return partners
 
-
-STAGES = ("coarse", "image", "frame", "patch")
-"""In the order in which they look at an image; no detector has all of them."""
 
 RECIPES = Path(__file__).parent / "recipes"
 """The recipes that come with the library."""

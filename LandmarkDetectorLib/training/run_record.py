@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from LandmarkDetectorLib.bundles.pipeline import STAGES
 from LandmarkDetectorLib.core import RecipeError
 from LandmarkDetectorLib.datasets.cases import Case
 from LandmarkDetectorLib.io.atomic import atomic_write
-from LandmarkDetectorLib.training.recipe import STAGES, Recipe
+from LandmarkDetectorLib.training.recipe import Recipe
 from LandmarkDetectorLib.training.split import Split
 
 RECORD = "run.json"

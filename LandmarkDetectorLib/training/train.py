@@ -17,7 +17,7 @@ from LandmarkDetectorLib.bundles import Bundle, load_bundle
 from LandmarkDetectorLib.bundles.appearance import Appearance, learn_appearance, look_of
 from LandmarkDetectorLib.bundles.card import first_problem
 from LandmarkDetectorLib.bundles.networks import build_network
-from LandmarkDetectorLib.bundles.pipeline import FrameStage, ImageStage, PatchStage, Pipeline, PriorSettings
+from LandmarkDetectorLib.bundles.pipeline import STAGES, FrameStage, ImageStage, PatchStage, Pipeline, PriorSettings
 from LandmarkDetectorLib.core import LandmarkDetectorWarning, RecipeError
 from LandmarkDetectorLib.datasets.cases import Case, Dataset, read_dataset
 from LandmarkDetectorLib.io.notices import notice
@@ -28,7 +28,7 @@ from LandmarkDetectorLib.training.distributed import Team, assembled, batch_norm
 from LandmarkDetectorLib.training.foresight import check_to_the_end
 from LandmarkDetectorLib.training.objective import Objective
 from LandmarkDetectorLib.training.publish import publish, read_results
-from LandmarkDetectorLib.training.recipe import STAGES, Recipe, StageTraining, find_recipe, read_recipe
+from LandmarkDetectorLib.training.recipe import Recipe, StageTraining, find_recipe, read_recipe
 from LandmarkDetectorLib.training.run_record import check_record, run_record, write_record
 from LandmarkDetectorLib.training.samplers import (
     Batch,
