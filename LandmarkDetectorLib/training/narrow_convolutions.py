@@ -1,18 +1,16 @@
 """Convolutions that processors compute wrongly in bfloat16, computed in single precision.
 
 Torch 2.13 on a processor with bfloat16 (oneDNN) gives values that have nothing to do with the input, other ones each
-time and sometimes none that are numbers, where a convolution with a kernel of several samples leaves one or two along
-the last axis: seen with strides in 2D and 3D, and without where there is one channel. Deep networks on small images do
-that at their deepest level, where single precision costs nothing.
+time, often none that are numbers, and sometimes ends the process, where a convolution leaves no more samples along an
+axis than its kernel spans, or is dilated. Mostly it is the gradient of the weights that is wrong: in 3D, with AVX-512
+and without AMX, that of every kernel of three on a map two samples deep. Deep networks on small images do that at
+their deepest levels, where single precision costs little.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-
-NARROW = 2
-"""Samples along the last axis of what a convolution gives, up to which it is not left to bfloat16."""
 
 
 def guard_narrow_convolutions(network: nn.Module) -> None:
@@ -24,7 +22,8 @@ def guard_narrow_convolutions(network: nn.Module) -> None:
 
 def _again_where_narrow(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
     assert isinstance(module, (nn.Conv2d, nn.Conv3d))
-    if output.dtype != torch.bfloat16 or output.shape[-1] > NARROW:
+    dilated = max(module.dilation) > 1
+    if output.dtype != torch.bfloat16 or (min(output.shape[2:]) > max(module.kernel_size) and not dilated):
         return output
     with torch.autocast(output.device.type, enabled=False):
         bias = None if module.bias is None else module.bias.float()

@@ -27,14 +27,23 @@ def test_a_convolution_gives_what_it_gives_in_single_precision(size: tuple, stri
         assert float((found.float() - expected).abs().max()) < 0.05 * float(expected.abs().max())
 
 
-def test_gradients_are_those_of_single_precision_where_it_is_narrow() -> None:
+@pytest.mark.parametrize(
+    "size", [(8, 8, 2), (2, 4, 4), (2, 8, 8), (4, 2, 8), (3, 4, 4), (4, 6, 8), (2, 8), (8, 2), (5, 5)]
+)
+@pytest.mark.parametrize(("kernel", "stride", "dilation"), [(3, 1, 1), (3, 2, 1), (5, 1, 1), (3, 1, 2)])
+def test_gradients_are_those_of_single_precision(size: tuple, kernel: int, stride: int, dilation: int) -> None:
     torch.manual_seed(0)
-    convolution = nn.Conv3d(16, 32, 3, stride=2, padding=1)
+    made = {"kernel_size": kernel, "stride": stride, "dilation": dilation, "padding": dilation * (kernel // 2)}
+    convolution = (nn.Conv2d, nn.Conv3d)[len(size) - 2](16, 32, **made)
     guard_narrow_convolutions(convolution)
-    images = torch.randn(4, 16, 8, 8, 2)
-    convolution(images).square().sum().backward()
-    expected = convolution.weight.grad.clone()
-    convolution.zero_grad()
-    with torch.autocast("cpu", torch.bfloat16):
-        convolution(images).square().sum().backward()
-    torch.testing.assert_close(convolution.weight.grad, expected)
+    images = torch.randn(2, 16, *size, requires_grad=True)
+    found, expected = [], []
+    for mixed, gradients in ((False, expected), (True, found)):
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            maps = convolution(images)
+        maps.float().square().sum().backward()
+        gradients += [convolution.weight.grad.clone(), images.grad.clone()]
+        convolution.zero_grad()
+        images.grad = None
+    for one, other in zip(found, expected, strict=True):
+        assert float((one - other).norm()) < 0.05 * float(other.norm())
