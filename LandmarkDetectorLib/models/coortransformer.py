@@ -7,6 +7,7 @@ landmark enters the attention. Both are for the central loss of :mod:`LandmarkDe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -36,13 +37,15 @@ class CoorTransformer(PaddedNetwork):
         widths: features of the encoder at 1, 1/2, 1/4, 1/8 and 1/16, each at least 8; None is those of the paper in 2D
             and a quarter of them in 3D.
         as_published: the attention, the batch normalisation and the concatenation of the published code, without a
-            coarse head; what follows then plays no part.
+            coarse head; what follows, up to the temperature, then plays no part.
         guided: samples around the landmarks; without it the tokens look at the grid alone.
         samples: m, around each landmark.
         grid: cells an axis that everybody looks at; None is 8 in 2D and 4 in 3D.
         reach: the largest offset of a sample from its landmark along an axis, as a share of half the axis.
         temperature: times which the coarse maps are logits of where a landmark is. 2 suits maps trained as logits
             (central loss, cross-entropies); maps trained to be Gaussians of height 1 need about 20.
+        prior: what the sigmoid of the maps begins at everywhere; None is as drawn, about 0.5. The share of an image
+            that targets fill spares a training its first steps (Lin et al. 2017, arXiv:1708.02002, section 3.3).
         norm: normalisation; None is "group", and "batch" as published.
         coord_channels: the encoder sees coordinates beside the image.
         covariance: a head for covariances.
@@ -66,6 +69,7 @@ class CoorTransformer(PaddedNetwork):
         grid: int | None = None,
         reach: float = 0.25,
         temperature: float = 2.0,
+        prior: float | None = None,
         norm: Norm | None = None,
         coord_channels: bool = False,
         covariance: bool = False,
@@ -78,6 +82,8 @@ class CoorTransformer(PaddedNetwork):
             raise RecipeError(f"A CoorTransformer has five widths of 8 or more, not {list(widths)}; give such ones.")
         if min(samples, grid, reach, temperature) <= 0:
             raise RecipeError("samples, grid, reach and temperature of a CoorTransformer must be above 0; mend them.")
+        if prior is not None and not 0 < prior < 1:
+            raise RecipeError(f"The prior of a CoorTransformer is {prior:g}; give a probability between 0 and 1.")
         stages = (*reversed(widths[:3]), *widths[:1])
         super().__init__(
             dimension,
@@ -115,6 +121,10 @@ class CoorTransformer(PaddedNetwork):
         guided = guided and not as_published
         self.coarse_head = convolution(dimension, stages[0], landmarks, bias=True) if guided else None
         self.auxiliary_strides = (8,) if guided else ()
+        if prior is not None:
+            for head in filter(None, (self.head, self.coarse_head)):
+                assert isinstance(head.bias, nn.Parameter)
+                nn.init.constant_(head.bias, math.log(prior / (1 - prior)))
         # The head is linear: reducing each stage first, and adding, spares the concatenation at full resolution.
         self.reduce = None
         if not as_published:

@@ -192,8 +192,26 @@ def test_nothing_of_a_landmark_guides_the_published_form_and_the_coarse_head_gui
     assert not torch.allclose(network(seen).heatmaps, before.heatmaps)
 
 
+@in_both
+def test_all_maps_begin_near_the_prior(dimension: int) -> None:
+    torch.manual_seed(0)
+    seen = torch.randn(2, 1, *(32, 32, 32)[:dimension])
+    for prior in (0.001, 0.1):
+        output = CoorTransformer(dimension, 1, 3, **SMALL, prior=prior)(seen)
+        for maps in (output.heatmaps, *output.auxiliary):
+            assert 0.3 * prior < float(maps.sigmoid().median()) < 3 * prior
+
+
 @pytest.mark.parametrize(
-    "wrong", [{"widths": (8, 8, 8)}, {"widths": (4, 8, 8, 8, 8)}, {"samples": 0}, {"reach": 0.0}, {"dimension": 1}]
+    "wrong",
+    [
+        {"widths": (8, 8, 8)},
+        {"widths": (4, 8, 8, 8, 8)},
+        {"samples": 0},
+        {"reach": 0.0},
+        {"prior": 1.0},
+        {"dimension": 1},
+    ],
 )
 def test_numbers_that_cannot_be_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(RecipeError, match="CoorTransformer"):
