@@ -117,7 +117,7 @@ def _check_alike(planes: Sequence[Plane], name: str) -> None:
         raise ImageError(f"{name}: it mixes gray and colour images; give those of one kind as their own series.")
     first = planes[0]
     size = (first.columns, first.rows, len(planes))
-    plain = not any(plane.compressed or plane.photometric == "YBR_FULL_422" for plane in planes)
+    plain = not any(plane.compressed or plane.deflated or plane.photometric == "YBR_FULL_422" for plane in planes)
     if plain and first.bits_allocated >= 8:
         stored = sum(path.stat().st_size for path in {plane.path for plane in planes})
         check_promise(name, size, first.bits_allocated // 8 * first.samples, stored)

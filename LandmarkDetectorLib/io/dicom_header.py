@@ -38,6 +38,7 @@ class Plane:
         path, frame: the file, and the frame's number in it from 0.
         columns, rows, samples: its size; samples are 1 for gray and 3 for colour.
         bits_allocated, bits_stored, signed, photometric, compressed: the coding.
+        deflated: whether the whole file is compressed, and not its pixels alone.
         slope, intercept: from stored to real values.
         position: centre of the first pixel (3,), LPS mm, or ``None``.
         orientation: directions of increasing column and row (2, 3), or ``None``.
@@ -56,6 +57,7 @@ class Plane:
     signed: bool
     photometric: str
     compressed: bool
+    deflated: bool
     slope: float
     intercept: float
     position: np.ndarray | None
@@ -155,6 +157,7 @@ def _plane(header: Dataset, path: Path, frame: int, frames: int) -> Plane:
     at_detector = spacing is None and header.get("ImagerPixelSpacing") is not None
     if at_detector:
         spacing = header.get("ImagerPixelSpacing")
+    syntax = header.file_meta.TransferSyntaxUID
     bits = int(header.BitsAllocated)
     bits_stored = int(header.get("BitsStored") or bits)
     columns, rows = int(header.Columns), int(header.Rows)
@@ -172,7 +175,8 @@ def _plane(header: Dataset, path: Path, frame: int, frames: int) -> Plane:
         bits_stored=bits_stored,
         signed=bool(header.get("PixelRepresentation") or 0),
         photometric=str(header.PhotometricInterpretation),
-        compressed=header.file_meta.TransferSyntaxUID.is_compressed,
+        compressed=syntax.is_compressed,
+        deflated=syntax.is_deflated,
         slope=slope,
         intercept=intercept,
         position=_vector(position, 3),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import Any
 
 import numpy as np
+import pydicom
 from pydicom.pixels import iter_pixels
 
 from LandmarkDetectorLib.core import ImageError
@@ -90,7 +92,11 @@ def _values(planes: Sequence[Plane], wanted: np.dtype) -> Iterator[np.ndarray]:
 
 
 def _by_pydicom(planes: Sequence[Plane]) -> Iterator[np.ndarray]:
-    frames = iter_pixels(planes[0].path, indices=[plane.frame for plane in planes])
+    source: Any = planes[0].path
+    if planes[0].deflated:  # pydicom looks for the pixels in the file as it stands, and finds none
+        with discreet():
+            source = pydicom.dcmread(source)
+    frames = iter_pixels(source, indices=[plane.frame for plane in planes])
     while True:
         with discreet():
             frame = next(frames, None)

@@ -294,6 +294,17 @@ def test_compressed_slices_are_read(tmp_path, dicom, compressor):
     assert np.array_equal(load_image(tmp_path / "series").array[0], volume.astype(int) - 1024)
 
 
+def test_a_deflated_file_is_read_and_not_called_too_short(tmp_path, dicom):
+    from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+    pixels = np.tile(np.arange(64, dtype=np.uint16), (64, 1))
+    dataset = dicom.dataset(pixels, RescaleSlope=1, RescaleIntercept=-10)
+    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    dataset.save_as(tmp_path / "small.dcm", enforce_file_format=True)
+    assert (tmp_path / "small.dcm").stat().st_size < pixels.nbytes
+    assert np.array_equal(load_image(tmp_path / "small.dcm").array[0], pixels.astype(int) - 10)
+
+
 def compress(path, compressor):
     import pydicom
     from pydicom.encaps import generate_fragments
