@@ -23,6 +23,7 @@ _TAGS = [
     *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PhotometricInterpretation"),
     "ModalityLUTSequence",
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "ImagerPixelSpacing", "SliceThickness"),
+    "PixelSpacingCalibrationType",
     *("SpacingBetweenSlices", "RescaleSlope", "RescaleIntercept"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
 ]
@@ -153,10 +154,10 @@ def _plane(header: Dataset, path: Path, frame: int, frames: int) -> Plane:
     orientation = _group(header, frame, "PlaneOrientationSequence", plain).get("ImageOrientationPatient")
     measures = _group(header, frame, "PixelMeasuresSequence", header)
     rescale = _group(header, frame, "PixelValueTransformationSequence", header)
-    spacing = measures.get("PixelSpacing")
-    at_detector = spacing is None and header.get("ImagerPixelSpacing") is not None
-    if at_detector:
-        spacing = header.get("ImagerPixelSpacing")
+    imager = header.get("ImagerPixelSpacing")
+    spacing = imager if measures.get("PixelSpacing") is None else measures.get("PixelSpacing")
+    # Pixel Spacing that repeats the detector's was calibrated by nobody, PS3.3 10.7.1.3, unless the file says how.
+    at_detector = imager is not None and spacing == imager and not header.get("PixelSpacingCalibrationType")
     syntax = header.file_meta.TransferSyntaxUID
     bits = int(header.BitsAllocated)
     bits_stored = int(header.get("BitsStored") or bits)

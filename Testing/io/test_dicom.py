@@ -222,6 +222,19 @@ def test_a_single_image_without_a_place_is_flat(tmp_path, dicom, told, refused):
     refused(ImageError, load_image, tmp_path / "scaled.dcm", spacing=(1, 1))
 
 
+def test_a_spacing_that_repeats_the_detectors_is_called_uncorrected(tmp_path, dicom, told):
+    own = [0.14, 0.15]
+    for tags, count in (
+        ({"PixelSpacing": own}, 1),
+        ({"PixelSpacing": [0.13, 0.14]}, 0),
+        ({"PixelSpacing": own, "PixelSpacingCalibrationType": "FIDUCIAL"}, 0),
+    ):
+        path = dicom.save(tmp_path / "film.dcm", VOLUME[0], ImagerPixelSpacing=own, **tags)
+        with told() as messages:
+            assert load_image(path).grid.spacing == (tags["PixelSpacing"][1], tags["PixelSpacing"][0])
+        assert len([text for text in messages if "not corrected for magnification" in text]) == len(messages) == count
+
+
 def test_several_images_without_places_are_refused(tmp_path, dicom, refused):
     (tmp_path / "films").mkdir()
     for i in range(3):
