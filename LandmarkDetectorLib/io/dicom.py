@@ -125,6 +125,10 @@ def _check_alike(planes: Sequence[Plane], name: str) -> None:
 
 def _flat_grid(plane: Plane, name: str) -> Grid:
     unit = "px" if plane.spacing is None else "mm"
+    if plane.aspect != 1:
+        notice(
+            f"{name}: its pixels are {plane.aspect:.3g} times as high as wide; give its spacing, or angles are wrong."
+        )
     if plane.at_detector:
         notice(f"{name}: its pixel spacing is that at the detector; distances are not corrected for magnification.")
     return _grid((plane.columns, plane.rows), plane.spacing or (1.0, 1.0), (0.0, 0.0), np.eye(2), unit, name)

@@ -23,7 +23,7 @@ _TAGS = [
     *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PhotometricInterpretation"),
     "ModalityLUTSequence",
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "ImagerPixelSpacing", "SliceThickness"),
-    "PixelSpacingCalibrationType",
+    *("PixelSpacingCalibrationType", "PixelAspectRatio"),
     *("SpacingBetweenSlices", "RescaleSlope", "RescaleIntercept"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
 ]
@@ -44,6 +44,7 @@ class Plane:
         position: centre of the first pixel (3,), LPS mm, or ``None``.
         orientation: directions of increasing column and row (2, 3), or ``None``.
         spacing: distance between columns and between rows, x before y, or ``None``.
+        aspect: height of a pixel over its width, where only that is known; 1 where nothing is said.
         at_detector: whether the spacing is that of a projection's detector.
         thickness: distance to a next slice, if the file says, for a slice that has none.
     """
@@ -64,6 +65,7 @@ class Plane:
     position: np.ndarray | None
     orientation: np.ndarray | None
     spacing: tuple[float, float] | None
+    aspect: float
     at_detector: bool
     thickness: float | None
 
@@ -183,6 +185,7 @@ def _plane(header: Dataset, path: Path, frame: int, frames: int) -> Plane:
         position=_vector(position, 3),
         orientation=None if orientation is None else _vector(orientation, 6).reshape(2, 3),  # type: ignore[union-attr]
         spacing=None if spacing is None else (float(spacing[1]), float(spacing[0])),  # DICOM puts rows before columns
+        aspect=_aspect(header) if spacing is None else 1.0,
         at_detector=at_detector,
         thickness=_thickness(measures),
     )
@@ -209,6 +212,14 @@ def _vector(values: Any, length: int) -> np.ndarray | None:
     if vector.size != length or not np.all(np.isfinite(vector)):
         raise ValueError("not a vector of finite numbers")
     return vector
+
+
+def _aspect(header: Dataset) -> float:
+    ratio = header.get("PixelAspectRatio")
+    if not ratio:
+        return 1.0
+    vertical, horizontal = (float(part) for part in ratio)
+    return vertical / horizontal
 
 
 def _thickness(measures: Dataset) -> float | None:

@@ -222,6 +222,17 @@ def test_a_single_image_without_a_place_is_flat(tmp_path, dicom, told, refused):
     refused(ImageError, load_image, tmp_path / "scaled.dcm", spacing=(1, 1))
 
 
+def test_pixels_that_are_not_square_and_have_no_spacing_are_told_of(tmp_path, dicom, told):
+    path = dicom.save(tmp_path / "video.dcm", VOLUME[0], PixelAspectRatio=["2", "1"])
+    with told() as messages:
+        assert load_image(path).grid.unit == "px"
+    assert messages == ["video.dcm: its pixels are 2 times as high as wide; give its spacing, or angles are wrong."]
+    dicom.save(path, VOLUME[0], PixelAspectRatio=["2", "1"], PixelSpacing=[0.4, 0.2])
+    with told() as messages:
+        load_image(path)
+    assert messages == []
+
+
 def test_a_spacing_that_repeats_the_detectors_is_called_uncorrected(tmp_path, dicom, told):
     own = [0.14, 0.15]
     for tags, count in (
