@@ -1,8 +1,9 @@
 """Pictures: PNG, JPEG, BMP and TIFF, read by SimpleITK.
 
 A picture's resolution says how large it should print, and 72 or 96 dpi mostly that nobody asked. So no picture has a
-physical scale here: its unit is ``px`` until somebody gives the spacing in mm. Pixels stand as they are stored; a note
-that a viewer should turn the picture, of EXIF or of TIFF, is not followed, as that of EXIF is not in 3D Slicer.
+physical scale here: its unit is ``px`` until somebody gives the spacing in mm. Pixels stand where they are stored; a
+note that a viewer should turn the picture, of EXIF or of TIFF, is not followed, as that of EXIF is not in 3D Slicer.
+High values are bright: gray TIFF whose zero is white is turned over, as such DICOM is.
 """
 
 from __future__ import annotations

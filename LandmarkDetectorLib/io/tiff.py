@@ -24,7 +24,8 @@ from LandmarkDetectorLib.io.private_folder import PrivateFolder
 
 _BITS, _COLOURS, _TURN, _SAMPLES, _PLANES, _TILE, _EXTRA = 258, 262, 274, 277, 284, 322, 338
 _NUMBERS = {1: "B", 3: "H", 4: "I"}  # TIFF's types of whole numbers
-_GRAY, _RGB, _PALETTE = (0, 1), 2, 3
+_WHITE_IS_ZERO = 0
+_GRAY, _RGB, _PALETTE = (_WHITE_IS_ZERO, 1), 2, 3
 _STRANGE = {
     4: "a mask",
     5: "colours for printing (CMYK)",
@@ -130,7 +131,13 @@ def unturned(path: Path, header: TiffHeader) -> Iterator[Path]:
 
 
 def channels_of(array: np.ndarray, header: TiffHeader, name: str) -> np.ndarray:
-    """The picture's own channels of what ITK gave, (1 or 3, Y, X), with a notice where transparency is left out."""
+    """The picture's own channels of what ITK gave, (1 or 3, Y, X), with high values bright, as the painter gives them.
+
+    What is left out or turned over is said aloud.
+    """
+    if header.plain and header.colours == _WHITE_IS_ZERO and array.dtype.kind == "u":
+        notice(f"{name}: its gray scale is inverted (WhiteIsZero); it was turned over, so that high values are bright.")
+        return np.iinfo(array.dtype).max - array
     if header.plain and len(array) != 4:
         return array
     if header.samples == 4:

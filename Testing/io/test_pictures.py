@@ -191,6 +191,14 @@ def test_a_tiff_of_one_bit_is_one_gray_channel(tmp_path, told, colours):
     assert np.array_equal(image.array[0], np.where(bits == bool(colours), 255, 0))
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_a_tiff_whose_zero_is_white_is_turned_over_aloud(tmp_path, told, kind):
+    with told() as messages:
+        image = load_image(tiff(tmp_path / "film.tif", GRAY.astype(kind), 0))
+    assert len(messages) == 1 and "WhiteIsZero" in messages[0]
+    assert image.array.dtype == kind and np.array_equal(image.array[0], np.iinfo(kind).max - GRAY.astype(kind))
+
+
 def test_a_tiff_of_a_few_gray_levels_is_one_gray_channel(tmp_path, told):
     levels = GRAY % 16
     data = (levels[:, ::2] * 16 + levels[:, 1::2]).astype(np.uint8).tobytes()
