@@ -21,6 +21,12 @@ _NEAR = 0.05
 """How far, in voxels, the corners of images may lie from those of slices on the whole: they are the same numbers."""
 _ROUNDED = 0.25
 """How far one of them may, since places that were rounded are read as a line through all of them."""
+_KEYS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
+_MAY_BE_EMPTY = (
+    *("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
+    *("AccessionNumber", "StudyID", "StudyDate", "StudyTime", "ReferringPhysicianName"),
+)
+"""What every DICOM object has (type 2 in PS3.3 C.7.1.1 and C.7.2.1); de-identified images often lack some of it."""
 
 
 def series_files(folder: Path, series: str | None = None) -> list[Path]:
@@ -41,11 +47,13 @@ def series_files(folder: Path, series: str | None = None) -> list[Path]:
 def source_headers(source: Path | Sequence[Path]) -> list[Dataset]:
     """The headers of one image, or of all images of a series, without their pixels.
 
+    What they do not say of patient and study is there, and empty.
+
     Args:
         source: a file, a folder with a series, or the files of one.
 
     Raises:
-        ImageError: there is no DICOM image, or there are several series.
+        ImageError: there is no DICOM image, there are several series, or one lacks the number that it is known by.
     """
     if isinstance(source, Path):
         path = source
@@ -62,7 +70,7 @@ def source_headers(source: Path | Sequence[Path]) -> list[Dataset]:
             except (InvalidDicomError, OSError) as error:
                 raise ImageError(f"{shown(file)}: it cannot be read as DICOM; copy the series again.") from error
             if "Rows" in header:
-                headers.append(header)
+                headers.append(_completed(header, shown(file)))
     if not headers:
         raise ImageError(
             f"{shown(path)}: it is no DICOM image, so there is no patient to copy; give the series itself."
@@ -70,6 +78,16 @@ def source_headers(source: Path | Sequence[Path]) -> list[Dataset]:
     if len({str(header.get("SeriesInstanceUID")) for header in headers}) > 1:
         raise ImageError(f"{shown(path)}: the folder holds several series; give a folder with one.")
     return headers
+
+
+def _completed(header: Dataset, name: str) -> Dataset:
+    lacking = [key for key in _KEYS if not header.get(key)]
+    if lacking:
+        raise ImageError(f"{name}: it has no {lacking[0]}, by which a report refers to it; export it again.")
+    for tag in _MAY_BE_EMPTY:
+        if tag not in header:
+            setattr(header, tag, None)
+    return header
 
 
 def lie_in(headers: Sequence[Dataset], grid: Grid) -> bool:

@@ -85,7 +85,7 @@ class DicomMaker:
         dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = bits, bits, bits - 1
         dataset.PixelRepresentation = int(pixels.dtype.kind == "i")
         dataset.PhotometricInterpretation = "RGB" if colour else "MONOCHROME2"
-        dataset.SeriesInstanceUID, dataset.SeriesNumber = self.series, 3
+        dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.SeriesNumber = "1.2.3", self.series, 3
         dataset.PixelData = pixels.astype(pixels.dtype.newbyteorder("<")).tobytes()
         for tag, value in tags.items():
             if value is not None:

@@ -40,6 +40,15 @@ def test_headers_are_read_of_a_folder_and_of_its_files_alike(tmp_path, dicom):
         source_headers([tmp_path / "a.txt"])
 
 
+def test_what_images_do_not_say_of_their_patient_is_empty_and_their_own_number_is_needed(tmp_path, dicom):
+    study = {"StudyInstanceUID": "1.2.3", "PatientBirthDate": None, "PatientID": None}
+    (header,) = source_headers(dicom.save(tmp_path / "a.dcm", VOLUME[0], **study))
+    assert str(header.PatientName) == "Mustermann"
+    assert not header.PatientBirthDate and not header.PatientID and not header.AccessionNumber
+    with pytest.raises(ImageError, match="^b.dcm: it has no StudyInstanceUID, by which"):
+        source_headers(dicom.save(tmp_path / "b.dcm", VOLUME[0], StudyInstanceUID=None))
+
+
 @pytest.mark.parametrize("direction", [np.eye(3), OBLIQUE])
 def test_images_lie_in_the_volume_that_was_read_from_them_and_in_no_other(tmp_path, dicom, direction):
     dicom.series_in(tmp_path, VOLUME, direction=direction)
