@@ -15,6 +15,7 @@ from .observations import Observations
 from .plane import Plane, plane_of, same_plane
 from .reconcile import reconciled
 from .record import ATTRIBUTE, landmarks_of, read_state
+from .regions import stated_regions
 from .result import volume_of
 from .state import State
 
@@ -68,7 +69,7 @@ class Measured:
         return [self.node.GetNthControlPointLabel(i) for i in range(self.node.GetNumberOfControlPoints())]
 
     def landmarks(self) -> Any:
-        """The ``core.LandmarkSet`` in the world, LPS, with the covariances of those that stand where they were found.
+        """The ``core.LandmarkSet`` in the world, LPS; covariances and regions are of those as they were found.
 
         Landmarks of a picture are in two dimensions, in the picture's plane.
 
@@ -76,6 +77,7 @@ class Measured:
             LandmarkError: the node's record of the review was damaged by others, or a position is no number.
         """
         from LandmarkDetectorLib.core import LandmarkSet
+        from LandmarkDetectorLib.io.markups_regions import REGIONS
 
         state = replace(self._state(), dimension=3)
         plane = plane_of(volume_of(self.node))
@@ -94,9 +96,10 @@ class Measured:
             self._marks[key] = _Known(signs[key], mark, None if plane is None else plane.flattened(mark))
         known = [self._marks[key] for key in signs]
         flat = all(one.flat is not None for one in known)
-        return LandmarkSet(
-            tuple(one.flat if flat else one.solid for one in known), state.unit, self.node.GetName() or ""
-        )
+        regions = stated_regions(state, [(key, label) for key, (label, *_) in signs.items()])
+        info = {} if regions is None else {REGIONS: regions}
+        marks = tuple(one.flat if flat else one.solid for one in known)
+        return LandmarkSet(marks, state.unit, self.node.GetName() or "", info)
 
     def in_space(self, positions: np.ndarray) -> np.ndarray:
         """Positions (M, d) of what was measured of these landmarks, in the world's three dimensions."""

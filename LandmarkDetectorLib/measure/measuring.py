@@ -246,7 +246,8 @@ def _interval(request: _Request, formula: Formula, stage: Stage, values: np.ndar
     if not scene.regions:
         if folds(values):
             return None, "no interval: the value folds here, as a distance does at 0"
-        return from_covariances(value, gradients, scene.covariances, request.level), ""
+        calibrated = scene.calibrated.issuperset(scene.column[part] for part in stage.parts(formula))
+        return from_covariances(value, gradients, scene.covariances, request.level, calibrated), ""
     return _from_regions(request, formula, stage, value, gradients), ""
 
 

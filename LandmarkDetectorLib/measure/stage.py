@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from LandmarkDetectorLib.core import Landmark, LandmarkSet
+from LandmarkDetectorLib.core import LandmarkSet
 from LandmarkDetectorLib.measure.formula import SIDES, Environment, Formula, Need
 from LandmarkDetectorLib.measure.geometry import across, mid_sagittal_plane, project_on_plane, unit
 from LandmarkDetectorLib.measure.labels import parts_of
 from LandmarkDetectorLib.measure.schema import View
 from LandmarkDetectorLib.measure.sets import MeasurementSet
-from LandmarkDetectorLib.measure.uncertainty import check_regions, moved_copies
+from LandmarkDetectorLib.measure.uncertainty import check_regions, moved_copies, widening
 from LandmarkDetectorLib.measure.values import Shape
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ class Scene:
         copies: (B, R, d); the first is as it is.
         step: by which the others are moved.
         uncertain: the columns whose uncertainty is known, M in all.
-        covariances: (M, d, d) of these; empty where regions were given.
+        covariances: (M, d, d) of these, widened where that was calibrated; empty where regions were given.
+        calibrated: the columns of these.
         regions: of these; empty where none were given.
     """
 
@@ -39,6 +40,7 @@ class Scene:
     step: float
     uncertain: tuple[int, ...]
     covariances: np.ndarray
+    calibrated: frozenset[int]
     regions: tuple[Region, ...]
 
     @property
@@ -58,7 +60,7 @@ def build_scene(landmarks: LandmarkSet, found: Mapping[Need, str], regions: Mapp
     column = {need: number for number, need in enumerate(marks)}
     d = landmarks.dimension or 3
     if not marks:
-        return Scene(column, np.zeros((1, 0, d)), 1.0, (), np.zeros((0, d, d)), ())
+        return Scene(column, np.zeros((1, 0, d)), 1.0, (), np.zeros((0, d, d)), frozenset(), ())
     positions = np.array([mark.position for mark in marks.values()])
     if regions is None:
         uncertain = [(n, mark) for n, mark in enumerate(marks.values()) if mark.covariance is not None]
@@ -69,12 +71,11 @@ def build_scene(landmarks: LandmarkSet, found: Mapping[Need, str], regions: Mapp
     copies, step = moved_copies(positions, columns)
     if regions is not None:
         own = tuple(regions[mark.label] for _, mark in uncertain)
-        return Scene(column, copies, step, columns, np.zeros((0, d, d)), own)
-    return Scene(column, copies, step, columns, _covariances([mark for _, mark in uncertain], d), ())
-
-
-def _covariances(marks: Iterable[Landmark], d: int) -> np.ndarray:
-    return np.array([mark.covariance for mark in marks]).reshape(-1, d, d)
+        return Scene(column, copies, step, columns, np.zeros((0, d, d)), frozenset(), own)
+    wider = widening(landmarks.info, d)
+    widened = [wider.get(mark.label, 1.0) ** 2 * mark.covariance for _, mark in uncertain]
+    calibrated = frozenset(n for n, mark in uncertain if mark.label in wider)
+    return Scene(column, copies, step, columns, np.array(widened).reshape(-1, d, d), calibrated, ())
 
 
 class Stage:

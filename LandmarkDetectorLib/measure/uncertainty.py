@@ -3,7 +3,8 @@
 A measurement f of landmarks x is followed to the first order: its gradient g is taken numerically (central
 differences, on the copies of the landmarks that :func:`moved_copies` makes, all in one pass), and
 
-- from covariances Σ its variance is Σ gᵀΣg over the landmarks, its interval the normal one;
+- from covariances Σ its variance is Σ gᵀΣg over the landmarks, its interval the normal one; covariances of a detector
+  that was calibrated are widened first, since networks are surer of themselves than they are right;
 - from conformal regions its interval reaches as far as f can go while each landmark stays in its region: Σ |g|·h over
   boxes with half widths h, Σ r·√(gᵀΣg) over ellipsoids of radius r, and the most that f's bending can add. What is
   neglected is of the third order in the regions' sizes.
@@ -16,11 +17,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from statistics import NormalDist
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from LandmarkDetectorLib.core import MeasurementError
+from LandmarkDetectorLib.io.markups_regions import REGIONS, checked_regions
 from LandmarkDetectorLib.measure.results import Interval
 
 if TYPE_CHECKING:
@@ -77,7 +79,31 @@ def folds(values: np.ndarray) -> bool:
     return bool(bend.size and bend.max() > FOLD * slope.max())
 
 
-def from_covariances(value: float, gradients: np.ndarray, covariances: np.ndarray, level: float) -> Interval:
+def widening(info: Mapping[str, Any], d: int) -> dict[str, float]:
+    """How many times a landmark's standard deviations must be taken for a normal error to lie where it was measured to.
+
+    The regions that a calibrated detection states hold the truth with their level, and their radius is in standard
+    deviations of the covariance; a normal error with that covariance would need the root of the quantile of χ².
+
+    Args:
+        info: of the landmarks.
+        d: 2 or 3.
+
+    Returns:
+        The factor by label, of those landmarks of which a region is stated.
+    """
+    said = checked_regions(info.get(REGIONS))
+    if said is None or said["method"] != "ellipsoidal":
+        return {}
+    from scipy.special import gammaincinv
+
+    normal = float(np.sqrt(2 * gammaincinv(d / 2, said["level"])))
+    return {label: radius / normal for label, radius in said["radii"].items() if radius is not None}
+
+
+def from_covariances(
+    value: float, gradients: np.ndarray, covariances: np.ndarray, level: float, calibrated: bool
+) -> Interval:
     """The normal interval of the first order.
 
     Args:
@@ -85,7 +111,9 @@ def from_covariances(value: float, gradients: np.ndarray, covariances: np.ndarra
         gradients: (M, d), zero where a landmark has no influence.
         covariances: (M, d, d).
         level: probability between the ends.
+        calibrated: whether all covariances that count were widened to what was measured.
     """
+    of = "as calibrated on held-out cases" if calibrated else "as they stand, not calibrated"
     sd = float(np.sqrt(max(np.einsum("mi,mij,mj->", gradients, covariances, gradients), 0.0)))
     reach = NormalDist().inv_cdf((1 + level) / 2) * sd
     return Interval(
@@ -93,7 +121,7 @@ def from_covariances(value: float, gradients: np.ndarray, covariances: np.ndarra
         value + reach,
         level,
         sd,
-        "first order, from the landmarks' covariances; landmarks taken to err independently",
+        f"first order, from the landmarks' covariances {of}; landmarks taken to err independently",
     )
 
 

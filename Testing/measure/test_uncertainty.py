@@ -7,7 +7,7 @@ import pytest
 
 from LandmarkDetectorLib.core import Landmark, LandmarkSet, MeasurementError
 from LandmarkDetectorLib.evaluation.regions import BoxRegion, EllipsoidRegion
-from LandmarkDetectorLib.measure import load_set, measure
+from LandmarkDetectorLib.measure import distance_set, load_set, measure
 from LandmarkDetectorLib.measure.stage import Stage, build_scene
 from Testing.measure.made import cephalogram, moved, picture, sagittal
 from Testing.measure.test_known_values import KNOWN, LATERAL, PLACES, everything
@@ -89,6 +89,23 @@ def test_the_interval_of_a_distance_is_known_by_hand():
     assert found.interval.high - 70 == pytest.approx(1.644854 * 0.5)
     assert found.text == "70.0 mm (69.2 to 70.8)"
     assert "independently" in found.interval.method
+
+
+@pytest.mark.parametrize("d", [2, 3])
+def test_covariances_of_a_calibrated_detector_are_widened_to_the_regions_that_were_measured(d):
+    normal = {2: 2.1460, 3: 2.5003}[d]  # the root of the quantile of chi-square at 90 %
+    ends = [Landmark(name, [10.0 * (name == "B"), *[0.0] * (d - 1)], covariance=np.eye(d) / 4) for name in "AB"]
+    said = {"level": 0.9, "method": "ellipsoidal", "radii": {"A": 3 * normal, "B": 3 * normal}}
+
+    def interval(info):
+        results = measure(LandmarkSet(tuple(ends), info=info), distance_set(["A", "B"], [("A", "B")]))
+        return next(result.interval for result in results if result.title == "A to B")
+
+    bare, wide = interval({}), interval({"regions": said})
+    assert wide.sd == pytest.approx(3 * bare.sd, rel=1e-4) and bare.sd == pytest.approx(0.5 * 2**0.5)
+    assert "not calibrated" in bare.method and "as calibrated on held-out cases" in wide.method
+    partly = interval({"regions": {**said, "radii": {"A": 3 * normal, "B": None}}})
+    assert "not calibrated" in partly.method and partly.sd == pytest.approx(0.5 * 10**0.5, rel=1e-4)
 
 
 def test_where_a_distance_is_0_no_interval_says_that_it_is_sure():

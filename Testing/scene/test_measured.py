@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -37,6 +39,16 @@ def same(a: LandmarkSet, b: LandmarkSet) -> bool:
 def test_landmarks_are_those_that_an_export_has(measured, parent):
     measured.node.SetAndObserveTransformNodeID(None if parent is None else parent.GetID())
     assert same(measured.landmarks(), landmark_set_of(measured.node)) and measured.landmarks().unit == "mm"
+
+
+def test_the_measured_regions_of_a_detection_come_along_until_a_landmark_moves(scene, ct, marks):
+    labels = [mark.label for mark in marks if mark.covariance is not None]
+    said = {"level": 0.9, "method": "ellipsoidal", "radii": dict.fromkeys(labels, 3.0)}
+    measured = Measured(create_result(scene, replace(marks, info={**marks.info, "regions": said}), ct), lambda: None)
+    assert measured.landmarks().info["regions"] == landmark_set_of(measured.node).info["regions"]
+    assert set(measured.landmarks().info["regions"]["radii"]) == set(labels) != set()
+    measured.node.SetNthControlPointPosition(marks.labels.index(labels[0]), -21, -40, 60)
+    assert set(measured.landmarks().info["regions"]["radii"]) == set(labels[1:])
 
 
 def test_landmarks_follow_a_transform_that_comes_and_moves(measured, scene, told):
