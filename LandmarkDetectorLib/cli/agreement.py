@@ -75,7 +75,8 @@ def agreement(
 
     files.write(title, _tables(found), document, page, notices)
     if pictures is not None:
-        say(f"Written: {_write_pictures(found, pictures)} pictures in {pictures}")
+        count = _write_pictures(found, pictures)
+        say(f"Written: {count} {'picture' if count == 1 else 'pictures'} in {pictures}")
 
 
 def _write_pictures(found: Any, folder: Path) -> int:

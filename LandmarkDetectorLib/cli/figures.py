@@ -33,12 +33,15 @@ class FigureFiles:
         """Make the folders, and see that files and pages can be written: now, and not after an hour of work.
 
         Raises:
-            LandmarkFileError: a file is there already.
+            LandmarkFileError: a file is there already, or the folder holds pictures.
         """
         files = [file for file in (self.json_file, self.html) if file is not None and file != _STDOUT]
         present = [file for file in files if file.exists()]
+        # How the pictures will be called is known when they are drawn.
+        present += [self.pictures] if self.pictures is not None and any(self.pictures.glob("*.png")) else []
         if present and not self.overwrite:
-            raise LandmarkFileError(f"{present[0]} would be replaced; add --overwrite or give another name.")
+            what = f"Pictures in {present[0]}" if present[0] == self.pictures else str(present[0])
+            raise LandmarkFileError(f"{what} would be replaced; add --overwrite or give another name.")
         for folder in [file.parent for file in files] + ([self.pictures] if self.pictures else []):
             folder.mkdir(parents=True, exist_ok=True)
         if self.html or self.pictures:

@@ -44,6 +44,19 @@ def test_figures_page_and_pictures_are_written(run, folders: list[Path], tmp_pat
     assert f"{len(names)} pictures" in result.stderr
 
 
+def test_pictures_that_are_there_are_not_replaced_unasked(run, refused, folders: list[Path], tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    (pictures / "notes.txt").touch()
+    assert run("agreement", *folders, "--figures", pictures).exit_code == 0
+    (drawn,) = pictures.glob("*.png")
+    drawn.write_bytes(b"somebody's own")
+    assert "would be replaced; add --overwrite" in refused(run("agreement", *folders, "--figures", pictures))
+    assert drawn.read_bytes() == b"somebody's own"
+    assert run("agreement", *folders, "--figures", pictures, "--overwrite").exit_code == 0
+    assert drawn.read_bytes() != b"somebody's own"
+
+
 def test_json_goes_to_stdout_where_a_dash_asks_for_it(run, folders: list[Path]) -> None:
     content = json.loads(run("agreement", *folders, "--json", "-").stdout)
     assert content["readers"] == ["Ada", "Ben"] and content["measurements"] == {}
