@@ -282,7 +282,8 @@ def list_them(files: Sequence[Path], names: Sequence[str], *, as_json: bool) -> 
         return
     told = []
     for file in files:
-        allowed = suggest_sets(load_landmarks(file).labels, sets)
+        landmarks = load_landmarks(file)
+        allowed = suggest_sets(landmarks.labels, sets, landmarks.dimension)
         if as_json:
             told.append({"landmarks": str(file), "sets": [_suggested(each) for each in allowed]})
         elif allowed:

@@ -241,12 +241,17 @@ def distance_set(labels: Sequence[str], pairs: Iterable[tuple[str, str]], name: 
     return build_set(content, name)
 
 
-def suggest_sets(labels: Iterable[str], sets: Iterable[str | Path | MeasurementSet] | None = None) -> list[Suggestion]:
+def suggest_sets(
+    labels: Iterable[str],
+    sets: Iterable[str | Path | MeasurementSet] | None = None,
+    dimension: int | None = None,
+) -> list[Suggestion]:
     """The sets of which these labels allow something, the most complete first.
 
     Args:
         labels: of a bundle or of a file of landmarks.
         sets: to choose from; those that come with the library by default.
+        dimension: of the landmarks, where it is known: what is measured in other views only does not count.
     """
     labels = list(labels)
     found = []
@@ -255,6 +260,8 @@ def suggest_sets(labels: Iterable[str], sets: Iterable[str | Path | MeasurementS
         there = set(measurements.match(labels))
         computable, missing = [], {}
         for measurement, formula in measurements.formulas():
+            if (dimension == 2 and "2D" not in measurement.views) or (dimension == 3 and measurement.views == ("2D",)):
+                continue
             lacking = lacking_of(formula.needs, None, measurements.landmarks, there)
             if lacking:
                 missing[measurement.name] = lacking

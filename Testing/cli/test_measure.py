@@ -57,6 +57,7 @@ def test_sets_are_listed_and_landmarks_say_what_they_allow(run, heads: Path) -> 
     by_name = {each["name"]: each for each in allowed}
     assert "SNA" in by_name["steiner"]["computable"]
     assert by_name["steiner"]["missing"]["L1-NB angle"] == ["Lower incisor apex"]
+    assert "SNA-SNB" not in by_name["steiner"]["computable"], "it is measured in three dimensions only"
 
 
 def test_without_a_set_the_landmarks_say_which_would_fit(run, refused, heads: Path) -> None:

@@ -187,6 +187,14 @@ def test_the_labels_of_the_isbi_challenge_suggest_cephalometry():
     assert found["jarabak"].missing == {}
 
 
+def test_what_is_measured_in_other_dimensions_only_is_not_suggested():
+    labels = ["Sella", "Nasion", "A", "B"]
+    for dimension, there in ((2, False), (3, True), (None, True)):
+        (steiner,) = suggest_sets(labels, ["steiner"], dimension)
+        assert ("SNA-SNB" in steiner.computable) is there
+    assert suggest_sets(labels, ["spine-coronal"], 3) == []
+
+
 def test_the_labels_of_the_fetal_bundle_suggest_its_biometry_and_nothing_else():
     labels = ["OFD left", "OFD right", "BPD upper", "BPD lower"]
     assert [(s.name, len(s.missing)) for s in suggest_sets(labels)] == [("fetal-head", 0)]
