@@ -194,7 +194,8 @@ def card_of(landmarks: LandmarkSet, bundle: str | None) -> dict[str, Any] | None
         bundle: the one that a person named; otherwise the installed one is taken, if it is the very same.
 
     Raises:
-        LandmarkDetectorError: the bundle that was named is not there, or another one found the landmarks.
+        LandmarkDetectorError: the bundle that was named is not there, another one found the landmarks, or, where
+            nothing says which one did, it finds none of these.
     """
     name, fingerprint = landmarks.info.get("bundle"), landmarks.info.get("fingerprint")
     if bundle is None:
@@ -207,7 +208,13 @@ def card_of(landmarks: LandmarkSet, bundle: str | None) -> dict[str, Any] | None
         if loaded.fingerprint != fingerprint:
             return None
     else:
+        from LandmarkDetectorLib.measure.labels import plain
+
         loaded = _bundle(bundle)
+        if not fingerprint and not set(map(plain, landmarks.labels)) & set(map(plain, loaded.labels)):
+            raise LandmarkDetectorError(
+                f"{landmarks.name}: none of its landmarks is one that {loaded.name} finds; leave --bundle out."
+            )
         if fingerprint and loaded.fingerprint != fingerprint:
             said = f"{name} {landmarks.info.get('version', '')}".strip()
             raise LandmarkDetectorError(

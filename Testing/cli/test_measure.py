@@ -12,7 +12,7 @@ import pydicom
 import pytest
 from pydicom.dataset import FileDataset, FileMetaDataset
 
-from LandmarkDetectorLib.core import Grid, Image
+from LandmarkDetectorLib.core import Grid, Image, LandmarkSet
 from LandmarkDetectorLib.io import save_image, save_landmarks
 from Testing.measure.subjects import ceph_image, ceph_marks, one_missing
 
@@ -166,6 +166,9 @@ def test_a_card_is_that_of_the_bundle_and_never_of_another(
     )
     sentence = refused(run("measure", heads / "c.mrk.json", "--set", "steiner", "--bundle", toy_bundle))
     assert "found by other 2.0 and not by toy-skull 1.2.3" in sentence
+    save_landmarks(LandmarkSet.from_positions(["1", "2"], np.eye(2)), heads / "d.csv")
+    sentence = refused(run("measure", heads / "d.csv", "--distance", "1,2", "--bundle", toy_bundle))
+    assert "d: none of its landmarks is one that toy-skull finds" in sentence
 
 
 @pytest.mark.parametrize(
