@@ -47,7 +47,7 @@ def series_files(folder: Path, series: str | None = None) -> list[Path]:
 def source_headers(source: Path | Sequence[Path]) -> list[Dataset]:
     """The headers of one image, or of all images of a series, without their pixels.
 
-    What they do not say of patient and study is there, and empty.
+    What they do not say of patient and study is there, and empty; texts are UTF-8, whatever they were.
 
     Args:
         source: a file, a folder with a series, or the files of one.
@@ -87,6 +87,8 @@ def _completed(header: Dataset, name: str) -> Dataset:
     for tag in _MAY_BE_EMPTY:
         if tag not in header:
             setattr(header, tag, None)
+    header.decode()  # of Japanese and Korean images with several character sets, which highdicom refuses
+    header.SpecificCharacterSet = "ISO_IR 192"
     return header
 
 

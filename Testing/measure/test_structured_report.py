@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
 
 from LandmarkDetectorLib.core import Grid, Image, MeasurementError
+from LandmarkDetectorLib.io.dicom_source import source_headers
 from LandmarkDetectorLib.measure import load_set
 from LandmarkDetectorLib.measure.reports import save_measurements
 from LandmarkDetectorLib.measure.subject import Measured, Reviewed, measure_subject
@@ -177,6 +179,16 @@ def test_a_series_that_is_given_lends_patient_study_and_frame_of_reference(tmp_p
     others = [source_image(FrameOfReferenceUID=f"1.2.3.{n}") for n in range(2)]
     with pytest.raises(MeasurementError, match="several frames of reference"):
         written(solid_head(), tmp_path, others)
+
+
+def test_a_name_in_several_character_sets_is_copied_as_it_reads(tmp_path):
+    header = source_image("1.2.840.10008.5.1.4.1.1.1", SpecificCharacterSet=["", "ISO 2022 IR 87"])
+    header.PatientName = "Yamada^Tarou=山田^太郎"
+    header.file_meta = FileMetaDataset()
+    header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    header.save_as(tmp_path / "image.dcm", enforce_file_format=True)
+    document = pydicom.dcmread(written(head(), tmp_path, source_headers(tmp_path / "image.dcm")))
+    assert document.SpecificCharacterSet == "ISO_IR 192" and str(document.PatientName) == "Yamada^Tarou=山田^太郎"
 
 
 def test_points_of_a_single_dicom_picture_are_its_pixels(tmp_path):
