@@ -5,13 +5,14 @@ Nothing else in this library reads these; whoever calls it was asked to by the p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
+from pydicom.valuerep import DA, TM
 
 from LandmarkDetectorLib.core import Grid, ImageError
 from LandmarkDetectorLib.io.dicom_header import discreet, header_of, is_dicom
@@ -27,6 +28,20 @@ _MAY_BE_EMPTY = (
     *("AccessionNumber", "StudyID", "StudyDate", "StudyTime", "ReferringPhysicianName"),
 )
 """What every DICOM object has (type 2 in PS3.3 C.7.1.1 and C.7.2.1); de-identified images often lack some of it."""
+
+
+def _sex(value: str) -> None:
+    if value not in ("", "F", "M", "O"):
+        raise ValueError(value)
+
+
+_FORMS: dict[str, Callable[[str], object]] = {
+    "PatientBirthDate": DA,
+    "StudyDate": DA,
+    "StudyTime": TM,
+    "PatientSex": _sex,
+}
+"""What refuses a value that no report may repeat."""
 
 
 def series_files(folder: Path, series: str | None = None) -> list[Path]:
@@ -53,7 +68,8 @@ def source_headers(source: Path | Sequence[Path]) -> list[Dataset]:
         source: a file, a folder with a series, or the files of one.
 
     Raises:
-        ImageError: there is no DICOM image, there are several series, or one lacks the number that it is known by.
+        ImageError: there is no DICOM image, there are several series, or one lacks the number that it is known by or
+            says of patient or study what DICOM does not allow.
     """
     if isinstance(source, Path):
         path = source
@@ -87,6 +103,11 @@ def _completed(header: Dataset, name: str) -> Dataset:
     for tag in _MAY_BE_EMPTY:
         if tag not in header:
             setattr(header, tag, None)
+    for tag, fits in _FORMS.items():
+        try:
+            fits(header.get(tag) or "")
+        except ValueError:  # which repeats the value
+            raise ImageError(f"{name}: its {tag} is none that DICOM allows; mend the header.") from None
     header.decode()  # of Japanese and Korean images with several character sets, which highdicom refuses
     header.SpecificCharacterSet = "ISO_IR 192"
     return header

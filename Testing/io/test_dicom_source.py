@@ -49,6 +49,18 @@ def test_what_images_do_not_say_of_their_patient_is_empty_and_their_own_number_i
         source_headers(dicom.save(tmp_path / "b.dcm", VOLUME[0], StudyInstanceUID=None))
 
 
+@pytest.mark.parametrize(
+    ("tag", "value"),
+    [("PatientBirthDate", "1960-02-03"), ("StudyDate", "20201301"), ("StudyTime", "99:10"), ("PatientSex", "W")],
+)
+def test_a_tag_that_no_report_may_repeat_is_refused_by_name_and_not_by_value(tmp_path, dicom, refused, tag, value):
+    import pydicom
+
+    with pydicom.config.disable_value_validation():
+        path = dicom.save(tmp_path / "a.dcm", VOLUME[0], **{tag: value})
+    assert refused(ImageError, source_headers, path) == f"a.dcm: its {tag} is none that DICOM allows; mend the header."
+
+
 @pytest.mark.parametrize("direction", [np.eye(3), OBLIQUE])
 def test_images_lie_in_the_volume_that_was_read_from_them_and_in_no_other(tmp_path, dicom, direction):
     dicom.series_in(tmp_path, VOLUME, direction=direction)
