@@ -23,7 +23,7 @@ _TAGS = [
     *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PhotometricInterpretation"),
     "ModalityLUTSequence",
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "ImagerPixelSpacing", "SliceThickness"),
-    *("PixelSpacingCalibrationType", "PixelAspectRatio"),
+    *("PixelSpacingCalibrationType", "PixelAspectRatio", "SequenceOfUltrasoundRegions"),
     *("SpacingBetweenSlices", "RescaleSlope", "RescaleIntercept"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
 ]
@@ -157,7 +157,8 @@ def _plane(header: Dataset, path: Path, frame: int, frames: int) -> Plane:
     measures = _group(header, frame, "PixelMeasuresSequence", header)
     rescale = _group(header, frame, "PixelValueTransformationSequence", header)
     imager = header.get("ImagerPixelSpacing")
-    spacing = imager if measures.get("PixelSpacing") is None else measures.get("PixelSpacing")
+    said = (measures.get("PixelSpacing"), imager, _of_ultrasound(header))
+    spacing = next((each for each in said if each is not None), None)
     # Pixel Spacing that repeats the detector's was calibrated by nobody, PS3.3 10.7.1.3, unless the file says how.
     at_detector = imager is not None and spacing == imager and not header.get("PixelSpacingCalibrationType")
     syntax = header.file_meta.TransferSyntaxUID
@@ -212,6 +213,20 @@ def _vector(values: Any, length: int) -> np.ndarray | None:
     if vector.size != length or not np.all(np.isfinite(vector)):
         raise ValueError("not a vector of finite numbers")
     return vector
+
+
+def _of_ultrasound(header: Dataset) -> tuple[float, float] | None:
+    """Distance between rows and between columns, mm, where all tissue regions of an ultrasound image have the same.
+
+    PS3.3 C.8.5.5: format 1 is a two-dimensional region, unit 3 is the centimetre; an increment may be negative.
+    """
+    found = set()
+    for region in header.get("SequenceOfUltrasoundRegions") or []:
+        if region.get("RegionSpatialFormat") == 1:
+            units = {region.get("PhysicalUnitsXDirection"), region.get("PhysicalUnitsYDirection")}
+            down, across = (10 * abs(_number(region.get(f"PhysicalDelta{axis}"), 0.0)) for axis in "YX")
+            found.add((down, across) if units == {3} and down > 0 and across > 0 else None)
+    return next(iter(found)) if len(found) == 1 else None
 
 
 def _aspect(header: Dataset) -> float:

@@ -233,6 +233,30 @@ def test_pixels_that_are_not_square_and_have_no_spacing_are_told_of(tmp_path, di
     assert messages == []
 
 
+def ultrasound_region(across, down, unit=3, kind=1):
+    from pydicom.dataset import Dataset
+
+    region = Dataset()
+    region.RegionSpatialFormat, region.PhysicalUnitsXDirection, region.PhysicalUnitsYDirection = kind, unit, unit
+    region.PhysicalDeltaX, region.PhysicalDeltaY = across, down
+    return region
+
+
+def test_an_ultrasound_image_is_scaled_by_its_regions_where_they_agree(tmp_path, dicom):
+    tissue, doppler = ultrasound_region(0.02, -0.03), ultrasound_region(0.5, 2.0, unit=4, kind=3)
+    other, unknown = ultrasound_region(0.05, 0.05), ultrasound_region(0.02, 0.03, unit=0)
+    for regions, spacing in (
+        ([tissue], (0.2, 0.3)),
+        ([tissue, doppler, tissue], (0.2, 0.3)),
+        ([tissue, other], None),
+        ([tissue, unknown], None),
+        ([doppler], None),
+    ):
+        grid = load_image(dicom.save(tmp_path / "us.dcm", VOLUME[0], SequenceOfUltrasoundRegions=regions)).grid
+        assert grid.unit == ("px" if spacing is None else "mm")
+        assert grid.spacing == pytest.approx(spacing or (1.0, 1.0))
+
+
 def test_a_spacing_that_repeats_the_detectors_is_called_uncorrected(tmp_path, dicom, told):
     own = [0.14, 0.15]
     for tags, count in (
