@@ -24,6 +24,8 @@ from LandmarkDetectorLib.io.names import looks_like, shown, suffix_of
 from LandmarkDetectorLib.io.notices import notice
 
 _FLOATS = ((16, 32), (64, 64))  # NIfTI's codes and their bits
+_UNREAD = {1: "single bits", 1536: "floats of 128 bits", 2048: "complex numbers of 256 bits"}
+"""Types of voxels that ITK does not know; it calls the header damaged."""
 _BLOCK = 1 << 20
 _SPARE = 16 << 20
 """Bytes that may stand behind the voxels in a gzip stream; one that goes on and on would be read for hours."""
@@ -102,6 +104,8 @@ def read_header(path: Path) -> NiftiHeader:
     analyze = raw[344:347] not in (b"n+1", b"ni1")
     if not 1 <= dim[0] <= 7 or any(n < 1 for n in dim[1 : dim[0] + 1]) or bits < 1:
         raise ImageError(f"{name}: its header gives the size {dim[1:4]} and describes no image; mend the header.")
+    if datatype in _UNREAD:
+        raise ImageError(f"{name}: its voxels are {_UNREAD[datatype]}, which are not read; save it as 32-bit float.")
     if not math.isfinite(offset) or not 0 <= offset < 2**31:
         raise ImageError(f"{name}: its header says that the voxels begin at {offset:g}; mend the header.")
     voxel_size = tuple(pixdim[1 : 1 + min(dim[0], 3)])

@@ -302,6 +302,12 @@ def test_a_nifti_in_another_unit_is_in_millimetres_without_a_false_alarm(tmp_pat
     assert messages == [] and grid.spacing == pytest.approx([factor * step for step in (0.5, 1, 2)])
 
 
+@pytest.mark.parametrize(("code", "bits", "what"), [(1, 1, "single bits"), (1536, 128, "floats of 128 bits")])
+def test_a_nifti_of_numbers_that_are_not_read_is_not_called_damaged(tmp_path, refused, code, bits, what):
+    path = with_header(tmp_path / "odd.nii", {70: ("2h", code, bits)})
+    assert f"its voxels are {what}, which are not read" in refused(ImageError, load_image, path)
+
+
 def test_what_was_used_of_an_sform_is_said_where_there_is_no_qform(tmp_path, told):
     for qform_code in (0, 1):
         path = with_header(
