@@ -105,12 +105,15 @@ class Result:
 def difference_of(first: Result, second: Result) -> tuple[float | None, float | None]:
     """How a measurement changed between two times: second minus first, and half of that difference's interval.
 
-    Both times are taken to err independently of each other. What has no value at one of them, or no interval, has
-    ``None``; and so have values in different units, of a picture with a scale and one without.
+    Both times are taken to err independently of each other; bounds from regions, which no chance makes smaller, add up.
+    What has no value at one of them, or no interval, has ``None``; and so have values in different units, of a picture
+    with a scale and one without.
     """
     if first.value is None or second.value is None or first.unit != second.unit:
         return None, None
     change = second.value - first.value
     if first.interval is None or second.interval is None:
         return change, None
-    return change, hypot(first.interval.high - first.value, second.interval.high - second.value)
+    one, other = first.interval.high - first.value, second.interval.high - second.value
+    by_spread = first.interval.sd is not None and second.interval.sd is not None
+    return change, hypot(one, other) if by_spread else one + other

@@ -8,6 +8,7 @@ import pytest
 from LandmarkDetectorLib.core import Landmark, LandmarkSet, MeasurementError
 from LandmarkDetectorLib.evaluation.regions import BoxRegion, EllipsoidRegion
 from LandmarkDetectorLib.measure import distance_set, load_set, measure
+from LandmarkDetectorLib.measure.results import Interval, Result, difference_of
 from LandmarkDetectorLib.measure.stage import Stage, build_scene
 from Testing.measure.made import cephalogram, moved, picture, sagittal
 from Testing.measure.test_known_values import KNOWN, LATERAL, PLACES, everything
@@ -177,6 +178,14 @@ def test_the_bound_of_a_distance_is_that_of_its_regions():
     assert found["S-N"].interval.level == pytest.approx(0.9)
     assert "2 of 95% each" in found["S-N"].interval.method
     assert found["Sum of angles"].interval.level == pytest.approx(1 - 5 * 0.05)
+
+
+def test_of_two_times_spreads_join_by_squares_and_bounds_add_up():
+    by_spread = Interval(7.0, 13.0, 0.95, 1.5, "covariances")
+    bound = Interval(6.0, 14.0, 0.95, None, "regions")
+    for one, other, reach in ((by_spread, by_spread, 3 * 2**0.5), (bound, bound, 8), (by_spread, bound, 7)):
+        first, second = (Result("d", "d", 10.0, "mm", "2D", interval=each) for each in (one, other))
+        assert difference_of(first, second) == (0.0, pytest.approx(reach))
 
 
 @pytest.mark.parametrize("shape", [boxes, ellipsoids])
