@@ -202,7 +202,7 @@ def _are_even(heights: np.ndarray, name: str) -> bool:
         at = int(np.argmin(gaps))
         raise ImageError(
             f"{name}: two slices lie at the same place, {heights[at]:.4g} mm along their normal; it holds several "
-            "volumes, such as time points or echoes, so give one of them as its own series."
+            "volumes, such as time points or echoes, or a slice twice, so give one volume as its own series."
         )
     uneven, mean = np.abs(gaps - usual), float(gaps.mean())
     if np.abs(gaps - mean).max() > _ROUNDED_GAP * mean:

@@ -61,6 +61,12 @@ def test_two_slices_at_one_place_are_refused(tmp_path, dicom, refused):
     assert "two slices lie at the same place" in refused(ImageError, load_image, tmp_path / "series")
 
 
+def test_a_file_that_was_copied_beside_itself_is_no_volume_more(tmp_path, dicom, refused):
+    path = dicom.series_in(tmp_path / "series", VOLUME)[2]
+    (tmp_path / "series" / "copy.dcm").write_bytes(path.read_bytes())
+    assert "or a slice twice" in refused(ImageError, load_image, tmp_path / "series")
+
+
 def test_several_series_are_named_by_number_and_nothing_else(tmp_path, dicom, refused):
     dicom.series_in(tmp_path / "study", VOLUME, SeriesDescription="Mustermann thorax")
     for number in (7, None):
