@@ -6,7 +6,8 @@
 
 ``--fetal`` is a data set with ``head_circumference_mm`` for each image: the circumference of the ellipse that the
 sonographer drew. It is compared with the one of the four annotated landmarks, and with the one of those that the bundle
-finds on the subjects that it held out.
+finds on the subjects that it held out. Of the latter's measurements it is counted how often their intervals hold the
+value of the annotated landmarks.
 
 ``--cephalogram`` is a data set with two observers: their SNA, SNB and ANB are compared with each other. With a bundle
 (run on its own held-out subjects), the folder of a cross-validation or a folder of detections (one file an image,
@@ -19,6 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +85,22 @@ def fetal_heads(options: argparse.Namespace) -> dict[str, Any]:
         "annotated landmarks, all images": against_drawn(dataset.cases, [case.landmarks for case in dataset.cases]),
         "annotated landmarks, held-out images": against_drawn(held, [case.landmarks for case in held]),
         "detected landmarks, held-out images": against_drawn(held, of_model),
+        "95 % intervals of detected landmarks hold the annotated value": {
+            "calibrated": held_by_intervals(held, of_model),
+            "by the networks' own covariances": held_by_intervals(held, [replace(each, info={}) for each in of_model]),
+        },
         "bundle": f"{bundle.name} {bundle.version}",
     }
+
+
+def held_by_intervals(cases: Sequence[Any], marks: Sequence[LandmarkSet]) -> dict[str, float]:
+    """In which share of the images each measurement's interval holds the value of the annotated landmarks."""
+    inside: dict[str, list[bool]] = {}
+    for case, found in zip(cases, marks, strict=True):
+        for mine, true in zip(measure(found, "fetal-head"), measure(case.landmarks, "fetal-head"), strict=True):
+            if mine.interval is not None and true.value is not None:
+                inside.setdefault(mine.name, []).append(mine.interval.holds(true.value))
+    return {name: round(float(np.mean(rows)), 3) for name, rows in inside.items()}
 
 
 def against_drawn(cases: Sequence[Any], marks: Sequence[LandmarkSet]) -> dict[str, Any]:
