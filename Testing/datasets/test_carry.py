@@ -132,6 +132,17 @@ def test_what_is_given_is_not_changed() -> None:
     assert np.array_equal(given_transform.R.get_state()[1], state)
 
 
+@pytest.mark.parametrize("name", ["Flipd", "Affined", "RandAffined"])
+def test_what_is_given_to_an_inverse_is_not_changed_and_can_be_undone_again(name: str) -> None:
+    before = blob_sample(EVEN[2])
+    transform = carry(every_exact_transform(2)[name])
+    after = transform(before)
+    places = world(after)
+    for _ in range(2):
+        same(transform.inverse(after), before)
+        torch.testing.assert_close(world(after), places, rtol=0, atol=0, equal_nan=True)
+
+
 def test_the_same_seed_draws_the_same() -> None:
     transform = carry([mt.RandAffined(IMAGE, prob=1.0, rotate_range=0.5), mt.RandFlipd(IMAGE, 0.5)])
     places = []

@@ -16,10 +16,12 @@ from typing import Any
 import monai.transforms as mt
 import numpy as np
 import torch
+from monai.data import MetaTensor
 from monai.transforms import Compose, InvertibleTransform, Randomizable, Transform
 
 from LandmarkDetectorLib.core import DatasetError
 from LandmarkDetectorLib.datasets.samples import IMAGE, Sample, index_affine, move_landmarks
+from LandmarkDetectorLib.datasets.transforms.resample import same_voxels
 
 EXACT = (
     mt.Affined,
@@ -119,7 +121,9 @@ class Carried(LandmarkTransform, InvertibleTransform):
         """
         if not isinstance(self.transform, InvertibleTransform):
             raise DatasetError(f"{type(self.transform).__name__} has no inverse; leave it out of what is undone.")
-        return self._follow(sample, self.transform.inverse)
+        # MONAI's inverses take their note, and some the affine, off the image that they are given.
+        own = {key: same_voxels(part) if isinstance(part, MetaTensor) else part for key, part in sample.items()}
+        return self._follow(own, self.transform.inverse)
 
     @staticmethod
     def _follow(sample: Sample, step: Callable[[Sample], Sample]) -> Sample:
