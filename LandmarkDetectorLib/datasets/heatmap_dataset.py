@@ -18,6 +18,7 @@ from LandmarkDetectorLib.datasets.samples import (
     LOADED_AFFINE,
     PRESENT,
     Sample,
+    check_scale,
     inside,
     linear_part,
 )
@@ -50,7 +51,8 @@ class HeatmapDataset(SampleView):
         dtype: of the maps; ``None`` for the generator's own.
 
     Raises:
-        DatasetError: there is no sample, or a word that is not one of the two.
+        DatasetError: there is no sample, or a word that is not one of the two; when asked for a sample, a width in mm
+            for an image that has no scale.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class HeatmapDataset(SampleView):
         if self.deform:
             asked["affine"] = linear_part(sample)
         if self.unit == "mm":
+            check_scale(sample, "width")
             # A width that follows the image is one in the voxels that were loaded; otherwise, in those that are there.
             affine = sample[LOADED_AFFINE] if self.deform else sample[IMAGE].affine
             asked["spacing"] = torch.linalg.norm(affine[:-1, :-1].double(), dim=0).flip(0)

@@ -14,7 +14,7 @@ from LandmarkDetectorLib.core import DatasetError
 from LandmarkDetectorLib.datasets.cases import Dataset
 from LandmarkDetectorLib.datasets.landmark_dataset import LandmarkDataset, Samples, SampleView
 from LandmarkDetectorLib.datasets.masks import class_masks, discs, load_mask
-from LandmarkDetectorLib.datasets.samples import CASE, IMAGE, LANDMARKS, Sample, index_affine
+from LandmarkDetectorLib.datasets.samples import CASE, IMAGE, LANDMARKS, Sample, check_scale, index_affine
 
 MASK = "mask"
 UNITS = ("mm", "voxel")
@@ -52,10 +52,8 @@ class MaskDataset(SampleView):
     def masks(self, sample: Sample) -> Tensor:
         """The masks of a sample as it is now."""
         image = sample[IMAGE]
-        if self.unit == "mm" and image.meta.get("unit") == "px":
-            raise DatasetError(
-                f"{sample[CASE]['name']}: the image has no scale for a radius in mm; give unit='voxel', or its spacing."
-            )
+        if self.unit == "mm":
+            check_scale(sample, "radius")
         d = image.ndim - 1
         matrix = index_affine(image)[:-1, :-1] if self.unit == "mm" else torch.eye(d, dtype=torch.float64)
         return discs(sample[LANDMARKS], tuple(image.shape[1:]), self.radius, matrix, soft=self.soft)

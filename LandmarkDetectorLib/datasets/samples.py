@@ -123,6 +123,18 @@ def load_sample(case: Case, labels: Sequence[str], instances: int | None = None)
     )
 
 
+def check_scale(sample: Mapping[str, Any], length: str) -> None:
+    """Refuse a ``length`` in mm, as a message calls it, for a sample whose image has no physical scale.
+
+    Raises:
+        DatasetError: the image's unit is px.
+    """
+    if sample[IMAGE].meta.get("unit") == "px":
+        raise DatasetError(
+            f"{sample[CASE]['name']}: the image has no scale for a {length} in mm; give unit='voxel', or its spacing."
+        )
+
+
 def array_affine(grid: Grid) -> Tensor:
     """The float64 matrix (D+1, D+1) from the array's index ([z, ]y, x) to the world (x, y[, z]), as MONAI holds it."""
     matrix = grid.matrix

@@ -48,6 +48,13 @@ def test_a_width_in_mm_is_that_many_mm_along_each_axis() -> None:
     assert maps[23, 20] == pytest.approx(np.exp(-0.5 * (3 * 1.3 / 2) ** 2), rel=1e-4)
 
 
+def test_a_width_in_mm_is_refused_for_a_picture_without_a_scale() -> None:
+    marks = LandmarkSet.from_positions(["a"], [[10.0, 12.0]], unit="px")
+    picture = make_sample(Image.from_array(np.zeros((24, 24)), unit="px", name="scan"), marks)
+    with pytest.raises(DatasetError, match="scan: the image has no scale for a width in mm"):
+        HeatmapDataset([picture], GaussianHeatmaps(1, 2, 2.0, unit="mm"))[0]
+
+
 def test_the_covariance_follows_the_image_where_asked() -> None:
     stretched = carry(mt.Zoomd(IMAGE, (1.0, 2.0), mode="bilinear"))(
         sample_of(Landmark("a", [6.0, 12.0]))  # to 24 x 24 again, the middle of 48
