@@ -55,13 +55,16 @@ def position_errors(predicted: Any, truth: Any, spacing: Any = 1.0) -> np.ndarra
         (..., K) as :func:`radial_errors`: NaN not annotated, +inf missed.
 
     Raises:
-        LandmarkError: shapes that do not fit each other.
+        LandmarkError: shapes that do not fit each other, or a spacing that is not positive.
     """
     found, known, step = (on_host(part) for part in (predicted, truth, spacing))
     if found.shape != known.shape or known.ndim < 2 or known.shape[-1] not in (2, 3):
         raise LandmarkError(f"Positions of shapes {found.shape} and {known.shape} do not fit; give two (..., K, d).")
-    if step.shape not in ((), known.shape[-1:], (*known.shape[:1], known.shape[-1])):
+    each = (known.shape[0], known.shape[-1]) if known.ndim == 3 else ()
+    if step.shape not in ((), known.shape[-1:], each):
         raise LandmarkError(f"A spacing of shape {step.shape} does not fit positions {known.shape}; give (d,).")
+    if not np.all(step > 0):
+        raise LandmarkError(f"The spacing {step.tolist()} is not positive; mend the image's header.")
     gaps = (found - known) * (step[:, None, :] if step.ndim == 2 else step)
     errors = np.linalg.norm(gaps, axis=-1)
     errors[~np.isfinite(found).all(axis=-1)] = np.inf

@@ -160,6 +160,18 @@ def test_voxels_become_lengths_by_the_spacing_of_their_own_image():
         position_errors(found, truth, (1, 1))
 
 
+@pytest.mark.parametrize("shape", [(3, 3), (2, 2, 4, 3)])
+def test_a_spacing_for_each_image_is_refused_where_the_rows_are_not_images(shape):
+    with pytest.raises(LandmarkError, match="does not fit"):
+        position_errors(np.zeros(shape), np.ones(shape), np.ones((shape[0], 3)))
+
+
+@pytest.mark.parametrize("spacing", [0, -1, NAN])
+def test_a_spacing_that_is_not_positive_is_refused(spacing):
+    with pytest.raises(LandmarkError, match="not positive"):
+        position_errors(np.zeros((2, 3)), np.ones((2, 3)), spacing)
+
+
 def test_quantiles_that_were_asked_for_stand_beside_the_median():
     summary = summarise([[1.0], [2.0], [3.0], [INF]], ["a"], "mm", quantiles=(0.25, 0.5))
     assert summary.quantiles == summary.per_landmark["a"].quantiles == {0.25: 1.5, 0.5: 2.0}
