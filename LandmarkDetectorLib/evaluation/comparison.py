@@ -108,7 +108,8 @@ def compare_models(
         seed: of the bootstrap.
 
     Raises:
-        LandmarkError: shapes that do not fit, or errors against different truths (NaN at different places).
+        LandmarkError: shapes that do not fit, errors against different truths (NaN at different places), a label twice,
+            a negative error.
     """
     first, second = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if first.shape != second.shape or first.ndim != 2 or first.shape[1] != len(labels) or not len(first):
@@ -120,6 +121,10 @@ def compare_models(
         raise LandmarkError(
             f"{names[0]} and {names[1]} were judged on different annotations; judge both on the same landmarks."
         )
+    if len(set(labels)) != len(labels):
+        raise LandmarkError("A label stands twice among the landmarks to compare; labels must differ.")
+    if np.any(first < 0) or np.any(second < 0):
+        raise LandmarkError("An error to compare is negative; give radial distances.")
     owner = owners(cases, len(first))
     weights = draw_weights(int(owner.max()) + 1, resamples, seed)
 

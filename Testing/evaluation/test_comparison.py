@@ -84,6 +84,12 @@ def test_different_annotations_cannot_be_compared():
         compare_models([[1.0]], [[1.0], [2.0]], ["a"], "mm")
 
 
+@pytest.mark.parametrize(("sign", "labels", "why"), [(1, ["a", "a", "c"], "stands twice"), (-1, LABELS, "is negative")])
+def test_labels_and_errors_that_a_summary_refuses_are_refused_here_too(sign, labels, why):
+    with pytest.raises(LandmarkError, match=why):
+        compare_models(sign * FIRST, sign * SECOND, labels, "mm")
+
+
 def test_holm_steps_down_and_never_turns_back():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     corrected = holm([0.9, NAN, 0.02])
