@@ -101,9 +101,8 @@ class PatchDataset(SampleView):
 
     def _place(self, sample: Sample, rng: np.random.Generator) -> tuple[np.ndarray, int]:
         """The first voxel x, y[, z] of a patch, and the row of its landmark."""
+        _check_size(sample, self.size)
         size, patch = np.array(sample[IMAGE].shape[:0:-1]), np.array(self.size[::-1])
-        if len(size) != len(patch):
-            raise DatasetError(f"Patches of size {self.size} cannot be cut out of an image in {len(size)}D.")
         rows = self._rows(sample)
         if len(rows):
             chosen = rows[int(rng.integers(len(rows)))]
@@ -138,7 +137,11 @@ def cut_patch(sample: Sample, start: Sequence[int] | np.ndarray, size: Sequence[
         start: index x, y[, z] of the part's first voxel; it may be negative.
         size: of the part, ([Z, ]Y, X); it may reach beyond the image, but not lie beside it.
         padding: what lies beyond the border: ``zeros``, or the ``border``'s value.
+
+    Raises:
+        DatasetError: a size of another dimension, or a part beside the image.
     """
+    _check_size(sample, size)
     image: MetaTensor = sample[IMAGE]
     first = [int(n) for n in start]
     low = [max(0, a) for a in reversed(first)]
@@ -172,7 +175,11 @@ def grid_patches(sample: Sample, size: Sequence[int], overlap: float = 0.5, padd
         size: of a patch in voxels, ([Z, ]Y, X).
         overlap: share of a patch, from 0 up to 1, by which neighbours overlap at least; they lie evenly.
         padding: as in :func:`cut_patch`, where the image is smaller than a patch.
+
+    Raises:
+        DatasetError: a size of another dimension, or an overlap that is none.
     """
+    _check_size(sample, size)
     if not 0 <= overlap < 1:
         raise DatasetError(f"An overlap of {overlap} is not from 0 up to 1.")
     ways = []
@@ -181,3 +188,9 @@ def grid_patches(sample: Sample, size: Sequence[int], overlap: float = 0.5, padd
         ways.append(np.round(np.linspace(0, n - w, count)).astype(int) if count > 1 else [-((w - n) // 2)])
     for start in itertools.product(*reversed(ways)):
         yield cut_patch(sample, start[::-1], size, padding)
+
+
+def _check_size(sample: Sample, size: Sequence[int]) -> None:
+    d = sample[IMAGE].ndim - 1
+    if len(size) != d or min(size) < 1:
+        raise DatasetError(f"Patches of size {tuple(size)} cannot be cut out of an image in {d}D.")

@@ -142,6 +142,13 @@ def test_a_part_shares_nothing_with_the_whole() -> None:
     assert sample["image"].min() == 1 and sample["landmarks"][1, 0] == 8
 
 
+@pytest.mark.parametrize("size", [(4, 4, 4), (4,), (4, 0)])
+def test_a_patch_of_another_dimension_or_without_a_voxel_is_refused_in_words(size: tuple[int, ...]) -> None:
+    for cut in (lambda: cut_patch(numbered(9, 10), (0, 0), size), lambda: list(grid_patches(numbered(9, 10), size))):
+        with pytest.raises(DatasetError, match="cannot be cut out of an image in 2D"):
+            cut()
+
+
 def test_settings_that_cannot_be_are_said() -> None:
     sample = numbered(9, 9)
     for call, words in (
