@@ -64,6 +64,10 @@ def summary(features: Tensor) -> Tensor:
 
     Means alone would say nothing behind an instance normalisation, which makes them equal for all images.
     """
-    flat = features.flatten(2)
-    flat = flat if flat.dtype == torch.float64 else flat.float()
+    flat = in_single(features.flatten(2))
     return torch.cat([flat.mean(-1), flat.amax(-1)], 1)
+
+
+def in_single(values: Tensor) -> Tensor:
+    """The values in single precision, or better where they are in better."""
+    return values if values.dtype == torch.float64 else values.float()

@@ -27,7 +27,7 @@ class CholeskyHead(nn.Module):
         floor: smallest entry of L's diagonal, in voxels; no determinant is below its 2D-th power.
 
     Shapes:
-        (B, F), or (B, K, F) when per landmark, to (B, K, D, D) in voxel² along x, y[, z], in single precision.
+        (B, F), or (B, K, F) when per landmark, to (B, K, D, D) in voxel² along x, y[, z], in the weights' precision.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class CholeskyHead(nn.Module):
         """L (B, K, D, D), lower triangular with a positive diagonal."""
         # Products of half-precision entries lose the small eigenvalue of a long ellipse.
         with torch.autocast(features.device.type, enabled=False):
-            entries = self.out(F.leaky_relu(self.hidden(features.float()), 0.1))
+            entries = self.out(F.leaky_relu(self.hidden(features.to(self.hidden.weight.dtype)), 0.1))
         entries = entries.view(-1, self.landmarks, self.entries)
         diagonal = F.softplus(entries[..., : self.dimension]) + self.floor
         row, column = torch.tril_indices(self.dimension, self.dimension, -1, device=entries.device)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from LandmarkDetectorLib.core import RecipeError
 from LandmarkDetectorLib.heatmaps.expectation import spatial_expectation, spatial_softmax
-from LandmarkDetectorLib.models.blocks import Norm, conv_norm_relu, convolution, enlarged
+from LandmarkDetectorLib.models.blocks import Norm, conv_norm_relu, convolution, enlarged, in_single
 from LandmarkDetectorLib.models.landmark_attention import ChannelAndPixelGates, FreeAttention, LandmarkAttention
 from LandmarkDetectorLib.models.padded_network import Encoded, PaddedNetwork
 from LandmarkDetectorLib.models.registry import register_model
@@ -132,7 +132,7 @@ class CoorTransformer(PaddedNetwork):
 
     def centres(self, coarse: Tensor) -> Tensor:
         """Where coarse maps (B, K, [z, ]y, x) see the landmarks, (B, K, D): -1 to 1 between the image's borders."""
-        mean = spatial_expectation(spatial_softmax(self.temperature * coarse.float())).mean
+        mean = spatial_expectation(spatial_softmax(self.temperature * in_single(coarse))).mean
         sides = mean.new_tensor(coarse.shape[:1:-1])
         return (2 * mean + 1) / sides - 1
 

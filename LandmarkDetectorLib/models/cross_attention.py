@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from LandmarkDetectorLib.models.blocks import in_single
+
 HEAD = 32
 OCTAVES = 4
 
@@ -71,6 +73,6 @@ def sampled(features: Tensor, positions: Tensor) -> Tensor:
     dimension = features.ndim - 2
     grid = positions.reshape(positions.shape[0], *[1] * (dimension - 1), *positions.shape[1:])
     # In half precision a position would be rounded to 1/256 of the image.
-    wide = features if features.dtype == torch.float64 else features.float()
-    values = F.grid_sample(wide, grid.to(wide.dtype), mode="bilinear", padding_mode="border", align_corners=False)
+    full = in_single(features)
+    values = F.grid_sample(full, grid.to(full.dtype), mode="bilinear", padding_mode="border", align_corners=False)
     return values.flatten(2).transpose(1, 2).to(features.dtype)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from LandmarkDetectorLib.core import RecipeError
-from LandmarkDetectorLib.models.blocks import Norm, conv_norm_relu, convolution, enlarged, normalisation
+from LandmarkDetectorLib.models.blocks import Norm, conv_norm_relu, convolution, enlarged, in_single, normalisation
 from LandmarkDetectorLib.models.padded_network import Encoded, PaddedNetwork
 from LandmarkDetectorLib.models.registry import register_model
 
@@ -95,7 +95,7 @@ class Hourglass(PaddedNetwork):
             maps.append(head(y))
             if number < len(self.said):
                 x = x + self.again[number](y) + self.said[number](maps[-1])
-        return Encoded(enlarged(maps[-1].float(), self.stride), neck, tuple(maps[:-1]))
+        return Encoded(enlarged(in_single(maps[-1]), self.stride), neck, tuple(maps[:-1]))
 
     def head_maps(self, features: Tensor, part: slice) -> Tensor:
         """Some of the maps."""

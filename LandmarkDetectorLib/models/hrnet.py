@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from LandmarkDetectorLib.core import RecipeError
-from LandmarkDetectorLib.models.blocks import Norm, conv_norm_relu, convolution, enlarged, normalisation
+from LandmarkDetectorLib.models.blocks import Norm, conv_norm_relu, convolution, enlarged, in_single, normalisation
 from LandmarkDetectorLib.models.padded_network import Encoded, PaddedNetwork
 from LandmarkDetectorLib.models.registry import register_model
 
@@ -101,7 +101,7 @@ class HRNet(PaddedNetwork):
             branches = stage([begin[0](branches[0]), *branches[1:], added])
         together = torch.cat([enlarged(branch, 2**level) for level, branch in enumerate(branches)], 1)
         mixed = self.mix(together)
-        return Encoded(enlarged(self.maps(mixed).float(), STRIDE), mixed)
+        return Encoded(enlarged(in_single(self.maps(mixed)), STRIDE), mixed)
 
     def head_maps(self, features: Tensor, part: slice) -> Tensor:
         """Some of the maps."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from LandmarkDetectorLib.models.blocks import enlarged
+from LandmarkDetectorLib.models.blocks import enlarged, in_single
 from LandmarkDetectorLib.models.cross_attention import CrossAttention, PositionEncoding, lattice, sampled
 
 
@@ -53,7 +53,7 @@ class LandmarkAttention(nn.Module):
     def place(self, feature: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
         """The landmarks' tokens (B, K, C) and where their samples lie (B, K, m, D): centre + reach·tanh(...)."""
         tokens = sampled(feature, centres) + self.names + self.encoding(centres)
-        offsets = self.reach * self.offsets(tokens).float().tanh().unflatten(-1, (self.samples, self.dimension))
+        offsets = self.reach * in_single(self.offsets(tokens)).tanh().unflatten(-1, (self.samples, self.dimension))
         return tokens, centres[:, :, None] + offsets
 
     def forward(self, feature: Tensor, centres: Tensor | None = None) -> Tensor:

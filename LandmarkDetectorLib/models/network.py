@@ -16,7 +16,8 @@ class HeatmapOutput(NamedTuple):
     """What a network says of a batch of images.
 
     Attributes:
-        heatmaps: raw maps (B, K, [Z, ]Y, X), before any activation; K is 1 for a conditioned network.
+        heatmaps: raw maps (B, K, [Z, ]Y, X), before any activation; K is 1 for a conditioned network. They, and all
+            below, are in single precision, or in double from a network in double.
         presence: logits (B, K) of each landmark's presence.
         auxiliary: maps of earlier heads for deep supervision, coarse to fine, each (B, K, [z, ]y, x) at its own size,
             which is the image's over the network's ``auxiliary_strides``, rounded up.

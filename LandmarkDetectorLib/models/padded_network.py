@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from LandmarkDetectorLib.models.blocks import convolution, summary
+from LandmarkDetectorLib.models.blocks import convolution, in_single, summary
 from LandmarkDetectorLib.models.cholesky_head import CholeskyHead
 from LandmarkDetectorLib.models.coordinates import CoordinateChannels
 from LandmarkDetectorLib.models.network import (
@@ -91,7 +91,7 @@ class PaddedNetwork(HeatmapNetwork):
         earlier = []
         for maps, stride in zip(auxiliary, self.auxiliary_strides, strict=True):
             kept = [slice(-(-size // stride)) for size in images.shape[2:]]
-            earlier.append(maps[tuple([slice(None), slice(None), *kept])].float())
+            earlier.append(in_single(maps[tuple([slice(None), slice(None), *kept])]))
         return cropped(features, images), summary(deepest), tuple(earlier)
 
     def features(self, images: Tensor, landmark: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -107,7 +107,7 @@ class PaddedNetwork(HeatmapNetwork):
 
     def presence_of(self, vector: Tensor) -> Tensor:
         """Logits (B, K) of presence."""
-        return self.presence(vector.to(self.presence.weight.dtype)).float()
+        return in_single(self.presence(vector.to(self.presence.weight.dtype)))
 
     def covariance_of(self, vector: Tensor, heatmaps: Tensor) -> Tensor | None:
         """Covariances (B, K, D, D) in voxel², where the network predicts some."""
@@ -120,6 +120,6 @@ class PaddedNetwork(HeatmapNetwork):
             ImageError: the images are not (B, C, [Z, ]Y, X).
         """
         features, vector, auxiliary = self._seen(images)
-        maps = self.head_maps(features, slice(0, self.landmarks)).float()
+        maps = in_single(self.head_maps(features, slice(0, self.landmarks)))
         output = HeatmapOutput(maps, self.presence_of(vector), auxiliary, self.covariance_of(vector, maps))
         return output if landmark is None else of_landmark(output, landmark)

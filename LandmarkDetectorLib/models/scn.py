@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from LandmarkDetectorLib.core import RecipeError
-from LandmarkDetectorLib.models.blocks import convolution, summary
+from LandmarkDetectorLib.models.blocks import convolution, in_single, summary
 from LandmarkDetectorLib.models.cholesky_head import CholeskyHead
 from LandmarkDetectorLib.models.network import (
     HeatmapNetwork,
@@ -124,7 +124,7 @@ class SpatialConfigurationNet(HeatmapNetwork):
         for conv in self.configuration:
             x = F.leaky_relu(conv(x), SLOPE)
         mode = "bicubic" if self.dimension == 2 else "trilinear"
-        places = F.interpolate(self.places(x).float(), scale_factor=float(self.downsampling), mode=mode)
+        places = F.interpolate(in_single(self.places(x)), scale_factor=float(self.downsampling), mode=mode)
         # One tensor, for head_maps: places stand behind the appearance's features.
         return torch.cat([features, cropped(places, images).to(features.dtype)], 1), vector, x
 
@@ -153,8 +153,8 @@ class SpatialConfigurationNet(HeatmapNetwork):
             ImageError: the images are not (B, C, [Z, ]Y, X).
         """
         features, vector, configuration = self._seen(images)
-        maps = self.head_maps(features, slice(0, self.landmarks)).float()
-        presence = self.presence_of(vector).float()
+        maps = in_single(self.head_maps(features, slice(0, self.landmarks)))
+        presence = in_single(self.presence_of(vector))
         output = HeatmapOutput(maps, presence, covariance=self.covariance_of(configuration, maps))
         return output if landmark is None else of_landmark(output, landmark)
 

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from LandmarkDetectorLib.core import RecipeError
+from LandmarkDetectorLib.models.blocks import in_single
 from LandmarkDetectorLib.models.cholesky_head import CholeskyHead
 from LandmarkDetectorLib.models.coordinates import CoordinateChannels
 from LandmarkDetectorLib.models.network import (
@@ -106,7 +107,7 @@ class UNet(HeatmapNetwork):
             for block in blocks:
                 x = block(x, style)
             skips.append(x)
-        deepest = x.flatten(2).float().mean(-1)
+        deepest = in_single(x.flatten(2)).mean(-1)
         skips.pop()
         for reduce, block in zip(self.reduce, self.up, strict=True):
             x = F.interpolate(reduce(x), scale_factor=2.0, mode="nearest")
@@ -126,7 +127,7 @@ class UNet(HeatmapNetwork):
 
     def presence_of(self, vector: Tensor) -> Tensor:
         """Logits (B, K) of presence."""
-        return self.presence(vector).float()
+        return in_single(self.presence(vector))
 
     def forward(self, images: Tensor, landmark: Tensor | None = None) -> HeatmapOutput:
         """Logits of heatmaps and presence."""
@@ -134,9 +135,9 @@ class UNet(HeatmapNetwork):
         presence = self.presence_of(deepest)
         covariance = None if self.cholesky is None else self.cholesky(deepest)
         if landmark is None:
-            return HeatmapOutput(self.head(features).float(), presence, covariance=covariance)
+            return HeatmapOutput(in_single(self.head(features)), presence, covariance=covariance)
         weight = self.head.weight.flatten(1)[landmark].to(features.dtype)
-        maps = torch.einsum("bc...,bc->b...", features, weight)[:, None].float()
+        maps = in_single(torch.einsum("bc...,bc->b...", features, weight)[:, None])
         bias = self.bias[landmark].view(-1, *[1] * (self.dimension + 1))
         rows = torch.arange(landmark.shape[0], device=landmark.device)
         chosen = None if covariance is None else covariance[rows, landmark][:, None]

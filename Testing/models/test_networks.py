@@ -38,6 +38,15 @@ def test_maps_have_the_size_of_any_image_and_every_parameter_learns(name: str, d
     assert not idle
 
 
+@each
+def test_a_network_in_double_precision_answers_in_double_precision(name: str) -> None:
+    network, seen = small(name, 2, covariance=True).eval(), images(2)
+    single, double = network(seen), network.double()(seen.double())
+    for one, other in zip(all_of(single), all_of(double), strict=True):
+        assert other.dtype == torch.float64
+        torch.testing.assert_close(one, other.float(), atol=1e-4, rtol=1e-3)
+
+
 @in_both
 @each
 def test_maps_of_some_landmarks_are_those_of_all(name: str, dimension: int) -> None:
