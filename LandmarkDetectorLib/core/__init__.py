@@ -16,7 +16,7 @@ from LandmarkDetectorLib.core.errors import (
 from LandmarkDetectorLib.core.grid import Grid
 from LandmarkDetectorLib.core.image import Image
 from LandmarkDetectorLib.core.landmarks import Landmark, LandmarkSet
-from LandmarkDetectorLib.core.registry import Registry
+from LandmarkDetectorLib.core.registry import Registry, import_parts
 
 __all__ = [
     "BundleError",
@@ -35,4 +35,5 @@ __all__ = [
     "MeasurementError",
     "RecipeError",
     "Registry",
+    "import_parts",
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any, Generic, TypeVar
 
 from LandmarkDetectorLib.core.errors import LandmarkDetectorError, RecipeError
@@ -71,3 +73,14 @@ class Registry(Generic[Entry]):
             raise  # in its own words
         except _NOT_TAKEN as error:
             raise self.error(f"The {self.kind} {name!r} cannot be built: {str(error).rstrip('.')}.") from error
+
+
+def import_parts(package: str, path: Iterable[str]) -> None:
+    """Import every module of a package, which registers what it defines: a new part is a new file.
+
+    Args:
+        package: the ``__name__`` of the package.
+        path: its ``__path__``.
+    """
+    for module in iter_modules(path):
+        import_module(f"{package}.{module.name}")

@@ -4,6 +4,7 @@ Two functions, and a family of modules with one interface, ``loss(prediction, ta
 ``LandmarkLoss``. Recipes name them: ``build_loss("star", omega=1)``.
 """
 
+from LandmarkDetectorLib.core import import_parts
 from LandmarkDetectorLib.losses.central import CentralLoss
 from LandmarkDetectorLib.losses.euclidean import EuclideanLoss, EuclideanVarianceLoss
 from LandmarkDetectorLib.losses.gaussian_nll import GaussianNLLLoss
@@ -50,3 +51,5 @@ __all__ = [
     "register_loss",
     "spatial_cross_entropy",
 ]
+
+import_parts(__name__, __path__)

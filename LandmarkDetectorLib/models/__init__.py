@@ -1,16 +1,6 @@
 """Networks by name, and the shape prior that stands behind them."""
 
-from LandmarkDetectorLib.models import (  # noqa: F401  (they register themselves)
-    coortransformer,
-    farnet,
-    hourglass,
-    hrnet,
-    local_appearance,
-    monai_unets,
-    probabilistic_scn,
-    scn,
-    unet,
-)
+from LandmarkDetectorLib.core import import_parts
 from LandmarkDetectorLib.models.network import HeatmapNetwork, HeatmapOutput
 from LandmarkDetectorLib.models.registry import build_model, model_names, register_model
 from LandmarkDetectorLib.models.robust_pose import RobustPose, find_pose
@@ -28,3 +18,5 @@ __all__ = [
     "model_names",
     "register_model",
 ]
+
+import_parts(__name__, __path__)

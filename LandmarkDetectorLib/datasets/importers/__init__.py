@@ -15,15 +15,7 @@ name                 folder
 Nothing is downloaded; who has a data set has agreed to its licence.
 """
 
-from LandmarkDetectorLib.datasets.importers import (  # noqa: F401  each registers itself
-    afids,
-    endovis2015,
-    hand_atlas,
-    isbi2015,
-    markups_folder,
-    plant_centroids,
-    spine_ap,
-)
+from LandmarkDetectorLib.core import import_parts
 from LandmarkDetectorLib.datasets.importers.registry import (
     ImportedCase,
     ImportedDataset,
@@ -39,3 +31,5 @@ __all__ = [
     "importer_names",
     "register_importer",
 ]
+
+import_parts(__name__, __path__)

@@ -8,6 +8,7 @@
 Methods by name, :func:`region_method_names`. Those that cut regions out of heatmaps need torch.
 """
 
+from LandmarkDetectorLib.core import import_parts
 from LandmarkDetectorLib.evaluation.regions.box import BonferroniMethod, MaxNonconformityMethod
 from LandmarkDetectorLib.evaluation.regions.coverage import (
     Coverage,
@@ -61,3 +62,5 @@ __all__ = [
     "register_region_method",
     "subjects_needed",
 ]
+
+import_parts(__name__, __path__)

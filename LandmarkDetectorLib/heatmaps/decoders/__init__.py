@@ -1,7 +1,5 @@
 """Decoders, one a file; each is registered when this package is imported."""
 
-from importlib import import_module
-from pkgutil import iter_modules
+from LandmarkDetectorLib.core import import_parts
 
-for _module in iter_modules(__path__):
-    import_module(f"{__name__}.{_module.name}")
+import_parts(__name__, __path__)
