@@ -53,10 +53,15 @@ def evaluate_bundle(
         each), ``seconds`` (warm, a volume; by part), ``peak_memory_mb`` and, for fetal heads, ``biometry``.
 
     Raises:
-        LandmarkDetectorError: bundle, data or subjects are not usable.
+        LandmarkDetectorError: bundle, data or subjects are not usable, or the data have none of the bundle's landmarks.
     """
     detector = bundle if isinstance(bundle, Detector) else Detector(bundle, device)
     dataset = read_dataset(data)
+    if not set(detector.pipeline.labels) & set(dataset.labels):
+        raise DatasetError(
+            f"{dataset.name} has none of the landmarks that {detector.bundle.name} finds; judge it on others, or name "
+            "them alike."
+        )
     cases = chosen_cases(detector.bundle, dataset, subjects).cases
     detections, seconds = [], []
     for number, case in enumerate(cases):

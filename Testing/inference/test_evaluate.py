@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from LandmarkDetectorLib.bundles.store import SHIPPED
 from LandmarkDetectorLib.core import DatasetError, LandmarkFileError, LandmarkSet
 from LandmarkDetectorLib.datasets import Dataset, read_dataset
-from LandmarkDetectorLib.inference.evaluate import chosen_cases, judge
+from LandmarkDetectorLib.inference.evaluate import chosen_cases, evaluate_bundle, judge
 from Testing.phantoms import LABELS, write_dataset
 
 
@@ -37,6 +38,12 @@ def test_subjects_of_which_none_is_left_are_refused(data: Path, tmp_path: Path) 
     assert [case.subject for case in chosen.cases] == ["case01"]
     with pytest.raises(DatasetError, match="no case is left to judge by all"):
         chosen_cases(bundle, Dataset("empty", dataset.labels, ()), "all")
+
+
+def test_data_without_any_of_the_landmarks_are_refused_before_an_image_is_read(data: Path) -> None:
+    (data / "case00.mha").write_bytes(b"no image")
+    with pytest.raises(DatasetError, match="phantoms has none of the landmarks that fetal-head-us finds"):
+        evaluate_bundle(SHIPPED / "fetal-head-us", data, subjects="all")
 
 
 def test_errors_in_mm_and_in_px_have_no_mean(data: Path) -> None:
