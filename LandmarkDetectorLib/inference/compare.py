@@ -105,6 +105,8 @@ def compare(
     """
     if len(candidates) < 2:
         raise DatasetError("A comparison needs two models or more; give two bundles or files of results.")
+    # Files first: what is wrong with one is said before a bundle has run for minutes.
+    files = {n: read_results(Path(one)) for n, one in enumerate(candidates) if _is_results(Path(one))}
     judged = []
     for number, candidate in enumerate(candidates):
 
@@ -112,7 +114,7 @@ def compare(
             if progress is not None:
                 progress(f"{Path(candidate).name}: {words}", (number + fraction) / len(candidates))
 
-        judged.append(_judged(candidate, data, subjects, device, step))
+        judged.append(files[number] if number in files else _judged(candidate, data, subjects, device, step))
     judged = _named_apart(judged)
     labels, unit, notices = _in_common(judged)
     keys, notices_of_cases, by_image = _paired(judged)
@@ -140,6 +142,8 @@ def read_results(path: Path) -> Judged:
     Raises:
         DatasetError: the file is not there, or holds none.
     """
+    if not path.is_file():
+        raise DatasetError(f"There is no file {path.name}; give one that evaluate --json has written.")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         folds = content.get("folds", [content])
@@ -171,10 +175,12 @@ def _positions(cases: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> np.
     return np.array([[[np.nan] * d if place is None else place for place in row] for row in places], dtype=np.float64)
 
 
+def _is_results(path: Path) -> bool:
+    return path.suffix == ".json" and not path.is_dir()
+
+
 def _judged(candidate: str | Path, data: Path | str | None, subjects: str, device: str, step: Progress) -> Judged:
     path = Path(candidate)
-    if path.suffix == ".json" and not path.is_dir():
-        return read_results(path)
     folds = sorted(file.parent for file in path.glob(f"fold-*/*/{MANIFEST}")) if path.is_dir() else []
     if data is None:
         raise DatasetError(f"{path.name} is a bundle and there are no images to run it on; add --data.")

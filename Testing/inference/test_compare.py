@@ -89,8 +89,10 @@ def test_a_file_that_holds_no_results_and_a_bundle_without_data_are_refused(tmp_
     (tmp_path / "no.json").write_text('{"cases": []}')
     with pytest.raises(DatasetError, match=r"no.json holds no results"):
         compare([one, tmp_path / "no.json"])
-    with pytest.raises(DatasetError, match=r"gone.json holds no results"):
+    with pytest.raises(DatasetError, match=r"There is no file gone.json"):
         read_results(tmp_path / "gone.json")
+    with pytest.raises(DatasetError, match=r"There is no file gone.json"):  # and not that there are no images
+        compare(["fetal-head-us", tmp_path / "gone.json"])
     with pytest.raises(DatasetError, match="add --data"):
         compare([one, "fetal-head-us"])
     with pytest.raises(DatasetError, match="two models or more"):
