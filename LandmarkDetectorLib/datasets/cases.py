@@ -119,8 +119,11 @@ def read_dataset(folder: str | Path) -> Dataset:
     for number, entry in enumerate(entries):
         try:
             cases.append(_case(folder, labels, entry))
-        except (KeyError, TypeError, ValueError) as error:
-            raise DatasetError(f"{folder.name}/dataset.json: entry {number} is not usable ({error!r}).") from error
+        except KeyError as error:
+            raise DatasetError(f"{folder.name}/dataset.json: entry {number} has no {error}; add it.") from error
+        except (TypeError, ValueError) as error:
+            said = str(error).rstrip(".")
+            raise DatasetError(f"{folder.name}/dataset.json: entry {number} is not usable: {said}.") from error
     counts = Counter((case.subject, case.image_path.name) for case in cases)
     for (subject, image), count in counts.items():
         if count > 1:
@@ -168,8 +171,13 @@ def _case(folder: Path, labels: tuple[str, ...], entry: dict[str, Any]) -> Case:
         marks = load_landmarks(folder / entry["landmarks"]).grouped(labels, UNKNOWN)
     elif raters:
         marks = mean_of(raters, labels, subject)
+    elif "points" not in entry:
+        raise ValueError("it has neither landmarks nor points nor raters")
     else:
-        points = np.array([[np.nan, np.nan] if p is None else p for p in entry["points"]], dtype=np.float64)
+        rows = [[np.nan, np.nan] if p is None else p for p in entry["points"]]
+        if len(rows) != len(labels) or any(len(row) != 2 for row in rows):
+            raise ValueError(f"its points are not [x, y] or null for each of {len(labels)} labels")
+        points = np.array(rows, dtype=np.float64)
         positions = points * np.asarray(spacing if spacing else (1.0, 1.0))
         marks = LandmarkSet.from_positions(labels, positions, "mm" if spacing else "px", subject)
         placed = tuple(mark for mark in marks if mark.position is not None)

@@ -48,8 +48,17 @@ def test_what_an_entry_leaves_empty_is_not_said(tmp_path: Path) -> None:
     assert {case.origin for case in cases} == {"native"} and all(case.extra == {} for case in cases)
     listing["training"][1]["subject"] = None
     (tmp_path / "dataset.json").write_text(json.dumps(listing))
-    with pytest.raises(DatasetError, match="entry 1 is not usable .*subject"):
+    with pytest.raises(DatasetError, match="entry 1 has no 'subject'; add it"):
         read_dataset(tmp_path)
+    listing["training"][1] = {"subject": "b", "image": "case01.mha", "landmark": "case01.mrk.json"}
+    (tmp_path / "dataset.json").write_text(json.dumps(listing))
+    with pytest.raises(DatasetError, match="entry 1 is not usable: it has neither landmarks nor points nor raters"):
+        read_dataset(tmp_path)
+    for points in ([[1, 2]], [[1, 2, 3]] * 5, [[1, 2]] * 4 + [[1]]):
+        listing["training"][1]["points"] = points
+        (tmp_path / "dataset.json").write_text(json.dumps(listing))
+        with pytest.raises(DatasetError, match=r"entry 1 .* points are not \[x, y\] or null for each of 5 labels"):
+            read_dataset(tmp_path)
 
 
 def test_what_a_file_lacks_is_not_labelled_and_what_the_list_calls_absent_is_absent(tmp_path: Path) -> None:
