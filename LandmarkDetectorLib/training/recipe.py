@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -288,6 +289,18 @@ def find_recipe(name: str | Path) -> Path:
     raise RecipeError(f"There is no recipe {path.name!r}; give a YAML file, or one of {known}.")
 
 
+def _unknown_word(error: ValidationError) -> str | None:
+    """What is said of a word that the recipe does not know, with the one that was meant; ``None`` if all are known."""
+    problem = next((one for one in error.errors(include_url=False) if one["type"] == "extra_forbidden"), None)
+    if problem is None:
+        return None
+    schema = Recipe.model_json_schema()
+    known = {word for part in (schema, *schema["$defs"].values()) for word in part.get("properties", ())}
+    near = get_close_matches(str(problem["loc"][-1]), sorted(known), 1)
+    meant = f"{near[0]!r} is the nearest" if near else "training/recipe.py and bundles/pipeline.py have all of them"
+    return f"a recipe has no word {'.'.join(map(str, problem['loc']))!r}; {meant}"
+
+
 def read_recipe(path: str | Path) -> Recipe:
     """Read a recipe.
 
@@ -298,7 +311,7 @@ def read_recipe(path: str | Path) -> Recipe:
     try:
         recipe = Recipe.model_validate(recipe_content(path))
     except ValidationError as error:
-        raise RecipeError(f"{path.name}: {first_problem(error)}.") from error
+        raise RecipeError(f"{path.name}: {_unknown_word(error) or first_problem(error)}.") from error
     disagreement = stages_disagree(recipe.dimension, recipe.coarse, recipe.image, recipe.frame, recipe.patch)
     if disagreement:
         raise RecipeError(f"{path.name}: {disagreement}.")

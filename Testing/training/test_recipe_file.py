@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from LandmarkDetectorLib.core import RecipeError
+from LandmarkDetectorLib.training.recipe import RECIPES, read_recipe
 from LandmarkDetectorLib.training.recipe_file import recipe_content, recipe_text
 
 BASE = """
@@ -64,3 +65,20 @@ def test_the_text_of_a_recipe_needs_no_other_file(tmp_path: Path) -> None:
 def test_a_base_that_cannot_be_is_one_sentence(tmp_path: Path, files: dict[str, str], words: str) -> None:
     with pytest.raises(RecipeError, match=words):
         recipe_content(written(tmp_path, **files))
+
+
+@pytest.mark.parametrize(
+    ("stage", "sentence"),
+    [
+        ("image_training: {stepz: 9}", "a recipe has no word 'image_training.stepz'; 'steps' is the nearest."),
+        ("image: {netwrok: {name: unet}}", "a recipe has no word 'image.netwrok'; 'network' is the nearest."),
+        ("qqq: 1", "a recipe has no word 'qqq'; training/recipe.py and bundles/pipeline.py have all of them."),
+    ],
+)
+def test_a_word_that_a_recipe_does_not_know_is_answered_with_the_nearest(
+    stage: str, sentence: str, tmp_path: Path
+) -> None:
+    path = written(tmp_path, own=f"base: {RECIPES / 'hippocampus-mr.yaml'}\n{stage}\n")
+    with pytest.raises(RecipeError) as refused:
+        read_recipe(path)
+    assert str(refused.value) == f"own.yaml: {sentence}"
