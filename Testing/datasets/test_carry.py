@@ -143,6 +143,15 @@ def test_what_is_given_to_an_inverse_is_not_changed_and_can_be_undone_again(name
         torch.testing.assert_close(world(after), places, rtol=0, atol=0, equal_nan=True)
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_of_a_lazy_transform_the_voxels_have_moved_when_the_landmarks_have(several: bool) -> None:
+    before, turn = blob_sample(EVEN[2]), mt.Rotated(IMAGE, 0.4, padding_mode=ZEROS, lazy=True)
+    transform = carry([turn, mt.Flipd(IMAGE, 0, lazy=True)] if several else turn)
+    after = transform(before)
+    assert error(after) < 0.02 and not after["image"].pending_operations
+    same(transform.inverse(after), before)
+
+
 def test_the_same_seed_draws_the_same() -> None:
     transform = carry([mt.RandAffined(IMAGE, prob=1.0, rotate_range=0.5), mt.RandFlipd(IMAGE, 0.5)])
     places = []

@@ -84,10 +84,18 @@ def carry(transform: Any) -> Any:
     Raises:
         DatasetError: a transform that moves the image in a way that its affine does not tell, or that is unknown.
     """
+    carried = _carried(transform)
+    # By itself a lazy transform would leave the voxels to somebody who comes after, and move the landmarks now.
+    alone = isinstance(carried, Carried) and getattr(carried.transform, "lazy", False)
+    return Compose([carried]) if alone else carried
+
+
+def _carried(transform: Any) -> Any:
+    """See :func:`carry`; of a composition, or a part of one."""
     if isinstance(transform, Compose):
         return _composition(transform)
     if isinstance(transform, Sequence):
-        return Compose([carry(part) for part in transform])
+        return Compose([_carried(part) for part in transform])
     if isinstance(transform, LandmarkTransform):
         return deepcopy(transform)
     if type(transform) in STILL or _is_intensity(transform):
@@ -146,7 +154,7 @@ def _composition(transform: Compose) -> Compose:
     if type(transform) is not Compose and type(transform) not in CHOOSING:
         raise DatasetError(f"{type(transform).__name__}: a composition that is not known; give a Compose of its parts.")
     carried = copy(transform)
-    carried.transforms = tuple(carry(part) for part in transform.transforms)
+    carried.transforms = tuple(_carried(part) for part in transform.transforms)
     carried.R = deepcopy(transform.R)
     return carried
 
