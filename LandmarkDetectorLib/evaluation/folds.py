@@ -34,15 +34,16 @@ def group_folds(
     names = list(dict.fromkeys(groups))
     if not 2 <= count <= len(names):
         raise DatasetError(f"{len(names)} groups do not make {count} folds; ask for 2 to {len(names)}.")
-    if strata is not None and len(strata) != rows:
-        raise DatasetError(f"{len(strata)} strata do not fit {rows} rows; give one a row.")
-    kinds = {name: i for i, name in enumerate(dict.fromkeys(strata or ()))}
+    kind_of = [] if strata is None else list(strata)
+    if strata is not None and len(kind_of) != rows:
+        raise DatasetError(f"{len(kind_of)} strata do not fit {rows} rows; give one a row.")
+    kinds = {name: i for i, name in enumerate(dict.fromkeys(kind_of))}
     place = {name: i for i, name in enumerate(names)}
     owner = np.array([place[name] for name in groups])
     # Column 0 counts rows, the others the rows of each stratum, as shares of the whole so that rare ones matter too.
     table = np.zeros((len(names), 1 + len(kinds)))
     np.add.at(table[:, 0], owner, 1)
-    for row, name in enumerate(strata or ()):
+    for row, name in enumerate(kind_of):
         table[owner[row], 1 + kinds[name]] += 1
     table /= table.sum(axis=0)
 

@@ -43,6 +43,7 @@ def test_each_fold_has_its_share_of_a_rare_stratum():
     rare = np.isin(groups, np.arange(10))
     for seed in range(5):
         folds = group_folds(groups.tolist(), 5, seed=seed, strata=rare.tolist())
+        np.testing.assert_array_equal(group_folds(groups, 5, seed=seed, strata=rare), folds)  # arrays as well as lists
         shares = np.bincount(folds[rare], minlength=5)
         assert shares.max() - shares.min() <= 3
         assert np.ptp(np.bincount(folds)) <= 5
