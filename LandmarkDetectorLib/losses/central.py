@@ -24,6 +24,8 @@ class CentralLoss(HeatmapLoss):
         reduction: over landmarks, see ``LandmarkLoss``.
     """
 
+    logits = True
+
     def __init__(self, gamma: float = 1.0, space: Space = "sum", reduction: Reduction = "mean") -> None:
         super().__init__(space, reduction)
         if not 1 <= gamma <= 2:

@@ -56,6 +56,8 @@ class HeatmapSmoothL1Loss(HeatmapLoss):
 class HeatmapCrossEntropyLoss(HeatmapLoss):
     """-y log σ(z) - (1 - y) log(1 - σ(z)), in nats; z are logits, so that no logarithm of zero is ever taken."""
 
+    logits = True
+
     def per_voxel(self, prediction: Tensor, target: Tensor) -> Tensor:
         """What each voxel costs."""
         return binary_cross_entropy_with_logits(prediction, target, reduction="none")

@@ -111,7 +111,12 @@ class HeatmapLoss(LandmarkLoss):
         space: what becomes of a map's values: their "mean", their "sum", or the sum divided by the target's "mass",
             its sum (an empty target divides by one).
         reduction: over landmarks, see ``LandmarkLoss``.
+
+    Attributes:
+        logits: whether the prediction is logits; otherwise it is maps as high as the target.
     """
+
+    logits = False
 
     def __init__(self, space: Space = "mean", reduction: Reduction = "mean") -> None:
         super().__init__(reduction)

@@ -11,6 +11,7 @@ from LandmarkDetectorLib.bundles.networks import build_network
 from LandmarkDetectorLib.bundles.pipeline import STAGES, Pipeline
 from LandmarkDetectorLib.core import LandmarkDetectorError, RecipeError
 from LandmarkDetectorLib.datasets.intensity import Intensity
+from LandmarkDetectorLib.losses import HeatmapLoss
 from LandmarkDetectorLib.training.objective import Objective
 from LandmarkDetectorLib.training.publish import make_card, read_licence
 from LandmarkDetectorLib.training.recipe import Recipe
@@ -47,11 +48,22 @@ def check_to_the_end(
             size += sum(
                 value.numel() * (2 if value.is_floating_point() else 8) for value in network.state_dict().values()
             )
-            Objective(training, settings, len(pipeline.design), pipeline.dimension)
+            objective = Objective(training, settings, len(pipeline.design), pipeline.dimension)
+            _check_that_maps_are_read_as_they_are_trained(objective)
         except LandmarkDetectorError as error:
             raise RecipeError(f"{recipe.name}: {name}: {error}") from error
     if size > MAX_WEIGHTS_BYTES:
         raise RecipeError(
             f"{recipe.name}: its networks have {size / 2e6:.0f} million weights, and a bundle holds at most "
             f"{MAX_WEIGHTS_BYTES / 2e6:.0f} million in half precision; make them smaller."
+        )
+
+
+def _check_that_maps_are_read_as_they_are_trained(objective: Objective) -> None:
+    """Of a heatmap of height 1 the softmax is nearly flat: its mean is the highest sample's place, its mass nothing."""
+    loss, named = objective.loss, objective.settings.loss
+    if named is not None and isinstance(loss, HeatmapLoss) and not loss.logits and objective.decoder is None:
+        raise RecipeError(
+            f"The loss {named.name!r} trains heatmaps, and maps are read as logarithms of densities "
+            "where there is no decoder; give the stage one, such as gaussian_fit (coarse has none), or leave out loss."
         )

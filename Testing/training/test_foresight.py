@@ -67,6 +67,7 @@ def test_networks_that_no_bundle_could_hold_are_refused(tmp_path: Path, monkeypa
         ("window: [0, 200]", "quantiles: [1, 99]", "quantiles are fractions from 0 to 1"),
         ("widths: [8, 16], ", "widths: [8, -16], ", "patch: The network 'unet' cannot be built"),
         ("cases: 4, ", "cases: 4, loss: {name: foo}, ", "patch: There is no loss 'foo'"),
+        ("cases: 4, ", "cases: 4, loss: {name: heatmap_l2}, ", "patch: The loss 'heatmap_l2' trains heatmaps"),
         ("cases: 4, ", "cases: 4, patience: 0, ", "patience: .*greater than or equal to 1"),
         ("size: 32, ", "size: 0, ", "size: .*greater than or equal to 8"),
         ("scale: 0.05", "scale: -0.05", "scale: .*greater than or equal to 0"),
@@ -83,6 +84,13 @@ def test_what_cannot_be_trained_or_published_is_one_sentence_before_the_first_st
     with pytest.raises(RecipeError, match=sentence):
         train(recipe, data, tmp_path / "run", device="cpu")
     assert not list((tmp_path / "run").glob("*.checkpoint.pt"))
+
+
+@pytest.mark.parametrize("loss", ["central", "heatmap_bce", "spatial_cross_entropy"])
+def test_a_loss_of_logits_needs_no_decoder(tmp_path: Path, loss: str) -> None:
+    recipe, data = prepared(tmp_path, "cases: 4, ", f"cases: 4, loss: {{name: {loss}}}, ")
+    content, dataset = read_recipe(recipe), read_dataset(data)
+    check_to_the_end(content, _pipeline(content, dataset, None), split_cases(content, dataset, None), data)
 
 
 @pytest.mark.parametrize("licence", [None, b" \n", b"\xff\xfe\x00"])
