@@ -95,7 +95,7 @@ def match_instances(
         spacing: what the positions are multiplied by, a number or (d,).
 
     Raises:
-        LandmarkError: positions of different dimension, or a threshold that is not positive.
+        LandmarkError: positions of different dimension, or a threshold or a spacing that is not positive.
     """
     from scipy.optimize import linear_sum_assignment
     from scipy.spatial.distance import cdist
@@ -105,11 +105,14 @@ def match_instances(
     found, known = _rows(predicted), _rows(truth)
     if len(found) and len(known) and found.shape[1] != known.shape[1]:
         raise LandmarkError(f"Instances in {found.shape[1]}D and in {known.shape[1]}D cannot be matched.")
+    step = np.asarray(spacing, dtype=np.float64)
+    if step.shape not in ((), found.shape[1:], known.shape[1:]) or not np.all(step > 0):
+        raise LandmarkError(f"The spacing {step.tolist()} is not a positive number, nor one along each axis; mend it.")
     here, there = (np.flatnonzero(np.isfinite(rows).all(axis=1)) for rows in (found, known))
     if not here.size or not there.size:
         none = np.empty(0, dtype=int)
         return Matching(none, none, np.empty(0), there, here)
-    distances = cdist(found[here] * spacing, known[there] * spacing)
+    distances = cdist(found[here] * step, known[there] * step)
     limit = distances.max() if threshold is None else threshold
     # A forbidden pair costs more than all that are allowed together, so no allowed one is given up for a shorter sum.
     costs = np.where(distances <= limit, distances, (limit + 1) * (min(distances.shape) + 1))

@@ -94,3 +94,9 @@ def test_what_cannot_be_matched_is_refused():
         match_instances([[1.0, 1.0]], [[1.0, 1.0]], threshold=0)
     with pytest.raises(LandmarkError, match="do not fit"):
         summarise_instances([[[]]], [[[], []]], ["a"], "px")
+
+
+@pytest.mark.parametrize("spacing", [0, -1, np.nan, (1, 2, 3)])
+def test_a_spacing_that_is_none_is_refused(spacing):
+    with pytest.raises(LandmarkError, match="not a positive number, nor one along each axis"):
+        match_instances(np.zeros((1, 2)), np.full((1, 2), 40.0), 3.0, spacing)
