@@ -125,6 +125,7 @@ class Desktop:
         for event in (events.EndCloseEvent, events.EndImportEvent, events.EndRestoreEvent):
             self._observations.add(self.scene, event, self._on_scene)
         self._observations.add(self.scene, events.EndCloseEvent, self._on_emptied)
+        self._observations.add(self.scene, events.EndBatchProcessEvent, self._after_batch)
         composite = self.slice_views["Red"].logic.GetSliceCompositeNode()
         self._observations.add(composite, vtk.vtkCommand.ModifiedEvent, self._on_shown)
         self._shown: Any = None
@@ -221,6 +222,10 @@ class Desktop:
             self.show_layout(None)
         for view in self.slice_views.values():
             view.refresh()
+
+    def _after_batch(self, *_: Any) -> None:
+        for view in self.slice_views.values():
+            view.node.Modified()  # what draws models in the slices heard nothing while a scene was read
 
     # --- files
 

@@ -244,6 +244,31 @@ def test_a_scene_opened_again_is_seen_in_3d_and_its_slices_are_as_thick_as_befor
     assert thick_again == pytest.approx(thick)
 
 
+def test_a_model_is_cut_by_the_slices_of_a_scene_opened_again(desktop, tmp_path):
+    def outline() -> int:
+        hands.settle(100)
+        picture = desktop.slice_views["Red"].canvas.grab().toImage().convertToFormat(QImage.Format.Format_RGB888)
+        pixels = np.frombuffer(picture.constBits(), np.uint8).reshape(picture.height(), -1)
+        red, green, blue = (pixels[:, part : 3 * picture.width() : 3] for part in range(3))
+        return int(((red > 200) & (green < 50) & (blue < 50)).sum())
+
+    hands.show_ball(desktop)
+    desktop.slice_views["Red"].logic.SetSliceOffset(desktop.slice_views["Red"].logic.GetSliceOffset() + 3)
+    desktop.save_scene(tmp_path / "scene.mrb")
+    desktop.close_scene()
+    desktop.open(tmp_path / "scene.mrb")
+    ball = vtk.vtkSphereSource()
+    ball.SetRadius(8)
+    ball.SetCenter(desktop.slice_views["Red"].node.GetSliceToRAS().MultiplyPoint((0, 0, 0, 1))[:3])
+    ball.Update()
+    model = desktop.scene.AddNewNodeByClass("vtkMRMLModelNode")
+    model.SetAndObservePolyData(ball.GetOutput())
+    model.CreateDefaultDisplayNodes()
+    model.GetDisplayNode().SetVisibility2D(True)
+    model.GetDisplayNode().SetColor(1, 0, 0)
+    assert outline() > 20
+
+
 def desktop_file(folder: Path, name: str) -> Path:
     return folder / (name if name.endswith(".mrb") else name + ".mrb")
 
