@@ -33,7 +33,7 @@ class MeasureView:
         scene: the MRML scene.
         parameters: where choices are kept.
         dialogs: how the person is asked.
-        show_place: brings all views to a control point of a node, given its index.
+        go_to: goes to a landmark of the result that is reviewed, in the review too, given its control point's index.
         card_of: the card of the bundle that landmarks name, as a plain dict, or ``None``.
         observer_of: who reviewed a point list, empty where nobody is known.
     """
@@ -44,14 +44,14 @@ class MeasureView:
         scene,
         parameters: Parameters,
         dialogs,
-        show_place: Callable[[Any, int], None],
+        go_to: Callable[[int], None],
         card_of: Callable[[Any], Any],
         observer_of: Callable[[Any], str],
     ) -> None:
         from LandmarkDetector.Scene.constructions import Constructions
 
         self._ui, self._parameters, self._dialogs = ui, parameters, dialogs
-        self._show_place = show_place
+        self._go_to_point = go_to
         self._first: Any = None
         self._second: Any = None
         self._known_other: tuple[Any, TimePoint] | None = None
@@ -263,7 +263,7 @@ class MeasureView:
             self._go_to(self._shown, next(each for each in self._shown.first.results if key_of(each) == key))
 
     def _go_to(self, shown: Measurements, result: Any) -> None:
-        """Bring the views to the landmark in the middle of the construction: an angle's vertex, else the first one."""
+        """Go to the landmark in the middle of the construction: an angle's vertex, else the first one."""
         node = shown.first.node
         index = {node.GetNthControlPointLabel(i): i for i in range(node.GetNumberOfControlPoints())}
         placed = [mark for mark in shown.first.landmarks if mark.label in result.labels and mark.position is not None]
@@ -272,7 +272,7 @@ class MeasureView:
         vertex = next((shape.positions[1] for shape in result.geometry if shape.kind == "angle"), None)
         if vertex is not None and len(vertex) == len(placed[0].position):
             placed.sort(key=lambda mark: float(((mark.position - vertex) ** 2).sum()))
-        self._show_place(node, index[placed[0].label])
+        self._go_to_point(index[placed[0].label])
 
 
 def _extent(landmarks: Any) -> float:

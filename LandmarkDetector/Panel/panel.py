@@ -75,7 +75,7 @@ class Panel:
         # What becomes of it.
         self.recording = Recording(lambda number: self.cases.may_adopt(number))
         card_of, observer_of = self.input.bundles.card_of, self.recording.observer_of
-        self.measure = MeasureView(ui, scene, *shared, self._show_point, card_of, observer_of)
+        self.measure = MeasureView(ui, scene, *shared, self.review.go_to, card_of, observer_of)
         self.export = ExportView(ui, *shared, export.export)
         # Many images.
         self.batch_run = BatchRun(self.worker)

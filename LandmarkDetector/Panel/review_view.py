@@ -133,6 +133,12 @@ class ReviewView:
         if point_id == self._current or not self.table.go_to(point_id):
             self._on_chosen(point_id)
 
+    def go_to(self, index: int) -> None:
+        """Go to the landmark of a control point."""
+        point_id = str(self._node.GetNthControlPointID(index))
+        if point_id in self._by_id:
+            self.select(point_id)
+
     def deselect(self, volume: str) -> None:
         """Go to no landmark: the views show another image than the landmarks' volume, and no key shall judge unseen."""
         self._placing.cancel()

@@ -193,6 +193,15 @@ def test_a_row_brings_the_views_to_its_construction(measuring):
     assert display.GetActiveControlPoint("") == measuring.index("N")
 
 
+def test_the_landmark_that_a_row_lights_up_is_the_one_that_c_confirms(measuring):
+    measuring.choose("S")
+    select(measuring, "SNA")
+    assert measuring.current == "N"
+    measuring.key(Qt.Key.Key_C)
+    measuring.rest()
+    assert measuring.status("N") == "confirmed" and measuring.status("S") == "unreviewed"
+
+
 def test_drawings_follow_a_drag_undo_and_redo_and_can_be_switched_off(measuring):
     select(measuring, "SNA")
     start = measuring.pixel("Red", measuring.place_of("N"))
