@@ -62,6 +62,18 @@ def test_long_names_do_not_widen_the_panel(unfolded):
     assert root.minimumSizeHint().width() <= 380
 
 
+@pytest.mark.one_binding
+def test_the_table_of_landmarks_leaves_room_in_a_low_window_and_uses_that_of_a_tall_one(person):
+    window, table = person.desktop.window, person.widget("reviewTable")
+    size, heights = window.size(), []
+    for height in (700, 1300):
+        window.resize(1024, height)
+        person.rest()
+        heights.append(table.height())
+    window.resize(size)
+    assert heights[0] < 200 and heights[1] > heights[0] + 200
+
+
 def test_what_became_of_a_batch_stands_under_its_button_and_not_below_a_table():
     rows = {
         item.find("widget").get("name"): int(item.get("row", 0))
