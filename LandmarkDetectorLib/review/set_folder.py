@@ -84,7 +84,10 @@ class LandmarkList:
             raise ReviewError("Two landmarks have the same label; give each its own.")
         named = {label for group in self.mirror for label in group} | set(self.definitions)
         if named - set(self.labels):
-            raise ReviewError(f"{sorted(named - set(self.labels))[0]!r} is not one of the labels.")
+            raise ReviewError(
+                f"{sorted(named - set(self.labels))[0]!r} is not one of the labels; "
+                "a mirrored pair is two of them with a comma between."
+            )
         if any(len(group) not in (1, 2) for group in self.mirror):
             raise ReviewError("A mirror group is a pair left,right or one landmark of the midline.")
         paired = [label for group in self.mirror for label in group]

@@ -153,6 +153,11 @@ def test_labels_and_pairs_are_read_from_lines() -> None:
     assert parse_mirror(["left, right", " ", "nose"]) == (("left", "right"), ("nose",))
 
 
+def test_a_pair_that_is_written_otherwise_is_refused_with_how_it_is_written() -> None:
+    with pytest.raises(ReviewError, match="'left - right' is not one of the labels; .* comma between"):
+        LandmarkList("head", ("left", "right"), mirror=parse_mirror(["left - right"]))
+
+
 @pytest.mark.parametrize("mirror", [(("left", "right"), ("right", "nose")), (("left", "left"),)])
 def test_a_landmark_with_two_partners_is_refused_when_its_set_is_made(mirror: tuple[tuple[str, ...], ...]) -> None:
     with pytest.raises(ReviewError, match="stands twice among the mirror groups"):
