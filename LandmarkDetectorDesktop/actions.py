@@ -119,9 +119,10 @@ class Actions:
         bar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
         bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
         for names in (("open", "save"), ("undo", "redo"), ("window_level", "crosshair", "fit")):
+            if bar.actions():
+                bar.addSeparator()
             for name in names:
                 bar.addAction(self.by_name[name])
-            bar.addSeparator()
         self._desktop.window.addToolBar(bar)
 
     # --- files
