@@ -12,6 +12,7 @@ from LandmarkDetector.Panel import cases_memory
 from LandmarkDetector.Panel.cases_open import image_name
 from LandmarkDetector.Panel.cases_rows import ALL, NEXT, CaseLine, differences_of, lines_of, side_words
 from LandmarkDetector.Panel.combos import choose, chosen_key, fill
+from LandmarkDetector.Panel.later import Later
 from LandmarkDetector.Panel.note import Note
 from LandmarkDetector.Panel.parameters import Parameters
 from LandmarkDetector.Panel.signals import Signal, silent
@@ -50,10 +51,7 @@ class CasesView:
         header.setStretchLastSection(True)
         ui.casesTable.setColumnWidth(IMAGE, 8 * ui.casesTable.fontMetrics().height())
         fill(ui.casesOrderCombo, [(_("What to review next"), NEXT), (_("All cases"), ALL)])
-        self._later = qt.QTimer()
-        self._later.setSingleShot(True)
-        self._later.setInterval(_LATER)
-        self._later.timeout.connect(self.refresh)
+        self._later = Later(self.refresh, _LATER)
         self._connect()
         self._show_store()
 
@@ -69,7 +67,7 @@ class CasesView:
         ui.casesTable.itemSelectionChanged.connect(self._on_selection)
         ui.casesTable.cellDoubleClicked.connect(self._on_open)
         ui.casesOpenButton.clicked.connect(self._on_open)
-        ui.casesSection.contentsCollapsed.connect(lambda *_a: self._later.start())
+        ui.casesSection.contentsCollapsed.connect(self._later.ask)
         self._recording.changed.connect(self._on_recorded)
 
     # --- what the panel tells
@@ -96,7 +94,7 @@ class CasesView:
 
     def release(self) -> None:
         """The panel ends."""
-        self._later.stop()
+        self._later.drop()
 
     # --- the store
 
@@ -206,7 +204,7 @@ class CasesView:
 
     def refresh(self, *_arguments) -> None:
         """Read the store and show it."""
-        self._later.stop()
+        self._later.drop()
         if self._recording.store is None or self._ui.casesSection.property("collapsed"):
             self._lines = self._lines if self._recording.store is not None else []
             self._ui.casesCompareLabel.setVisible(False)
@@ -332,4 +330,4 @@ class CasesView:
         else:
             self.record.clear()
         if recording.store is not None:
-            self._later.start()
+            self._later.ask()

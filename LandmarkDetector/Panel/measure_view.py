@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import qt
 
 from LandmarkDetector.Panel.combos import choose, chosen_key, fill
+from LandmarkDetector.Panel.later import Later
 from LandmarkDetector.Panel.measure_again import MeasureAgain
 from LandmarkDetector.Panel.measure_choices import MeasureChoices
 from LandmarkDetector.Panel.measure_export import MeasureExport
@@ -63,10 +63,7 @@ class MeasureView:
         self.table = MeasureTable(ui.measureTable)
         self.choices = MeasureChoices(ui, parameters)
         self.export = MeasureExport(ui, parameters, dialogs, self._now, card_of, observer_of)
-        self._later = qt.QTimer()
-        self._later.setSingleShot(True)
-        self._later.setInterval(0)
-        self._later.timeout.connect(self.refresh)
+        self._later = Later(self.refresh)  # many events of one movement of the mouse are answered once
         drawn = [(_("Draw the selected one"), SELECTED), (_("Draw all"), ALL), (_("Draw nothing"), NOTHING)]
         fill(ui.measureDrawCombo, drawn)
         self._connect(scene)
@@ -76,7 +73,7 @@ class MeasureView:
         ui = self._ui
         ui.compareSelector.setMRMLScene(scene)
         ui.compareSelector.currentNodeChanged.connect(self._on_second)
-        ui.measureSection.contentsCollapsed.connect(self._changed)
+        ui.measureSection.contentsCollapsed.connect(self._later.ask)
         ui.measureDrawCombo.currentIndexChanged.connect(self._on_draw)
         ui.measureFileButton.clicked.connect(self._on_file)
         self.choices.changed.connect(self._on_choices)
@@ -103,7 +100,7 @@ class MeasureView:
 
     def release(self) -> None:
         """Let go of the nodes; the panel ends or the scene closes."""
-        self._later.stop()
+        self._later.drop()
         self._first, self._second = self._follow(self._first, None), self._follow(self._second, None)
         self.drawn.clear()
         self.refresh()
@@ -113,16 +110,13 @@ class MeasureView:
 
         if before is not None:
             before.release()
-        return None if node is None else Measured(node, self._changed)
+        return None if node is None else Measured(node, self._later.ask)
 
     # --- what is shown
 
-    def _changed(self, *_arguments) -> None:
-        self._later.start()  # many events of one movement of the mouse are answered once
-
     def refresh(self, *_arguments) -> None:
         """Measure, and show it."""
-        self._later.stop()
+        self._later.drop()
         if self._ui.measureSection.property("collapsed") and not self.drawn.nodes:
             self._shown = None
             return

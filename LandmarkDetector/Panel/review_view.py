@@ -10,6 +10,7 @@ import qt
 
 from LandmarkDetector.Panel.colours import status_look
 from LandmarkDetector.Panel.combos import choose, chosen_key, fill
+from LandmarkDetector.Panel.later import Later
 from LandmarkDetector.Panel.parameters import Parameters
 from LandmarkDetector.Panel.review_rows import (
     AS_IN_BUNDLE,
@@ -67,10 +68,7 @@ class ReviewView:
         self._order: list[str] = []
         self._current = self._trouble = self._elsewhere = ""
         self.table = ReviewTable(ui.reviewTable)
-        self._later = qt.QTimer()
-        self._later.setSingleShot(True)
-        self._later.setInterval(0)
-        self._later.timeout.connect(self._refresh)
+        self._later = Later(self._refresh)
         self._fill_choices()
         self._connect(scene)
         self.set_node(None)
@@ -121,11 +119,11 @@ class ReviewView:
         except LandmarkDetectorError as error:
             self._trouble = str(error)
         else:
-            self._review.observe(self._on_review)
+            self._review.observe(self._later.ask)
 
     def release(self) -> None:
         """Let go of the node; the panel ends or the scene closes."""
-        self._later.stop()
+        self._later.drop()
         self.set_node(None)
 
     def select(self, point_id: str) -> None:
@@ -148,7 +146,7 @@ class ReviewView:
     def begin(self) -> None:
         """Go to the landmark to look at first; the keys work at once."""
         self.table.widget.setFocus()
-        self._later.stop()
+        self._later.drop()
         self._refresh()
         self._sort(self._by_id.values())
         self._show()
@@ -204,9 +202,6 @@ class ReviewView:
         ui.halosCheck.setChecked(self._parameters.text("halos") != "off")
 
     # --- what is shown
-
-    def _on_review(self, *_arguments) -> None:
-        self._later.start()
 
     def _refresh(self, *_arguments) -> None:
         """Read the review and show it; an order that the person is working through stays as it is."""
@@ -364,7 +359,7 @@ class ReviewView:
         onward = next_to_look_at(self.table.rows, row.point_id) if action != "reset" else ""
         self._placing.cancel()
         getattr(self._review, action)([row.point_id])
-        self._later.stop()
+        self._later.drop()
         self._refresh()
         if onward:
             self.select(onward)
@@ -376,7 +371,7 @@ class ReviewView:
         self._placing.cancel()
         before = self._by_id
         action()
-        self._later.stop()
+        self._later.drop()
         self._refresh()
         changed = [point_id for point_id, row in self._by_id.items() if _differs(before.get(point_id), row)]
         if len(changed) == 1:
