@@ -102,10 +102,10 @@ def judge(volume: Any, bundle: Any) -> tuple[Any, str, list[str]]:
 def why_not(image: Any, bundle: Any) -> str | None:
     """Why a bundle cannot look at an image at all, in one sentence; ``None`` when it can."""
     card = bundle.card
-    flat = image.dimension == 3 and image.grid.size[2] == 1
-    if image.dimension != card.dimension and not (card.dimension == 2 and flat):
+    dimension = 2 if image.grid.size[2:] == (1,) else image.dimension  # in a scene a picture is a volume of one slice
+    if dimension != card.dimension:
         return _("{name} is {image}D and the bundle {bundle} is for {wanted}D images; choose another bundle.").format(
-            name=image.name, image=image.dimension, bundle=bundle.name, wanted=card.dimension
+            name=image.name, image=dimension, bundle=bundle.name, wanted=card.dimension
         )
     if image.channels != card.channels:
         return _(

@@ -109,6 +109,12 @@ def test_a_bundle_for_pictures_refuses_a_volume_and_says_so(person):
     assert person.widget("detectButton").isEnabled() and person.said == ""
 
 
+def test_a_bundle_for_volumes_refuses_a_picture_as_the_command_line_does(person):
+    person.open(PICTURE, SKULL)
+    assert person.said == "050_2HC is 2D and the bundle mouse-skull-ct is for 3D images; choose another bundle."
+    assert not person.widget("detectButton").isEnabled()
+
+
 def test_a_picture_is_detected_by_a_bundle_for_pictures(person):
     person.open(PICTURE, HEAD)
     node = person.detect()
