@@ -52,7 +52,6 @@ class MeasureTable(RowTable[Key]):
         first = _("First\nSecond") if on else _("Value")
         norm = _("Norm of the first") if on else _("Norm")
         table.setHorizontalHeaderLabels([_("Name"), first, _("Interval"), _("Second\n− first"), norm])
-        table.setColumnHidden(INTERVAL, on)
         table.setColumnHidden(DIFFERENCE, not on)
         table.setWordWrap(on)
         table.setIconSize(qt.QSize(*(_SMALL if on else BAR)))
@@ -62,6 +61,8 @@ class MeasureTable(RowTable[Key]):
 
     def show(self, rows: Sequence[MeasureRow]) -> None:
         """Show these rows in this order, touching only cells that differ from what is shown."""
+        intervals = any(row.interval for row in rows) and not self._compared
+        self.widget.setColumnHidden(INTERVAL, not intervals)  # where there is none the norm needs the room
         if list(rows) == self._shown:
             return
         fresh = [row.key for row in rows] != [row.key for row in self._shown]

@@ -332,6 +332,19 @@ def test_two_times_and_the_norm_are_read_without_scrolling_in_a_narrow_panel(mea
         widget.setMaximumWidth(before[1])
 
 
+def test_where_no_value_has_an_interval_the_norm_has_its_room(measuring):
+    from LandmarkDetector.Scene.result import create_result
+
+    widget = measuring.widget("measureTable")
+    assert not widget.isColumnHidden(2)
+    placed = replace(heads(), landmarks=tuple(replace(mark, covariance=None) for mark in heads()))
+    measuring.panel.review.choose_node(create_result(measuring.desktop.scene, placed, measuring.panel.input.volume))
+    measuring.rest()
+    choose(measuring, "measureSetCombo", "jarabak")
+    assert widget.isColumnHidden(2) and len(table(measuring)) == 13
+    assert all(fits(widget, row, 4) for row in range(widget.rowCount()) if widget.columnSpan(row, 1) == 1)
+
+
 def fits(widget, row: int, column: int) -> bool:
     """Whether a cell shows all of its words beside its bar, in the lines that the row has."""
     item, letters = widget.item(row, column), widget.fontMetrics()
