@@ -204,7 +204,6 @@ def _found(row: Any) -> str:
 def _outcome(row: Any) -> str:
     if row.status == "failed":
         return f"✗ {row.error}"
-    if row.status == "skipped":
-        return _("✓ done before")
-    words = _("✓ {seconds:.1f} s").format(seconds=row.seconds or 0.0)
+    skipped = row.status == "skipped"
+    words = _("✓ done before") if skipped else _("✓ {seconds:.1f} s").format(seconds=row.seconds or 0.0)
     return words + (" ⚠" if row.notices else "")

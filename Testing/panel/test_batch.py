@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -77,6 +78,16 @@ def test_what_was_stopped_goes_on(person, folders):
     assert len(table(person)) == 3
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
     assert "✓ done before" in [result for _, result in table(person).values()]
+
+
+@pytest.mark.one_binding
+def test_what_was_noticed_of_an_image_is_marked_also_when_it_was_done_before(person):
+    from LandmarkDetector.Panel.batch_view import _outcome
+    from LandmarkDetectorLib.inference.batch import Row
+
+    seen = Row("head", "done", 0.5, 4, 4, ("head has no physical scale: positions are in pixels.",))
+    assert _outcome(seen) == "✓ 0.5 s ⚠"
+    assert _outcome(replace(seen, status="skipped")) == "✓ done before ⚠"
 
 
 def test_a_double_click_brings_an_image_with_its_landmarks_for_review(person, folders):
