@@ -15,7 +15,7 @@ import numpy as np
 from LandmarkDetectorLib import __version__
 from LandmarkDetectorLib.core import Landmark, LandmarkError, LandmarkSet
 from LandmarkDetectorLib.review.documents import FORMAT, check_format, read_document
-from LandmarkDetectorLib.review.errors import ReviewError
+from LandmarkDetectorLib.review.errors import ReviewError, disk_errors
 from LandmarkDetectorLib.review.journal import SUFFIX, Journal
 from LandmarkDetectorLib.review.lines import sha256, unsealed
 from LandmarkDetectorLib.review.proposals import PREFIX, in_grid, now, read_proposals
@@ -75,7 +75,7 @@ class Case:
         return self._read_proposals()[2]
 
     def _read_proposals(self) -> tuple[tuple[str, ...], list[Proposal], list[str]]:
-        names = tuple(sorted(entry.name for entry in os.scandir(self.folder) if entry.name.startswith(PREFIX)))
+        names = tuple(name for name in self._files() if name.startswith(PREFIX))
         with self._turn:
             if names != self._proposals[0]:  # they never change, so that their names tell
                 self._proposals = (names, *read_proposals(self.folder, self.id))
@@ -84,12 +84,17 @@ class Case:
     def observers(self) -> list[str]:
         """Who has said something, by name."""
         names = []
-        for entry in sorted(os.scandir(self.folder), key=lambda entry: entry.name):
-            if entry.name.startswith(LOG) and entry.name.endswith(SUFFIX):
-                first = self.observer_of(Path(entry.path))
-                if first is not None and entry.name == f"{LOG}{file_word(first)}{SUFFIX}":
+        for name in self._files():
+            if name.startswith(LOG) and name.endswith(SUFFIX):
+                first = self.observer_of(self.folder / name)
+                if first is not None and name == f"{LOG}{file_word(first)}{SUFFIX}":
                     names.append(first)
         return sorted(names)
+
+    def _files(self) -> list[str]:
+        """The names of its files; its folder may have gone with the disk that it lies on."""
+        with disk_errors(f"{self.id}: its records cannot be read"):
+            return sorted(os.listdir(self.folder))
 
     def observer_of(self, path: Path) -> str | None:
         """Whose log a file is, by what stands in it; ``None`` where no line of it can be read."""

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from LandmarkDetectorLib.io.notices import notice
 from LandmarkDetectorLib.review.case import CASE, LOG
-from LandmarkDetectorLib.review.errors import ReviewError
+from LandmarkDetectorLib.review.errors import ReviewError, disk_errors
 from LandmarkDetectorLib.review.journal import HEAD
 from LandmarkDetectorLib.review.proposals import PREFIX
 
@@ -99,7 +99,7 @@ class Index:
 
     def stale(self) -> list[str]:
         """Ids of cases of which the index says something else than the folder, or nothing."""
-        return self._ask(lambda connection: sorted(self._changed(connection, signatures(self.cases))))
+        return self._ask(lambda connection: sorted(self._changed(connection, self._now())))
 
     def filled(self) -> bool:
         """Whether it has been filled at all."""
@@ -143,8 +143,12 @@ class Index:
         known = dict(connection.execute("SELECT id, signature FROM cases"))
         return {case for case in now.keys() | known.keys() if now.get(case) != known.get(case)}
 
+    def _now(self) -> dict[str, str]:
+        with disk_errors("The cases of the review store cannot be read"):
+            return signatures(self.cases)
+
     def _refresh(self, connection: sqlite3.Connection) -> list[str]:
-        now = signatures(self.cases)
+        now = self._now()
         changed = sorted(self._changed(connection, now))
         for start in range(0, len(changed), _CHUNK):  # short transactions: others want to read and write too
             rows = [(case, now[case], self.summarise(case)) for case in changed[start : start + _CHUNK] if case in now]

@@ -179,6 +179,21 @@ def test_a_full_disk_costs_nothing_but_a_sentence(recording, store, monkeypatch)
     assert recording.widget("recordLabel").text() == "Recorded into reviews as Anna."
 
 
+def test_a_store_whose_disk_is_away_costs_nothing_but_a_sentence(recording, store):
+    judge(recording, "S", "confirm")
+    away = store.folder.rename(store.folder.with_name("unplugged"))
+    judge(recording, "N", "confirm")
+    recording.panel.cases.refresh()
+    assert recording.widget("recordLabel").text().startswith("Not recorded: ")
+    assert "cannot be read" in recording.widget("casesMessage").text() and recording.status("N") == "confirmed"
+    away.rename(store.folder)
+    judge(recording, "A", "confirm")
+    recording.panel.cases.refresh()
+    assert [entries(store)[label].status for label in "SNA"] == ["confirmed"] * 3
+    assert recording.widget("recordLabel").text() == "Recorded into reviews as Anna."
+    assert "cannot be read" not in recording.widget("casesMessage").text()
+
+
 def test_a_case_opens_again_where_it_was_left(recording, store):
     judge(recording, "S", "confirm")
     judge(recording, "Or", "mark_absent")
