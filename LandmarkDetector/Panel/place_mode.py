@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import vtk
+
 from LandmarkDetector.Scene.observations import Observations
 
 
@@ -21,13 +23,15 @@ class PlaceMode:
         self.scene = scene
         self._observations = Observations()
         self._over: Callable[[], None] | None = None
+        self._node: Any = None
 
     def begin(self, node: Any, over: Callable[[], None], *, many: bool) -> None:
         """Let a click place the next point of a list, or ``many`` clicks one after the other.
 
         Args:
             node: the point list.
-            over: called when it is over by :meth:`cancel`, or because the person chose another mode.
+            over: called when it is over by :meth:`cancel`, or because the person chose another mode or removed
+                the list.
             many: whether clicks place until it is over.
         """
         self.cancel()
@@ -39,8 +43,9 @@ class PlaceMode:
             mode.SwitchToPersistentPlaceMode()
         else:
             mode.SwitchToSinglePlaceMode()
-        self._over = over
+        self._over, self._node = over, node
         self.observe(mode, mode.InteractionModeChangedEvent, self._on_mode)
+        self.observe(self.scene, self.scene.NodeRemovedEvent, self._on_removed)
 
     def observe(self, sender: Any, event: Any, callback: Callable[..., None]) -> None:
         """Hear an event of the list or of the scene until it is over."""
@@ -57,7 +62,7 @@ class PlaceMode:
         """Leave it, and tell nobody."""
         if self._over is None:
             return
-        self._over = None
+        self._over = self._node = None
         self._observations.release()
         mode = self._interaction()
         if mode is not None and mode.GetCurrentInteractionMode() == mode.Place:
@@ -65,6 +70,11 @@ class PlaceMode:
 
     def _on_mode(self, mode, _event) -> None:
         if mode.GetCurrentInteractionMode() != mode.Place:
+            self.cancel()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _on_removed(self, _scene, _event, node=None) -> None:
+        if node is self._node:  # the next click would go into a list of its own
             self.cancel()
 
     def _interaction(self) -> Any:

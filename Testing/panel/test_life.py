@@ -45,6 +45,22 @@ def test_a_result_that_is_deleted_leaves_an_empty_table(person):
     assert person.rows == [] and person.panel.review.node is None
 
 
+def test_a_list_that_is_deleted_while_it_is_placed_ends_the_placing(person, tmp_path):
+    from LandmarkDetectorLib.review.set_folder import LandmarkList, create_set
+
+    create_set(tmp_path / "jaw", LandmarkList("jaw", ("condyle", "chin")))
+    person.answer(open_folder=[str(tmp_path / "jaw")])
+    person.press("setOpenButton")
+    person.open(PICTURE)
+    person.press("setPlaceButton")
+    assert person.widget("setPlaceButton").isChecked()
+    person.desktop.scene.RemoveNode(person.panel.review.node)
+    person.rest()
+    assert not person.widget("setPlaceButton").isChecked() and person.widget("setMessage").text() == ""
+    mode = person.desktop.interaction
+    assert mode.GetCurrentInteractionMode() != mode.Place
+
+
 def test_any_point_list_can_be_reviewed(person):
     node = person.desktop.scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "mine")
     for number in range(3):
