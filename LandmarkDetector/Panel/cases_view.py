@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import qt
@@ -17,7 +18,7 @@ from LandmarkDetector.Panel.note import Note
 from LandmarkDetector.Panel.parameters import Parameters
 from LandmarkDetector.Panel.signals import Signal, silent
 from LandmarkDetector.Panel.tables import dress
-from LandmarkDetector.Panel.texts import _
+from LandmarkDetector.Panel.texts import _, count
 
 IMAGE, REVIEWED, REASON = range(3)
 _LATER = 400
@@ -256,9 +257,11 @@ class CasesView:
             return
         apart = [one.apart for one in found if one.apart is not None]
         unit = next(iter(states.values())).unit
-        middle = sorted(apart)[len(apart) // 2] if apart else 0.0
-        text = _("Observers of the open case: {n} landmarks in common, {middle:.2f} {unit} apart in the middle.")
-        ui.casesCompareLabel.setText(text.format(n=len(found), middle=middle, unit=unit))
+        text = _("Observers of the open case: {landmarks} in common.")
+        if apart:
+            text = _("Observers of the open case: {landmarks} in common, {median:.2f} {unit} apart (median).")
+        landmarks = count(len(found), _("landmark"), _("landmarks"))
+        ui.casesCompareLabel.setText(text.format(landmarks=landmarks, median=median(apart or [0.0]), unit=unit))
         table = ui.casesCompareTable
         titles = [_("Landmark"), _("Apart"), *states]
         table.setColumnCount(len(titles))

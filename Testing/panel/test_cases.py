@@ -251,6 +251,10 @@ def test_another_observer_begins_with_the_proposal_and_both_are_compared(recordi
     assert rows[0] == ("Or", "not agreed", "✗ absent", "✓ confirmed")
     assert rows[1] == ("S", "5.00 mm", "✓ confirmed", "✎ corrected") and len(rows) == 2
     assert [table.horizontalHeaderItem(c).text() for c in range(4)] == ["Landmark", "Apart", "Anna", "Ben"]
+    judge(recording, "N", "confirm")
+    recording.panel.cases.refresh()
+    said = "Observers of the open case: 3 landmarks in common, 2.50 mm apart (median)."
+    assert recording.widget("casesCompareLabel").text() == said
 
 
 def test_a_case_that_is_open_is_not_opened_twice(recording, store):
