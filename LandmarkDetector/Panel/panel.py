@@ -189,7 +189,9 @@ class Panel:
 
         self.volumes.show(self.input.volume)
         volume = None if self.review.node is None else volume_of(self.review.node)
-        if volume is not None and volume is not self.input.volume:
+        if self.input.volume is None:  # it may have been removed, and the landmarks lie in nothing any more
+            self.review.deselect("")
+        elif volume is not None and volume is not self.input.volume:
             self.review.deselect(volume.GetName())
         self.halo.show(self.review.review)
         self.measure.refresh()

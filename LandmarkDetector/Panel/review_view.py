@@ -138,7 +138,7 @@ class ReviewView:
             self.select(point_id)
 
     def deselect(self, volume: str) -> None:
-        """Go to no landmark: the views show another image than the landmarks' volume, and no key shall judge unseen."""
+        """Go to no landmark: the views show no image or not their own ``volume``, and no key shall judge unseen."""
         self._placing.cancel()
         self._current, self._elsewhere = "", volume
         self._show()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from PySide6.QtCore import Qt
 
 from Testing.panel.person import PICTURE, SAMPLE, SKULL
 
@@ -210,6 +211,16 @@ def test_a_volume_that_is_removed_while_it_is_looked_at_leaves_no_landmarks(pers
     person.rest()
     assert "The volume was removed meanwhile" in person.said
     assert person.desktop.scene.GetFirstNodeByClass("vtkMRMLMarkupsFiducialNode") is None
+
+
+def test_no_key_judges_landmarks_whose_volume_was_removed(person):
+    person.begin_review()
+    person.choose("31")
+    person.desktop.scene.RemoveNode(person.panel.input.volume)
+    person.rest()
+    assert person.current == "" and not person.widget("confirmButton").isEnabled()
+    person.key(Qt.Key.Key_C)
+    assert person.status("31") == "unreviewed"
 
 
 def test_choosing_another_result_brings_its_volume_into_the_views(person):
