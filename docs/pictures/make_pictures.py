@@ -205,7 +205,7 @@ def cases(person: Person) -> None:
         person.panel.cases.refresh()
         person.widget("casesTable").setCurrentCell(0, 0)
         person.rest(300)
-        save(grab(person.desktop.window, person.widget("casesSection")), "cases")
+        save(person.widget("casesSection").grab(), "cases")  # all of it, also what is below the edge of the window
         person.press("casesStopButton")
         person.desktop.close_scene()
 
