@@ -7,7 +7,7 @@ The bundle in use lies in the user's folder under its name, as every other. All 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from LandmarkDetectorLib.bundles.manifest import MANIFEST, read_listed, verify_m
 from LandmarkDetectorLib.bundles.names import check_bundle_name
 from LandmarkDetectorLib.bundles.staging import disk_errors, put_in_place, staging_folder, write_file
 from LandmarkDetectorLib.bundles.store import SHIPPED, import_bundle, user_folder
-from LandmarkDetectorLib.core.errors import BundleError
+from LandmarkDetectorLib.core.errors import BundleError, LandmarkFileError
 from LandmarkDetectorLib.io.atomic import atomic_write
 
 FOLDER, HISTORY = ".versions", "history.json"
@@ -34,22 +34,25 @@ def promote_bundle(source: Path, about: Mapping[str, Any]) -> Bundle:
             values.
 
     Raises:
-        BundleError: it is not sound, its name came with the software, or the disk refuses; the one before stays in use.
+        BundleError: it is not sound, its name came with the software, the history is damaged, or the disk refuses; the
+            one before stays in use, unless the sentence says that only the history could not be written.
     """
     bundle = read_bundle(source)
     if (SHIPPED / bundle.name).exists():
         raise BundleError(f"A bundle called {bundle.name!r} came with the software; retrain under another name.")
-    before = in_use(bundle.name)
+    before, entries = in_use(bundle.name), history(bundle.name)
     for one in (before, bundle):
         if one is not None:
             _keep(one)
     placed = import_bundle(source, replace=True)
-    _note(bundle.name, "promoted", before, placed, about)
+    _note(entries, "promoted", before, placed, about)
     return placed
 
 
 def return_bundle(name: str, version: str | None = None, about: Mapping[str, Any] | None = None) -> Bundle:
     """Put the version that was in use before, or a named one, back into use; the one in use is kept.
+
+    Where the one in use was removed or is damaged, it is itself the one before: what is kept of it is whole.
 
     Args:
         name: of the bundle.
@@ -57,15 +60,25 @@ def return_bundle(name: str, version: str | None = None, about: Mapping[str, Any
         about: for the history.
 
     Raises:
-        BundleError: there is none, several are meant, or the disk refuses.
+        BundleError: there is none, several are meant, the history is damaged, or the disk refuses.
     """
-    current = in_use(check_bundle_name(name))
-    if current is None:
+    entries = history(name)
+    try:
+        current = in_use(name)
+    except BundleError:
+        current = None
+    if version is not None:
+        target = _named(name, version)
+    elif current is not None:
+        target = _before(entries, current)
+    elif entries:
+        target = _named(name, entries[-1]["to"]["fingerprint"])
+    else:
         raise BundleError(f"No bundle {name!r} of yours is in use, so there is no way back from it.")
-    target = _before(name, current) if version is None else _named(name, version)
-    _keep(current)  # it may have been imported over the others, and never promoted
+    if current is not None:
+        _keep(current)  # it may have been imported over the others, and never promoted
     back = import_bundle(target, replace=True)
-    _note(name, "returned", current, back, about or {})
+    _note(entries, "returned", current, back, about or {})
     return back
 
 
@@ -80,7 +93,7 @@ def history(name: str) -> list[dict[str, Any]]:
         return []
     try:
         entries = json.loads(file.read_text(encoding="utf-8"))
-        if not isinstance(entries, list) or not all(isinstance(entry, dict) and "to" in entry for entry in entries):
+        if not isinstance(entries, list) or not all(_is_entry(entry) for entry in entries):
             raise ValueError("no list of entries")
     except (OSError, ValueError) as error:
         raise BundleError(f"The history of {name} cannot be read ({error}); its versions are still there.") from error
@@ -105,34 +118,52 @@ def in_use(name: str) -> Bundle | None:
     return read_bundle(folder) if (folder / MANIFEST).is_file() else None
 
 
-def _keep(bundle: Bundle) -> Path:
-    """Keep a copy among the versions, byte for byte."""
+def _is_entry(entry: Any) -> bool:
+    """Whether this is an entry of a history, as :func:`_note` writes it."""
+    if not isinstance(entry, dict):
+        return False
+    words = [entry.get("at"), entry.get("action"), "" if "from" in entry else None]
+    for named in (entry.get("to"), entry.get("from") or entry.get("to")):
+        words += [named.get("version"), named.get("fingerprint")] if isinstance(named, dict) else [None]
+    return all(isinstance(word, str) for word in words)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a bundle is there, and undamaged."""
+    try:
+        return folder.is_dir() and bool(verify_manifest(folder))
+    except BundleError:
+        return False
+
+
+def _keep(bundle: Bundle) -> None:
+    """Keep a copy among the versions, byte for byte; a damaged one that is there is replaced."""
     parent = user_folder() / FOLDER / bundle.name
     target = parent / f"{bundle.version}-{bundle.fingerprint[:12]}"
     with disk_errors(f"Keeping the bundle {bundle.name} {bundle.version}"):
-        if target.is_dir():
-            return target
+        if _is_whole(target):
+            return
         parent.mkdir(parents=True, exist_ok=True)
         manifest = verify_manifest(bundle.folder)
         with staging_folder(parent) as stage:
             for relative in manifest.files:
                 write_file(stage / relative, read_listed(bundle.folder, manifest, relative))
             write_file(stage / MANIFEST, (bundle.folder / MANIFEST).read_bytes())
-            put_in_place(stage, target, replace=False)
-    return target
+            put_in_place(stage, target, replace=True)
 
 
-def _before(name: str, current: Bundle) -> Path:
-    entries = history(name)
-    known = [entry for entry in entries if entry["to"]["fingerprint"] == current.fingerprint]
-    if entries and not known:  # imported over what was promoted or returned to last
-        return _named(name, entries[-1]["to"]["fingerprint"])
-    last = known[-1] if known else None
-    if last is None or last.get("from") is None:
+def _before(entries: Sequence[Mapping[str, Any]], current: Bundle) -> Path:
+    """The folder of what was in use before this one, by a history."""
+    name, this = current.name, current.fingerprint
+    if entries and all(entry["to"]["fingerprint"] != this for entry in entries):
+        return _named(name, entries[-1]["to"]["fingerprint"])  # imported over what was promoted or returned to last
+    before = [entry["from"]["fingerprint"] for entry in entries if entry["to"]["fingerprint"] == this and entry["from"]]
+    others = [fingerprint for fingerprint in before if fingerprint != this]  # one may be promoted twice
+    if not others:
         parent = current.card.lineage[0].parent if current.card.lineage else ""
         more = f"; {parent!r}, from which it comes, is still there" if parent and parent != name else ""
         raise BundleError(f"Nothing was in use under the name {name!r} before{more}.")
-    return _named(name, last["from"]["fingerprint"])
+    return _named(name, others[-1])
 
 
 def _named(name: str, version: str) -> Path:
@@ -152,7 +183,10 @@ def _named(name: str, version: str) -> Path:
     return next(iter(found.values()))
 
 
-def _note(name: str, action: str, before: Bundle | None, now: Bundle, about: Mapping[str, Any]) -> None:
+def _note(
+    entries: Sequence[Mapping[str, Any]], action: str, before: Bundle | None, now: Bundle, about: Mapping[str, Any]
+) -> None:
+    """Write the history with one entry more."""
     entry = {
         "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "action": action,
@@ -160,7 +194,10 @@ def _note(name: str, action: str, before: Bundle | None, now: Bundle, about: Map
         "to": {"version": now.version, "fingerprint": now.fingerprint},
         **about,
     }
-    folder = user_folder() / FOLDER / name
-    folder.mkdir(parents=True, exist_ok=True)
-    with atomic_write(folder / HISTORY, "w", encoding="utf-8") as stream:
-        json.dump([*history(name), entry], stream, indent=1, allow_nan=False)
+    try:
+        with atomic_write(user_folder() / FOLDER / now.name / HISTORY, "w", encoding="utf-8") as stream:
+            json.dump([*entries, entry], stream, indent=1, allow_nan=False)
+    except LandmarkFileError as error:
+        raise BundleError(
+            f"{now.name} {now.version} is in use now, but its history was not written: {error}"
+        ) from error

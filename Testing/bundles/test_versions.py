@@ -10,10 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from LandmarkDetectorLib.bundles import Bundle, Card, import_bundle, load_bundle, write_bundle
+from LandmarkDetectorLib.bundles import Bundle, Card, import_bundle, load_bundle, remove_bundle, versions, write_bundle
 from LandmarkDetectorLib.bundles.calibration import FILE, CalibrationSheet, RegionSettings, calibration_bytes
-from LandmarkDetectorLib.bundles.versions import history, in_use, kept_versions, promote_bundle, return_bundle
-from LandmarkDetectorLib.core import BundleError
+from LandmarkDetectorLib.bundles.store import user_folder
+from LandmarkDetectorLib.bundles.versions import (
+    FOLDER,
+    HISTORY,
+    history,
+    in_use,
+    kept_versions,
+    promote_bundle,
+    return_bundle,
+)
+from LandmarkDetectorLib.core import BundleError, LandmarkFileError
 
 DESCENT = {
     "parent": "toy-head",
@@ -108,6 +117,51 @@ def test_a_damaged_candidate_leaves_the_one_in_use_where_it_is(version) -> None:
     with pytest.raises(BundleError):
         promote_bundle(broken.folder, {})
     assert load_bundle("toy-head").version == "1.0.0" and len(history("toy-head")) == 1
+
+
+@pytest.mark.parametrize("damaged", ["{", "{}", '[{"to": 5}]', '[{"at": "", "action": "", "from": null, "to": {}}]'])
+def test_a_damaged_history_stops_a_promotion_before_anything_is_in_use(version, damaged: str) -> None:
+    first, second = version("1.0.0"), version("1.1.0")
+    promote_bundle(first.folder, {})
+    (user_folder() / FOLDER / "toy-head" / HISTORY).write_text(damaged)
+    for change in (lambda: promote_bundle(second.folder, {}), lambda: return_bundle("toy-head")):
+        with pytest.raises(BundleError, match="history of toy-head cannot be read"):
+            change()
+    assert load_bundle("toy-head").version == "1.0.0"
+
+
+def test_where_the_history_cannot_be_written_it_is_said_what_is_in_use(version, monkeypatch) -> None:
+    promote_bundle(version("1.0.0").folder, {})
+    second = version("1.1.0")
+
+    def full(*_: object, **__: object):
+        raise LandmarkFileError("history.json: the disk is full.")
+
+    monkeypatch.setattr(versions, "atomic_write", full)
+    with pytest.raises(BundleError, match=r"toy-head 1\.1\.0 is in use now, but its history was not written"):
+        promote_bundle(second.folder, {})
+    assert load_bundle("toy-head").version == "1.1.0"
+
+
+@pytest.mark.parametrize("loss", ["removed", "damaged"])
+def test_a_bundle_that_was_lost_is_put_back_from_what_is_kept_of_it(version, loss: str) -> None:
+    promote_bundle(version("1.0.0").folder, {})
+    promote_bundle(version("1.1.0").folder, {})
+    if loss == "removed":
+        remove_bundle("toy-head")
+    else:
+        (user_folder() / "toy-head" / "LICENSE").write_text("somebody's notes")
+    assert return_bundle("toy-head").version == "1.1.0"
+    assert load_bundle("toy-head").version == "1.1.0"
+    assert return_bundle("toy-head").version == "1.0.0"  # and the one before that is one step further
+
+
+def test_a_kept_version_that_is_damaged_is_kept_anew(version) -> None:
+    promote_bundle(version("1.0.0").folder, {})
+    (kept,) = (user_folder() / FOLDER / "toy-head").glob("1.0.0-*")
+    (kept / "LICENSE").write_text("somebody's notes")
+    promote_bundle(version("1.1.0").folder, {})
+    assert return_bundle("toy-head").version == "1.0.0"
 
 
 def test_the_card_tells_the_lineage(version) -> None:
