@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from LandmarkDetectorLib.cli.console import Steps, messages, print_json, results, say
+from LandmarkDetectorLib.cli.detecting import how_many_failed
 from LandmarkDetectorLib.cli.endings import REFUSED
 from LandmarkDetectorLib.cli.interrupt import first_interrupt_asks
 from LandmarkDetectorLib.cli.outputs import names_a_file, stem
@@ -126,5 +127,5 @@ def _say_how_it_ended(rows: Sequence[Row], summary: Path, as_json: bool) -> None
         words = f"{count['done']} detected, {count['skipped']} done before, {count['failed']} failed: {summary}"
         results.print(words, markup=False, soft_wrap=True)
     if count["failed"]:
-        say(f"{count['failed']} of {len(rows)} images failed, see {summary.name}; the files of the others are written.")
+        say(how_many_failed(count["failed"], len(rows), summary.name))
         raise typer.Exit(REFUSED)

@@ -10,11 +10,11 @@ import typer
 
 from LandmarkDetectorLib import __version__
 from LandmarkDetectorLib.cli.console import Steps, messages, print_json, results, say, say_failed
-from LandmarkDetectorLib.cli.endings import REFUSED
+from LandmarkDetectorLib.cli.endings import REFUSED, refusal
 from LandmarkDetectorLib.cli.measured_tables import measured_record, measured_table
 from LandmarkDetectorLib.cli.outputs import MEASURED, Job
 from LandmarkDetectorLib.cli.tables import landmark_record, landmark_table
-from LandmarkDetectorLib.core.errors import Cancelled, LandmarkDetectorError
+from LandmarkDetectorLib.core.errors import Cancelled
 
 if TYPE_CHECKING:
     from LandmarkDetectorLib.bundles import Bundle
@@ -58,7 +58,8 @@ def detect_all(
         except (Cancelled, KeyboardInterrupt):
             raise Cancelled(_what_was_written(records, len(jobs))) from None
         except Exception as error:  # a defect of ours with one image must not keep the others waiting
-            sentence = _sentence(error)
+            defect = f"a defect of landmark-detector ({type(error).__name__})"
+            sentence = refusal(error) or f"{defect}; detect it alone with --debug, and report that."
             records.append({"image": str(job.image), "error": sentence})
             if len(jobs) == 1:
                 if as_json:
@@ -69,23 +70,21 @@ def detect_all(
         _print_records(several, records)
     failed = sum("error" in record for record in records)
     if failed:
-        say(f"{failed} of {len(jobs)} images failed, see above; the files of the others are written.")
+        say(how_many_failed(failed, len(jobs), "above"))
         raise typer.Exit(REFUSED)
+
+
+def how_many_failed(failed: int, count: int, where: str) -> str:
+    """How a batch ended in which some images failed, and ``where`` the reasons stand."""
+    if failed == count:
+        return f"All {count} images failed, see {where}; no landmarks were written."
+    return f"{failed} of {count} images failed, see {where}; the files of the others are written."
 
 
 def _print_records(bundles: Sequence[Bundle], records: list[dict[str, Any]]) -> None:
     about = [{"name": each.name, "version": each.version, "fingerprint": each.fingerprint} for each in bundles]
     of = {"bundle": about[0]} if len(about) == 1 else {"bundles": about}
     print_json({"landmark-detector": __version__, **of, "images": records})
-
-
-def _sentence(error: Exception) -> str:
-    """What went wrong with one image."""
-    if isinstance(error, MemoryError):
-        return "The memory does not suffice; take a smaller image."
-    if isinstance(error, (LandmarkDetectorError, OSError)) and str(error):
-        return str(error)
-    return f"a defect of landmark-detector ({type(error).__name__}); detect it alone with --debug, and report that."
 
 
 def _load_set(name: str) -> MeasurementSet:

@@ -54,24 +54,15 @@ class Endings(TyperGroup):
                 self._explain(error)
                 say(str(error) or "Cancelled; nothing was written.")
                 raise typer.Exit(CANCELLED) from None
-            except LandmarkDetectorError as error:
-                self._explain(error)
-                say(f"Error: {error}")
-                raise typer.Exit(REFUSED) from None
-            except MemoryError as error:
-                self._explain(error)
-                say("Error: The memory does not suffice; close other programs or take a smaller image.")
-                raise typer.Exit(REFUSED) from None
-            except OSError as error:
-                self._explain(error)
-                where = f" ({error.filename})" if error.filename else ""
-                say(f"Error: The system refused: {error.strerror or error}{where}; mend that and try again.")
-                raise typer.Exit(REFUSED) from None
             except Exception as error:
                 misuse = _misuse(error)
                 if misuse is not None:
                     raise misuse from None
                 self._explain(error)
+                sentence = refusal(error)
+                if sentence is not None:
+                    say(f"Error: {sentence}")
+                    raise typer.Exit(REFUSED) from None
                 say(f"Error: This is a defect of landmark-detector ({type(error).__name__}: {_line(error)}); ", end="")
                 say("run it again with --debug and report what it prints.")
                 raise typer.Exit(DEFECT) from None
@@ -79,6 +70,18 @@ class Endings(TyperGroup):
     def _explain(self, error: BaseException) -> None:
         if self.debug:
             say("".join(traceback.format_exception(error)).rstrip())
+
+
+def refusal(error: Exception) -> str | None:
+    """One sentence about what cannot be done, and why; ``None`` of an error that is a fault of this program."""
+    if isinstance(error, LandmarkDetectorError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "The memory does not suffice; close other programs or take a smaller image."
+    if isinstance(error, OSError):
+        where = f" ({error.filename})" if error.filename else ""
+        return f"The system refused: {error.strerror or error}{where}; mend that and try again."
+    return None
 
 
 def _with_local_cluster(words: list[str]) -> list[str]:

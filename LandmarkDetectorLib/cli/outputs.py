@@ -45,7 +45,7 @@ def plan(
 
     Raises:
         LandmarkFileError: a suffix without a format, one file for several images, two images of the same name, or a
-            file that is there already.
+            file that is there already; or a place where no folder can be.
     """
     if names_a_file(output):
         if len(images) > 1:
@@ -64,6 +64,8 @@ def plan(
             f"{present[0]}{others} would be replaced, and somebody may have corrected it; "
             "add --overwrite or give another --output."
         )
+    for folder in {file.parent for job in jobs for file in job.files}:
+        _check_place(folder)
     return jobs
 
 
@@ -82,6 +84,17 @@ def names_a_file(output: Path) -> bool:
             f"{output}: landmarks are written as {', '.join(SUFFIXES)}; choose one of these suffixes."
         )
     return False
+
+
+def _check_place(folder: Path) -> None:
+    """Raise LandmarkFileError where a folder cannot be written, or not be made; it is not made yet."""
+    place = folder.absolute()
+    while not os.path.lexists(place) and place != place.parent:  # of a drive that is not there nothing exists
+        place = place.parent
+    if not place.is_dir():
+        raise LandmarkFileError(f"{folder} can be no folder, for {place} is not one; give another --output.")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise LandmarkFileError(f"{place} cannot be written by you; give another --output.")
 
 
 def _check_names(images: Sequence[Path]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from LandmarkDetectorLib.cli import outputs
 from LandmarkDetectorLib.core import LandmarkDetectorWarning
 from LandmarkDetectorLib.io import load_landmarks
 
@@ -236,6 +237,42 @@ def test_a_disk_that_fills_up_leaves_no_part_of_a_result(
     result = run("detect", volume(tmp_path / "a.nrrd"), "--bundle", toy_bundle, "--output", tmp_path / "out")
     assert "No space left on device" in refused(result)
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_place_where_no_folder_can_be_is_refused_before_the_work(
+    run, volume, refused, detectors, toy_bundle: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    images = [volume(tmp_path / "a.nrrd"), volume(tmp_path / "b.nrrd")]
+    result = run("detect", *images, "--bundle", toy_bundle, "--output", tmp_path / "file" / "out")
+    assert "can be no folder" in refused(result) and detectors.images == []
+
+
+def test_a_folder_that_may_not_be_written_is_refused_before_the_work(
+    run, volume, refused, detectors, toy_bundle: Path, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(outputs.os, "access", lambda place, mode: Path(place) != tmp_path)  # root may write everywhere
+    result = run("detect", volume(tmp_path / "a.nrrd"), "--bundle", toy_bundle, "--output", tmp_path / "out")
+    assert f"{tmp_path} cannot be written by you" in refused(result) and detectors.images == []
+
+
+def test_where_every_image_fails_no_files_of_others_are_promised(
+    run, detectors, toy_bundle: Path, tmp_path: Path
+) -> None:
+    result = run("detect", tmp_path / "a", tmp_path / "b", "--bundle", toy_bundle, "--output", tmp_path / "out")
+    assert result.stderr.strip().splitlines()[-1] == "All 2 images failed, see above; no landmarks were written."
+
+
+def test_what_the_system_refuses_is_said_in_words_for_each_image(
+    run, volume, detectors, toy_bundle: Path, tmp_path: Path
+) -> None:
+    def refuse(_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    detectors.before = refuse
+    images = [volume(tmp_path / "a.nrrd"), volume(tmp_path / "b.nrrd")]
+    result = run("detect", *images, "--bundle", toy_bundle, "--output", tmp_path / "out")
+    assert "Error: a.nrrd: The system refused: Input/output error; mend that" in result.stderr
 
 
 def test_too_little_memory_is_said_in_one_sentence(
