@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from LandmarkDetectorLib.core import Landmark, LandmarkDetectorError, LandmarkError, LandmarkSet
@@ -46,6 +47,22 @@ def decode(line: bytes) -> dict[str, Any]:
     if not isinstance(message, dict):
         raise ProtocolError(f"A line of {len(line)} bytes holds no JSON object; both sides must speak this protocol.")
     return message
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a field of a request may be: in words, and as a test of its value."""
+
+    words: str
+    fits: Callable[[Any], bool]
+
+
+TEXT = Kind("a text", lambda value: isinstance(value, str) and "\0" not in value)
+TEXTS = Kind("a list of texts", lambda value: isinstance(value, list) and all(TEXT.fits(one) for one in value))
+NUMBER = Kind("a number", lambda value: isinstance(value, (int, float)) and not isinstance(value, bool))
+WHETHER = Kind("true or false", lambda value: isinstance(value, bool))
+OBJECT = Kind("an object", lambda value: isinstance(value, dict))
+SYSTEM = Kind("LPS or RAS", lambda value: value in ("LPS", "RAS"))
 
 
 class Lines:

@@ -15,7 +15,7 @@ from LandmarkDetectorLib.bundles.manifest import read_manifest
 from LandmarkDetectorLib.core import BundleError, Cancelled, Image, LandmarkFileError
 from LandmarkDetectorLib.inference.detection import Detection
 from LandmarkDetectorLib.inference.detector import Detector
-from LandmarkDetectorLib.inference.protocol import ProtocolError, landmarks_to_record
+from LandmarkDetectorLib.inference.protocol import OBJECT, SYSTEM, TEXTS, landmarks_to_record
 from LandmarkDetectorLib.inference.voxel_file import read_mapped
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Servant:
         return {"bundle": bundle.name, "version": bundle.version, "fingerprint": bundle.fingerprint}
 
     def _detect(self, request: Request, desk: Desk) -> dict[str, Any]:
-        reference = _field(request, "image", dict)
+        reference = request.needed("image", OBJECT)
         detector = self._detector_of(request, desk)
         return _answer(self._run(detector, read_mapped(reference), request, desk))
 
@@ -66,18 +66,18 @@ class Servant:
         from LandmarkDetectorLib.io import load_image
         from LandmarkDetectorLib.io.landmarks import check_landmark_format
 
-        path = Path(_field(request, "image", str))
-        outputs = [Path(output) for output in _field(request, "outputs", list)]
+        path, outputs = Path(request.needed("image")), [Path(output) for output in request.needed("outputs", TEXTS)]
+        coordinates, series = request.said("coordinates", SYSTEM) or "LPS", request.said("series")
         for output in outputs:
             check_landmark_format(output)  # better refused now than after the detection
         detector = self._detector_of(request, desk)
         desk.say("progress", request.number, stage="reading", fraction=0.0)
         start = time.perf_counter()
-        image = load_image(path, spacing=request.message.get("spacing"), series=request.message.get("series"))
+        image = load_image(path, spacing=request.message.get("spacing"), series=series)
         seconds = time.perf_counter() - start
         detection = self._run(detector, image, request, desk)
         detection.timing["reading"] = seconds
-        write_outputs(detection, outputs, str(request.message.get("coordinates", "LPS")))
+        write_outputs(detection, outputs, coordinates)
         return {**_answer(detection), "outputs": [str(output) for output in outputs]}
 
     def _run(self, detector: Detector, image: Image, request: Request, desk: Desk) -> Detection:
@@ -88,7 +88,7 @@ class Servant:
 
     def _detector_of(self, request: Request, desk: Desk) -> Detector:
         """The detector that a request asks for: the one that is warm, or a new one."""
-        asked, device = _field(request, "bundle", str), str(request.message.get("device") or "auto")
+        asked, device = request.needed("bundle"), request.said("device") or "auto"
         warm = self._warm
         if warm is not None and (warm.asked, warm.device) == (asked, device) and _is_unchanged(warm.detector):
             return warm.detector
@@ -131,13 +131,6 @@ def _answer(detection: Detection) -> dict[str, Any]:
         "timing": detection.timing,
         "notices": detection.notices,
     }
-
-
-def _field(request: Request, name: str, kind: type) -> Any:
-    value = request.message.get(name)
-    if not isinstance(value, kind):
-        raise ProtocolError(f"The request {request.command} needs {name!r} as {kind.__name__}; see the protocol.")
-    return value
 
 
 def _is_same(one: Bundle, other: Bundle) -> bool:

@@ -7,6 +7,7 @@ what a crashed application left, :func:`sweep` removes.
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import tempfile
@@ -112,9 +113,11 @@ def read_mapped(reference: Mapping[str, Any]) -> Image:
         size, spacing, origin = (tuple(reference["grid"][key]) for key in ("size", "spacing", "origin"))
         direction = np.asarray(reference["grid"]["direction"], dtype=np.float64)
         grid = Grid(size, spacing, origin, direction, reference["grid"]["unit"])
+        if not shape or min(shape) < 1 or "\0" in str(path):
+            raise ValueError("no shape or no path")
     except (KeyError, TypeError, ValueError) as error:
         raise ImageError(f"The reference to an image is wrong ({error!r}); detect again.") from error
-    expected = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
+    expected = dtype.itemsize * math.prod(shape)
     try:
         if path.stat().st_size != expected:  # a map that is longer than its file would end the process
             raise ImageError(f"{name}: its voxels did not arrive as a whole; detect again.")

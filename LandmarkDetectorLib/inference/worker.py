@@ -19,18 +19,44 @@ from typing import IO, Any, TypeVar
 
 from LandmarkDetectorLib import __version__
 from LandmarkDetectorLib.inference.failures import failure
-from LandmarkDetectorLib.inference.protocol import PROTOCOL, Lines, ProtocolError, decode, encode
+from LandmarkDetectorLib.inference.protocol import PROTOCOL, TEXT, Kind, Lines, ProtocolError, decode, encode
 from LandmarkDetectorLib.io.notices import told_as_notices
 
 
 class Request:
-    """A request on its way: what it asks, and whether it was called off."""
+    """A request on its way: what it asks, and whether it was called off.
+
+    Args:
+        message: as it came; ``command`` is one that the worker knows.
+    """
 
     def __init__(self, message: dict[str, Any]) -> None:
         self.message = message
         self.number = message.get("id")
         self.command = message["command"]
         self._called_off = threading.Event()
+
+    def said(self, name: str, kind: Kind = TEXT) -> Any:
+        """What it says of a field; ``None`` where it says nothing.
+
+        Raises:
+            ProtocolError: the value is of another kind.
+        """
+        value = self.message.get(name)
+        if value is not None and not kind.fits(value):
+            raise ProtocolError(f"The request {self.command} needs {name!r} as {kind.words}, not {str(value)[:40]!r}.")
+        return value
+
+    def needed(self, name: str, kind: Kind = TEXT) -> Any:
+        """What it says of a field without which it cannot be done.
+
+        Raises:
+            ProtocolError: it says nothing, or the value is of another kind.
+        """
+        value = self.said(name, kind)
+        if value in (None, ""):
+            raise ProtocolError(f"The request {self.command} needs {name!r} as {kind.words}.")
+        return value
 
     def cancel(self) -> None:
         """Call it off; it ends at its next step."""

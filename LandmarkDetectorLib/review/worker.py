@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from LandmarkDetectorLib.core import Cancelled
-from LandmarkDetectorLib.inference.protocol import ProtocolError
+from LandmarkDetectorLib.inference.protocol import NUMBER, TEXT, WHETHER
 from LandmarkDetectorLib.inference.worker import Desk, Request, run_worker
 
 if TYPE_CHECKING:
@@ -76,15 +76,14 @@ class TrainingServant:
     def _retrain(self, request: Request, desk: TrainingDesk) -> dict[str, Any]:
         from LandmarkDetectorLib.review.retrain import retrain
 
-        asked = _Options(request)
         progress, cancelled = _listening(request, desk)
         done = retrain(
-            asked.text("bundle"),
-            asked.text("store"),
-            asked.text("output"),
+            request.needed("bundle"),
+            request.needed("store"),
+            request.needed("output"),
             progress=progress,
             cancelled=cancelled,
-            **asked.given("data", "minutes", "name", "observer", "by", "resume", "device"),
+            **_given(request, "data", "minutes", "name", "observer", "by", "resume", "device"),
         )
         for notice in done.notices:
             desk.say("notice", request.number, text=notice)
@@ -101,7 +100,6 @@ class TrainingServant:
         from LandmarkDetectorLib.io.atomic import atomic_write
         from LandmarkDetectorLib.review.promote import adopt, compare, promotion_page
 
-        asked = _Options(request)
         progress, cancelled = _listening(request, desk)
 
         def step(stage: str, fraction: float) -> None:
@@ -109,16 +107,20 @@ class TrainingServant:
                 raise Cancelled("The comparison was cancelled; nothing was put in use.")
             progress(stage, fraction)
 
-        candidate, store = Path(asked.text("candidate")), asked.text("store")
-        then = asked.given("install", "html", "because", "by")  # refused now, and not after the comparison
-        about = {"candidate": str(candidate), "store": store, **asked.given("data", "against", "observer", "device")}
+        candidate, store = Path(request.needed("candidate")), request.needed("store")
+        then = _given(request, "install", "html", "because", "by")  # refused now, and not after the comparison
+        about = {
+            "candidate": str(candidate),
+            "store": store,
+            **_given(request, "data", "against", "observer", "device"),
+        }
         done = self._known(about)
         if done is None:
-            done = compare(candidate, store, progress=step, **asked.given("data", "against", "observer", "device"))
+            done = compare(candidate, store, progress=step, **_given(request, "data", "against", "observer", "device"))
             self._compared = (about, done)
         if then.get("install", True):
             step("putting it in use", 1.0)
-            done = adopt(done, **asked.given("because", "by"))
+            done = adopt(done, **_given(request, "because", "by"))
         page = Path(then.get("html") or candidate.parent / "comparison.html")
         with atomic_write(page, "w", encoding="utf-8") as stream:
             stream.write(promotion_page(done))
@@ -135,14 +137,13 @@ class TrainingServant:
     def _train_set(self, request: Request, desk: TrainingDesk) -> dict[str, Any]:
         from LandmarkDetectorLib.review.new_set import train_set
 
-        asked = _Options(request)
-        install, more = asked.given("install"), asked.given("by")
+        install, more = _given(request, "install"), _given(request, "by")
         progress, cancelled = _listening(request, desk)
         done = train_set(
-            asked.text("folder"),
+            request.needed("folder"),
             progress=progress,
             cancelled=cancelled,
-            **asked.given("minutes", "recipe", "resume", "device"),
+            **_given(request, "minutes", "recipe", "resume", "device"),
         )
         for sentence in done.left_out:
             desk.say("notice", request.number, text=f"Left out: {sentence}")
@@ -154,41 +155,17 @@ class TrainingServant:
         return {"folder": str(done.bundle.folder), **about, "images": done.cases, "recipe": str(done.recipe)}
 
 
-_TEXT: tuple[type | tuple[type, ...], str] = (str, "a text")
-_KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
-    "minutes": ((int, float), "a number"),
-    "resume": (bool, "true or false"),
-    "install": (bool, "true or false"),
-}
+_KINDS = {"minutes": NUMBER, "resume": WHETHER, "install": WHETHER}
 
 
-class _Options:
-    """What a request says."""
+def _given(request: Request, *names: str) -> dict[str, Any]:
+    """Those of these fields that a request says, texts but for :data:`_KINDS`.
 
-    def __init__(self, request: Request) -> None:
-        self._said, self._command = request.message, request.command
-
-    def text(self, name: str) -> str:
-        value = self._said.get(name)
-        if not isinstance(value, str):
-            raise ProtocolError(f"The request {self._command} needs {name!r} as a text; see docs/retraining.md.")
-        return value
-
-    def given(self, *names: str) -> dict[str, Any]:
-        """Those of these that are said.
-
-        Raises:
-            ProtocolError: one is of another kind than :data:`_KINDS` says, and not a text where that says nothing.
-        """
-        found = {name: self._said[name] for name in names if self._said.get(name) is not None}
-        for name, value in found.items():
-            kind, words = _KINDS.get(name, _TEXT)
-            if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):  # True counts as 1
-                raise ProtocolError(
-                    f"The request {self._command} needs {name!r} as {words}, not {str(value)[:40]!r}; see "
-                    "docs/retraining.md."
-                )
-        return found
+    Raises:
+        ProtocolError: one is of another kind.
+    """
+    found = {name: request.said(name, _KINDS.get(name, TEXT)) for name in names}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _listening(request: Request, desk: TrainingDesk) -> tuple[Callable[[str, float], None], Callable[[], bool]]:

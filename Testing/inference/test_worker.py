@@ -16,12 +16,13 @@ import pytest
 
 from LandmarkDetectorLib import __version__
 from LandmarkDetectorLib.bundles import load_bundle
+from LandmarkDetectorLib.core import Grid, Image, ImageError
 from LandmarkDetectorLib.inference import Detector
 from LandmarkDetectorLib.inference.client import worker_environment
 from LandmarkDetectorLib.inference.protocol import PROTOCOL, landmarks_from_record
-from LandmarkDetectorLib.inference.voxel_file import VoxelFile
+from LandmarkDetectorLib.inference.voxel_file import VoxelFile, read_mapped
 from LandmarkDetectorLib.io import load_landmarks, save_image
-from Testing.inference.worker_process import HEAD, PATIENT, SKULL, RawWorker, sample_image, soon
+from Testing.inference.worker_process import HEAD, PATIENT, SKULL, RawWorker, noise, sample_image, soon
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +146,9 @@ def test_garbage_is_refused_and_the_worker_goes_on(shared: RawWorker, head: Voxe
         ({"command": "dance"}, "ProtocolError", "no command 'dance'"),
         ({"command": "detect", "bundle": HEAD}, "ProtocolError", "'image'"),
         ({"command": "load"}, "ProtocolError", "'bundle'"),
+        ({"command": "load", "bundle": ""}, "ProtocolError", "'bundle' as a text"),
+        ({"command": "load", "bundle": "a\0b"}, "ProtocolError", "'bundle' as a text"),
+        ({"command": "load", "bundle": HEAD, "device": 5}, "ProtocolError", "'device' as a text"),
         ({"command": "load", "bundle": "no-such-bundle"}, "BundleError", "no-such-bundle"),
         ({"command": "load", "bundle": HEAD, "device": "abacus"}, "DeviceError", "abacus"),
         ({"command": "detect", "bundle": HEAD, "image": {"file": "x"}}, "ImageError", "reference"),
@@ -153,6 +157,17 @@ def test_garbage_is_refused_and_the_worker_goes_on(shared: RawWorker, head: Voxe
             {"command": "detect_file", "bundle": HEAD, "image": "no.nii", "outputs": ["x.doc"]},
             "LandmarkFileError",
             "x.doc",
+        ),
+        ({"command": "detect_file", "bundle": HEAD, "image": "no.nii", "outputs": [5]}, "ProtocolError", "'outputs'"),
+        (
+            {"command": "detect_file", "bundle": HEAD, "image": "no.nii", "outputs": [], "coordinates": "ras"},
+            "ProtocolError",
+            "'coordinates' as LPS or RAS, not 'ras'",
+        ),
+        (
+            {"command": "detect_file", "bundle": HEAD, "image": "no.nii", "outputs": [], "series": 7},
+            "ProtocolError",
+            "'series' as a text",
         ),
     ],
 )
@@ -175,6 +190,15 @@ def test_voxels_that_vanished_or_did_not_arrive_whole_are_an_error(shared: RawWo
     shared.detect(71, reference)
     message = shared.wait_for("error", 71)
     assert message["kind"] == "ImageError" and "no longer there" in message["message"]
+
+
+@pytest.mark.parametrize("wrong", [{"shape": [1, -4, -4, 4]}, {"shape": [10**30]}, {"shape": []}, {"file": "a\0b"}])
+def test_a_reference_that_cannot_be_is_an_error_and_no_defect(tmp_path: Path, wrong: dict) -> None:
+    grid = Grid((4, 4, 4), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), np.eye(3))
+    with VoxelFile(Image(noise((1, 4, 4, 4)), grid)) as file:
+        file.write()
+        with pytest.raises(ImageError, match="reference to an image is wrong|did not arrive as a whole"):
+            read_mapped({**file.reference, **wrong})
 
 
 def test_files_are_read_and_written_by_the_worker_whatever_their_names(shared: RawWorker, tmp_path: Path) -> None:
