@@ -111,6 +111,12 @@ class Desk:
         """Wait for the next request."""
         return self._waiting.get()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a request runs, or waits."""
+        with self._lock:
+            return bool(self._open)
+
     def close(self, request: Request) -> None:
         """It is done; another one may come. To be called before its end is said."""
         with self._lock:

@@ -42,9 +42,11 @@ class TrainingDesk(Desk):
         self._going.set()
 
     def _done_at_once(self, command: Any) -> bool:
-        if command == "pause":
+        if command == "pause" and self.busy:
             self._going.clear()
             self.say("paused")
+        elif command == "pause":  # it came when the request had just ended; the next one is not to wait
+            self.say("going on")
         elif command == "continue":
             self._going.set()
             self.say("going on")
@@ -54,6 +56,11 @@ class TrainingDesk(Desk):
                 self._going.set()  # it ends at its next step, which it must come to
             return done
         return True
+
+    def close(self, request: Request) -> None:
+        """It is done, perhaps while it was to wait; the next one does not wait for that."""
+        self._going.set()
+        super().close(request)
 
     def wait_while_paused(self, request: Request) -> float:
         """Return when the request may go on, or was cancelled; the seconds that were waited."""

@@ -16,7 +16,6 @@ import pytest
 import torch
 
 from LandmarkDetectorLib.bundles import import_bundle, load_bundle
-from LandmarkDetectorLib.core import Cancelled
 from LandmarkDetectorLib.inference.protocol import encode
 from LandmarkDetectorLib.inference.worker import Request
 from LandmarkDetectorLib.io.notices import notice
@@ -164,9 +163,10 @@ def test_what_is_said_aloud_comes_as_a_notice_once(desk, monkeypatch: pytest.Mon
 
 def test_a_run_waits_while_it_is_paused_and_a_cancelled_one_can_be_resumed(made, desk, tmp_path: Path) -> None:
     desk, told, do = desk
+    desk.take(encode(request(made, tmp_path / "run")))
     desk.take(encode({"command": "pause"}))
     assert told.of("paused")
-    waiting = threading.Thread(target=do, args=(request(made, tmp_path / "run"),))
+    waiting = threading.Thread(target=lambda: worker.TrainingServant().do(desk.next(), desk))
     waiting.start()
     waiting.join(3.0)
     assert waiting.is_alive() and not told.of("result")
@@ -180,12 +180,38 @@ def test_a_run_waits_while_it_is_paused_and_a_cancelled_one_can_be_resumed(made,
 def test_going_on_lets_a_paused_run_go_on() -> None:
     told = Told()
     desk = worker.TrainingDesk(told)
+    desk.take(encode({"command": "retrain", "id": 1}))
     desk.take(encode({"command": "pause"}))
-    asked = Request({"command": "retrain", "id": 1})
     threading.Timer(0.3, lambda: desk.take(encode({"command": "continue"}))).start()
-    assert desk.wait_while_paused(asked) >= 0.2
+    assert desk.wait_while_paused(desk.next()) >= 0.2
     assert told.of("going on")
-    assert Cancelled  # what a cancelled run ends with
+
+
+def test_a_run_that_ends_while_it_is_paused_does_not_leave_the_next_one_waiting() -> None:
+    told = Told()
+    desk = worker.TrainingDesk(told)
+    for late in (False, True):
+        desk.take(encode({"command": "retrain", "id": 1}))
+        asked = desk.next()
+        if not late:
+            desk.take(encode({"command": "pause"}))
+        desk.close(asked)
+        if late:
+            desk.take(encode({"command": "pause"}))
+            assert told.events[-1] == {"event": "going on"}
+        desk.take(encode({"command": "promote", "id": 2}))
+        following = desk.next()
+        assert desk.wait_while_paused(following) < 0.1
+        desk.close(following)
+
+
+def test_a_page_that_has_no_place_is_refused_before_the_comparison(desk, tmp_path: Path) -> None:
+    _, told, do = desk
+    (tmp_path / "file").write_text("not a folder")
+    page = str(tmp_path / "file" / "page.html")
+    do({"id": 1, "command": "promote", "candidate": str(tmp_path), "store": str(tmp_path), "html": page})
+    (error,) = told.of("error")
+    assert error["kind"] == "LandmarkFileError" and "cannot be made" in error["message"]
 
 
 def test_the_process_ends_with_its_application_and_leaves_no_half_written_bundle(made, tmp_path: Path) -> None:
