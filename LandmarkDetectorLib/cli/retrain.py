@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from LandmarkDetectorLib.cli.console import Steps, print_json, results, say
-from LandmarkDetectorLib.cli.figures import write_json, write_text
+from LandmarkDetectorLib.cli.figures import write_json
 from LandmarkDetectorLib.cli.interrupt import first_interrupt_asks
 from LandmarkDetectorLib.cli.options import BundleOption, DeviceOption, JsonOption
 from LandmarkDetectorLib.cli.outputs import check_report_can_be_written
-from LandmarkDetectorLib.core.errors import LandmarkDetectorError, LandmarkFileError
+from LandmarkDetectorLib.core.errors import Cancelled, LandmarkDetectorError
 
 if TYPE_CHECKING:
     from LandmarkDetectorLib.review.promote import Promotion
@@ -154,22 +154,20 @@ def promote(
 
 def _promoted(candidate: Path, store: Path, *, html: Path | None = None, **how: Any) -> Promotion:
     """Compare, put in use, and write page and figures; ``how`` is for :func:`LandmarkDetectorLib.review.promote`."""
+    from LandmarkDetectorLib.review.promote import check_page_place, save_page
     from LandmarkDetectorLib.review.promote import promote as run
-    from LandmarkDetectorLib.review.promote import promotion_page
 
     folder = candidate.absolute().parent
     page = html or folder / PAGE
-    if page.is_dir():
-        raise LandmarkFileError(f"{page} is a folder; give --html the name of a file.")
-    page.parent.mkdir(parents=True, exist_ok=True)
+    check_page_place(page)
     with Steps() as steps:
         promotion = run(candidate.absolute(), store, progress=steps, **how)
         steps("drawing the page", 1.0)
         try:
-            write_text(promotion_page(promotion), page)
-            write_json(promotion.to_json(), folder / FIGURES)
-        except LandmarkFileError as error:  # what is in use now must be said all the same
-            raise LandmarkFileError(f"{promotion.outcome} But its page: {error}") from error
+            save_page(promotion, page)
+        except KeyboardInterrupt:
+            raise Cancelled(f"{promotion.outcome} But its page was not written.") from None
+        write_json(promotion.to_json(), folder / FIGURES)
     say(f"Written: {page}")
     return promotion
 

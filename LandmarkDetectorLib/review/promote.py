@@ -14,7 +14,7 @@ from LandmarkDetectorLib.bundles import Bundle, load_bundle
 from LandmarkDetectorLib.bundles.pipeline import read_pipeline
 from LandmarkDetectorLib.bundles.store import SHIPPED, find_bundle
 from LandmarkDetectorLib.bundles.versions import in_use, promote_bundle
-from LandmarkDetectorLib.core import BundleError, Image
+from LandmarkDetectorLib.core import BundleError, Image, LandmarkDetectorError, LandmarkFileError
 from LandmarkDetectorLib.datasets.cases import Case
 from LandmarkDetectorLib.evaluation import summarise
 from LandmarkDetectorLib.evaluation.comparison import Comparison, compare_models
@@ -22,6 +22,7 @@ from LandmarkDetectorLib.evaluation.doubts import doubts as doubts_about
 from LandmarkDetectorLib.evaluation.promotion import NOT_WORSE, Decision, Margins, decide
 from LandmarkDetectorLib.inference.calibrate import Calibration, Detected, calibrate
 from LandmarkDetectorLib.inference.calibrated_bundle import with_calibration
+from LandmarkDetectorLib.io.atomic import atomic_write
 from LandmarkDetectorLib.review.case import CONSENSUS
 from LandmarkDetectorLib.review.errors import ReviewError
 from LandmarkDetectorLib.review.judging import Beside, Judged, judge_beside
@@ -195,6 +196,29 @@ def still_holds(promotion: Promotion) -> bool:
         return (new.fingerprint, _before(new).fingerprint) == compared
     except BundleError:
         return False
+
+
+def save_page(promotion: Promotion, page: Path) -> None:
+    """Write the comparison as one HTML page.
+
+    Raises:
+        LandmarkDetectorError: it cannot be; what is in use now is said all the same.
+    """
+    try:
+        with atomic_write(page, "w", encoding="utf-8") as stream:
+            stream.write(promotion_page(promotion))
+    except LandmarkDetectorError as error:
+        raise LandmarkDetectorError(f"{promotion.outcome} But its page: {error}") from error
+
+
+def check_page_place(page: Path) -> None:
+    """Raise LandmarkFileError now, not after the comparison, where no page can be written; its folder is made."""
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LandmarkFileError(f"{page.parent} cannot be made ({error.strerror}); choose another folder.") from None
+    if page.is_dir():
+        raise LandmarkFileError(f"{page} is a folder; give the page the name of a file.")
 
 
 def promotion_page(promotion: Promotion) -> str:

@@ -104,8 +104,7 @@ class TrainingServant:
         }
 
     def _promote(self, request: Request, desk: TrainingDesk) -> dict[str, Any]:
-        from LandmarkDetectorLib.io.atomic import atomic_write
-        from LandmarkDetectorLib.review.promote import adopt, compare, promotion_page
+        from LandmarkDetectorLib.review.promote import adopt, check_page_place, compare, save_page
 
         progress, cancelled = _listening(request, desk)
 
@@ -115,22 +114,20 @@ class TrainingServant:
             progress(stage, fraction)
 
         candidate, store = Path(request.needed("candidate")), request.needed("store")
-        then = _given(request, "install", "html", "because", "by")  # refused now, and not after the comparison
-        about = {
-            "candidate": str(candidate),
-            "store": store,
-            **_given(request, "data", "against", "observer", "device"),
-        }
+        # Refused now, and not after the comparison:
+        install, by_whom = request.said("install", WHETHER), _given(request, "because", "by")
+        page = Path(request.said("html") or candidate.parent / "comparison.html")
+        check_page_place(page)
+        how = _given(request, "data", "against", "observer", "device")
+        about = {"candidate": str(candidate), "store": store, **how}
         done = self._known(about)
         if done is None:
-            done = compare(candidate, store, progress=step, **_given(request, "data", "against", "observer", "device"))
+            done = compare(candidate, store, progress=step, **how)
             self._compared = (about, done)
-        if then.get("install", True):
+        if install is not False:
             step("putting it in use", 1.0)
-            done = adopt(done, **_given(request, "because", "by"))
-        page = Path(then.get("html") or candidate.parent / "comparison.html")
-        with atomic_write(page, "w", encoding="utf-8") as stream:
-            stream.write(promotion_page(done))
+            done = adopt(done, **by_whom)
+        save_page(done, page)
         return {**done.to_json(), "html": str(page)}
 
     def _known(self, about: dict[str, Any]) -> Promotion | None:
@@ -144,7 +141,7 @@ class TrainingServant:
     def _train_set(self, request: Request, desk: TrainingDesk) -> dict[str, Any]:
         from LandmarkDetectorLib.review.new_set import train_set
 
-        install, more = _given(request, "install"), _given(request, "by")
+        install, by_whom = request.said("install", WHETHER), _given(request, "by")
         progress, cancelled = _listening(request, desk)
         done = train_set(
             request.needed("folder"),
@@ -154,15 +151,15 @@ class TrainingServant:
         )
         for sentence in done.left_out:
             desk.say("notice", request.number, text=f"Left out: {sentence}")
-        if install.get("install"):
+        if install:
             from LandmarkDetectorLib.bundles.versions import promote_bundle
 
-            promote_bundle(done.bundle.folder, {**more, "because": "trained as a new landmark set"})
+            promote_bundle(done.bundle.folder, {**by_whom, "because": "trained as a new landmark set"})
         about = {"name": done.bundle.name, "version": done.bundle.version, "fingerprint": done.bundle.fingerprint}
         return {"folder": str(done.bundle.folder), **about, "images": done.cases, "recipe": str(done.recipe)}
 
 
-_KINDS = {"minutes": NUMBER, "resume": WHETHER, "install": WHETHER}
+_KINDS = {"minutes": NUMBER, "resume": WHETHER}
 
 
 def _given(request: Request, *names: str) -> dict[str, Any]:

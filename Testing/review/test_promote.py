@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,12 +14,13 @@ from LandmarkDetectorLib.bundles import Bundle, import_bundle, load_bundle
 from LandmarkDetectorLib.bundles.calibration import INFO, region_radius
 from LandmarkDetectorLib.bundles.versions import history, in_use, return_bundle
 from LandmarkDetectorLib.cli.app import app
-from LandmarkDetectorLib.core import BundleError
+from LandmarkDetectorLib.core import BundleError, ImageError
 from LandmarkDetectorLib.datasets import read_dataset
 from LandmarkDetectorLib.evaluation.promotion import NOT_WORSE, UNDECIDED, WORSE
 from LandmarkDetectorLib.inference import Augmented, Detector
 from LandmarkDetectorLib.io import load_landmarks, save_image, save_landmarks
 from LandmarkDetectorLib.review import Correction, ReviewStore
+from LandmarkDetectorLib.review import promote as promoting
 from LandmarkDetectorLib.review.judging import judge_beside
 from LandmarkDetectorLib.review.material import gather
 from LandmarkDetectorLib.review.promote import promote, promotion_page
@@ -177,6 +179,19 @@ def test_with_nothing_to_judge_by_nothing_is_promoted_and_the_page_says_so(made,
     assert forced.promoted is not None and forced.promoted.card.errors is None
 
 
+@pytest.mark.parametrize("trouble", [ImageError("case-1: its image is gone."), KeyboardInterrupt()])
+def test_where_the_page_fails_what_is_in_use_is_said_all_the_same(tmp_path: Path, monkeypatch, trouble) -> None:
+    def page(_: object) -> str:
+        raise trouble
+
+    monkeypatch.setattr(promoting, "promote", lambda *_, **__: SimpleNamespace(outcome="toy 1.1.0 is in use now."))
+    monkeypatch.setattr(promoting, "promotion_page", page)
+    said = CliRunner().invoke(app, ["promote", str(tmp_path / "run" / "toy"), "--store", str(tmp_path)])
+    assert (
+        "toy 1.1.0 is in use now. But its page" in said.stderr and not (tmp_path / "run" / "comparison.html").exists()
+    )
+
+
 def test_what_cannot_be_compared_is_refused_with_a_sentence(made, tmp_path: Path) -> None:
     bundle, _, store = made
     with pytest.raises(BundleError, match="was not retrained"):
@@ -252,5 +267,5 @@ def test_a_page_that_cannot_be_written_is_refused_before_anything_is_compared(ma
     done = retrain(bundle, store, tmp_path / "run", minutes=1, device="cpu")
     words = ["promote", str(done.bundle.folder), "--store", str(store.folder), "--html", str(tmp_path)]
     result = CliRunner().invoke(app, words)
-    assert result.exit_code == 2 and "is a folder; give --html the name of a file" in result.output
+    assert result.exit_code == 2 and "is a folder; give the page the name of a file" in result.output
     assert in_use(done.bundle.name) is None or in_use(done.bundle.name).fingerprint != done.bundle.fingerprint
