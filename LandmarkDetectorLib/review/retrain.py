@@ -33,7 +33,7 @@ from LandmarkDetectorLib.review.locked import LOCKED, NEITHER, TRAINING
 from LandmarkDetectorLib.review.material import Material, ReviewedCase, gather
 from LandmarkDetectorLib.review.original import KINDS, case_of, codes_of, trained_on
 from LandmarkDetectorLib.review.store import ReviewStore
-from LandmarkDetectorLib.training.finetune import FineTuned, fine_tune
+from LandmarkDetectorLib.training.finetune import PLAN, FineTuned, fine_tune
 from LandmarkDetectorLib.training.recipe import Recipe
 
 RECIPE = "docs/recipe.yaml"
@@ -115,7 +115,7 @@ def retrain(
     if resume and (folder / MATERIAL).is_file():
         material = Material.read(folder / MATERIAL)
     else:
-        if (folder / MATERIAL).exists():
+        if (folder / PLAN).exists():  # before its plan was settled a run has learnt nothing, and is begun anew
             raise ReviewError(f"{folder.name} holds a run already; go on with it by --resume, or give another folder.")
         taught = trained_on(store, split, dataset)
         kept = split.get("locked", ())

@@ -22,7 +22,7 @@ import torch
 
 from LandmarkDetectorLib.bundles import Bundle, import_bundle, load_bundle
 from LandmarkDetectorLib.bundles.pipeline import read_pipeline
-from LandmarkDetectorLib.core import BundleError, Cancelled, RecipeError
+from LandmarkDetectorLib.core import BundleError, Cancelled, DeviceError, RecipeError
 from LandmarkDetectorLib.datasets import read_dataset
 from LandmarkDetectorLib.inference.offsets import with_offsets
 from LandmarkDetectorLib.review import Correction, ReviewError, ReviewStore
@@ -228,6 +228,13 @@ def test_rehearsal_leaves_out_what_the_store_has_locked_and_what_it_has(made, tm
     split = json.loads(bundle.read("docs/split.json"))
     names = {store.case(lesson.case).about["subject"] for lesson in done.material.on(LOCKED)}
     assert not names & set(split["trained"])
+
+
+def test_a_run_that_never_began_does_not_stand_in_the_way_of_the_next(made, tmp_path: Path) -> None:
+    bundle, _, store = made
+    for attempt in ("first", "second"):
+        with pytest.raises(DeviceError, match="abacus"):
+            retrain(bundle, store, tmp_path / "run", minutes=1, by=attempt, device="abacus")
 
 
 def test_what_cannot_be_retrained_is_refused_with_a_sentence(made, tmp_path: Path) -> None:
