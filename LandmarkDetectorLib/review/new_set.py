@@ -27,16 +27,15 @@ from LandmarkDetectorLib.io.atomic import atomic_write
 from LandmarkDetectorLib.io.names import stem_of
 from LandmarkDetectorLib.review.errors import ReviewError, disk_errors
 from LandmarkDetectorLib.review.images import code_of, digest
+from LandmarkDetectorLib.review.runs import next_run, number_of, runs_of
 from LandmarkDetectorLib.review.set_folder import (
     IMAGES,
     RECIPE,
     LandmarkList,
     create_set,
     newest_bundle,
-    next_run,
     put_image,
     read_set,
-    runs_of,
     training_was_interrupted,
     why_untaught,
 )
@@ -198,13 +197,14 @@ def train_set(
         run = runs_of(root)[-1]
         begun = _Begun()
     else:
-        run, number = next_run(root)
+        run = next_run(root)
         # Hidden until it can train: images that are too few use up no number. It is moved to a neighbour, so that the
         # paths of the images, which are relative, stay right.
         with disk_errors(f"The run {run.name} cannot be begun"), staging_folder(run.parent) as stage:
             dataset, left_out = collect(root, stage / "data")
             content, measured = _recipe(landmarks, dataset, recipe)
-            content = content.model_copy(update={"name": landmarks.name, "version": f"0.{number}.0", "samples": []})
+            about = {"name": landmarks.name, "version": f"0.{number_of(run)}.0", "samples": []}
+            content = content.model_copy(update=about)
             left = 60 * minutes - (time.monotonic() - started)
             content, seconds = _within(content, dataset, device, left, cancelled)
             _write_recipe(content, stage / RECIPE)

@@ -1,4 +1,4 @@
-"""Where a store keeps its retrainings when nobody says another place: ``training/run-001`` and so on; no torch."""
+"""Where a store, or a landmark set, keeps its trainings: ``training/run-001`` and so on; no torch."""
 
 from __future__ import annotations
 
@@ -14,10 +14,21 @@ PROMOTED = "promoted"
 _MATERIAL, _PLAN, _MANIFEST = "corrections.json", "plan.json", "*/manifest.json"
 
 
-def next_run(store: Path | str) -> Path:
-    """The folder of the next retraining of a store; it is not made."""
-    numbers = [int(folder.name[4:]) for folder in _runs(store)]
-    return Path(store) / RUNS / f"run-{max(numbers, default=0) + 1:03d}"
+def runs_of(folder: Path | str) -> list[Path]:
+    """The folders of the trainings of a store or a set, the oldest first."""
+    found = [run for run in (Path(folder) / RUNS).glob("run-*") if run.is_dir() and run.name[4:].isdecimal()]
+    return sorted(found, key=number_of)
+
+
+def number_of(run: Path) -> int:
+    """The number of a run, by its folder's name."""
+    return int(run.name[4:])
+
+
+def next_run(folder: Path | str) -> Path:
+    """The folder of the next training of a store or a set, one behind all that are there; it is not made."""
+    number = max(map(number_of, runs_of(folder)), default=0) + 1
+    return Path(folder) / RUNS / f"run-{number:03d}"
 
 
 def unfinished_run(store: Path | str, bundle: Bundle) -> Path | None:
@@ -25,7 +36,7 @@ def unfinished_run(store: Path | str, bundle: Bundle) -> Path | None:
 
     One that was interrupted before its plan was settled has lost nothing and is not worth going on with.
     """
-    newest = max(_runs(store), default=None)
+    newest = next(reversed(runs_of(store)), None)
     if newest is None or any(newest.glob(_MANIFEST)) or not (newest / _MATERIAL).is_file():
         return None
     try:
@@ -37,7 +48,7 @@ def unfinished_run(store: Path | str, bundle: Bundle) -> Path | None:
 
 def undecided_candidate(store: Path | str, bundle: Bundle) -> Path | None:
     """The newest retraining's bundle, if it comes from this very one and was never put in use; else ``None``."""
-    newest = max(_runs(store), default=None)
+    newest = next(reversed(runs_of(store)), None)
     found = None if newest is None or (newest / PROMOTED).exists() else next(newest.glob(_MANIFEST), None)
     if found is None:
         return None
@@ -46,8 +57,3 @@ def undecided_candidate(store: Path | str, bundle: Bundle) -> Path | None:
     except BundleError:
         return None
     return found.parent if lineage and lineage[0].fingerprint == bundle.fingerprint else None
-
-
-def _runs(store: Path | str) -> list[Path]:
-    folders = (Path(store) / RUNS).glob("run-*")
-    return sorted(folder for folder in folders if folder.is_dir() and folder.name[4:].isdigit())

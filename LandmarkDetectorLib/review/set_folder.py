@@ -28,8 +28,9 @@ from LandmarkDetectorLib.io.atomic import all_or_none, atomic_write
 from LandmarkDetectorLib.io.copies import copy_suffix, write_copy
 from LandmarkDetectorLib.io.markups import KEPT
 from LandmarkDetectorLib.review.errors import ReviewError, disk_errors
+from LandmarkDetectorLib.review.runs import runs_of
 
-ABOUT, TEMPLATE, IMAGES, RUNS = "landmark-set.json", "template.mrk.json", "images", "training"
+ABOUT, TEMPLATE, IMAGES = "landmark-set.json", "template.mrk.json", "images"
 RECIPE = "recipe.yaml"
 """In a run that has begun to train."""
 _HELP = "README.txt"
@@ -299,18 +300,6 @@ def read_set(folder: Path | str) -> LandmarkList:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ReviewError(f"{ABOUT} cannot be read ({error!r}); mend it, or make the set anew.") from None
-
-
-def runs_of(folder: Path | str) -> list[Path]:
-    """The folders of a set's trainings, the oldest first."""
-    found = [run for run in (Path(folder) / RUNS).glob("run-*") if run.name[4:].isdecimal()]
-    return sorted(found, key=lambda run: int(run.name[4:]))
-
-
-def next_run(folder: Path | str) -> tuple[Path, int]:
-    """The folder of a set's next training, which is not made, and its number: one above all that are there."""
-    number = max((int(run.name[4:]) for run in runs_of(folder)), default=0) + 1
-    return Path(folder) / RUNS / f"run-{number:03d}", number
 
 
 def newest_bundle(folder: Path | str) -> Path | None:

@@ -46,6 +46,12 @@ def test_only_the_newest_run_of_this_very_bundle_is_gone_on_with(tmp_path: Path,
     assert undecided_candidate(tmp_path, head) is None  # it is no bundle
 
 
+def test_the_thousandth_run_is_newer_than_those_before(tmp_path: Path, head: Bundle) -> None:
+    begun(tmp_path / "training" / "run-999", "0" * 64)
+    newest = begun(tmp_path / "training" / "run-1000", head.fingerprint)
+    assert unfinished_run(tmp_path, head) == newest
+
+
 class Heard:
     """What a conversation tells."""
 

@@ -13,6 +13,7 @@ from LandmarkDetectorLib.core import Grid, Image, Landmark, LandmarkSet
 from LandmarkDetectorLib.io import load_image, load_landmarks, save_landmarks
 from LandmarkDetectorLib.review import ReviewError, set_folder
 from LandmarkDetectorLib.review.new_set import collect
+from LandmarkDetectorLib.review.runs import next_run
 from LandmarkDetectorLib.review.set_folder import (
     IMAGES,
     LandmarkList,
@@ -20,7 +21,6 @@ from LandmarkDetectorLib.review.set_folder import (
     annotated,
     create_set,
     newest_bundle,
-    next_run,
     parse_labels,
     parse_mirror,
     training_was_interrupted,
@@ -138,12 +138,12 @@ def test_an_interrupted_training_is_known_until_it_has_its_bundle(folder: Path) 
 
 def test_runs_are_numbered_behind_the_highest_and_the_newest_is_the_last_by_number(folder: Path) -> None:
     runs = folder / "training"
-    assert next_run(folder) == (runs / "run-001", 1) and newest_bundle(folder) is None
+    assert next_run(folder) == runs / "run-001" and newest_bundle(folder) is None
     for number in ("998", "1000", "999"):
         (runs / f"run-{number}" / "blobs").mkdir(parents=True)
         (runs / f"run-{number}" / "blobs" / "manifest.json").write_text("{}", encoding="utf-8")
     (runs / "run-of-mine").mkdir()
-    assert next_run(folder) == (runs / "run-1001", 1001)
+    assert next_run(folder) == runs / "run-1001"
     assert newest_bundle(folder) == runs / "run-1000" / "blobs"
 
 
