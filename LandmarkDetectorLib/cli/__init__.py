@@ -12,8 +12,11 @@ def main() -> None:
     import io
     import sys
 
-    from LandmarkDetectorLib.cli.app import app
-
+    try:
+        from LandmarkDetectorLib.cli.app import app
+    except KeyboardInterrupt:  # the commands take half a second to come, and more from a disk over the network
+        print("Cancelled; nothing was written.", file=sys.stderr)
+        sys.exit(130)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without a letter shows a ? and not a traceback
     try:

@@ -14,7 +14,7 @@ import pytest
 from rich.text import Text
 
 from LandmarkDetectorLib import __version__
-from LandmarkDetectorLib.cli import console
+from LandmarkDetectorLib.cli import console, main
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "LandmarkDetectorLib.cli"]
@@ -156,6 +156,17 @@ def test_ctrl_c_from_outside_ends_with_130(tmp_path: Path) -> None:
         _, said = process.communicate(timeout=30)
     assert (process.returncode, said) == (130, "Cancelled; nothing was written.\n")
     assert time.monotonic() - began < 2
+
+
+def test_ctrl_c_while_the_commands_are_still_coming_ends_with_130(monkeypatch, capsys) -> None:
+    class Interrupted:
+        def __getattr__(self, name: str):
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "LandmarkDetectorLib.cli.app", Interrupted())
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert (end.value.code, capsys.readouterr().err) == (130, "Cancelled; nothing was written.\n")
 
 
 def test_a_text_from_a_file_does_not_command_the_terminal(capsys) -> None:
