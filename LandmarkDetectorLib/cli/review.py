@@ -69,12 +69,17 @@ def add(
     from LandmarkDetectorLib.bundles import load_bundle
     from LandmarkDetectorLib.io import load_image, load_landmarks
     from LandmarkDetectorLib.review import ReviewStore
+    from LandmarkDetectorLib.review.proposals import in_grid
 
     if proposal is not None and len(images) > 1:
         raise LandmarkDetectorError(f"--proposal is of one image and {len(images)} are given; add them one by one.")
     opened, loaded = ReviewStore.open(store), None if bundle is None else load_bundle(bundle)
     added: list[dict[str, Any]] = []
-    steps = _steps(spacing)
+    steps, marks, unlike = _steps(spacing), None, []
+    if proposal is not None:  # looked at before the image is a case, which stays
+        marks, image = load_landmarks(proposal), load_image(images[0], spacing=steps)
+        in_grid(marks, {"size": image.grid.size, "unit": image.grid.unit}, images[0].name)
+        unlike = [] if loaded is None else _differences(image, loaded)
     for path in images:
         try:
             case = opened.add_image(path, copy=copy, spacing=steps, subject=subject, family=family)
@@ -85,9 +90,7 @@ def add(
             added.append({"image": str(path), "error": str(error)})
             continue
         added.append({"case": case, "image": str(path)})
-        if proposal is not None:
-            marks = load_landmarks(proposal)
-            unlike = [] if loaded is None else _differences(load_image(path, spacing=steps), loaded)
+        if marks is not None:
             added[-1]["proposal"] = opened.add_proposal(case, marks, loaded, unlike)
     if as_json:
         print_json(added)

@@ -62,9 +62,9 @@ def toy_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ).folder
 
 
-def write_volume(path: Path) -> Path:
-    """A small volume on disk."""
-    image = sitk.GetImageFromArray(np.arange(990, dtype=np.int16).reshape(9, 10, 11))
+def write_volume(path: Path, first: int = 0) -> Path:
+    """A small volume on disk, whose values begin with ``first``."""
+    image = sitk.GetImageFromArray(np.arange(first, first + 990, dtype=np.int16).reshape(9, 10, 11))
     image.SetSpacing((0.5, 0.6, 0.7))
     image.SetOrigin((-10.0, 20.0, 300.0))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ def write_volume(path: Path) -> Path:
 
 
 @pytest.fixture
-def volume() -> Callable[[Path], Path]:
+def volume() -> Callable[..., Path]:
     """Writes a small volume to a path."""
     return write_volume
 

@@ -88,6 +88,15 @@ def test_what_cannot_be_is_refused_in_one_sentence(run, refused, filled, tmp_pat
     assert "one image" in refused(run("review", "add", store, "a.nii", "b.nii", "--proposal", "c.mrk.json"))
 
 
+def test_a_proposal_that_does_not_fit_leaves_no_case_of_its_image(run, refused, filled, volume, tmp_path: Path) -> None:
+    store, _ = filled
+    image = volume(tmp_path / "other.nrrd", 7)
+    save_landmarks(LandmarkSet((Landmark("nasion", (1.0, 2.0, 3.0)),), "px"), tmp_path / "pixels.csv")
+    for proposal, words in (("gone.mrk.json", "no such file"), ("pixels.csv", "in px and the image in mm")):
+        assert words in refused(run("review", "add", store, image, "--proposal", tmp_path / proposal))
+    assert len(ReviewStore.open(store).cases()) == 1
+
+
 def test_an_image_that_cannot_be_added_does_not_stop_the_others(run, volume, tmp_path: Path) -> None:
     store, good = tmp_path / "store", volume(tmp_path / "good.nrrd")
     (tmp_path / "bad.nrrd").write_bytes(b"NRRD0004\n")
