@@ -347,6 +347,9 @@ def main(arguments: list[str]) -> int:
     try:
         check_python()
         if not environment.is_ready(extras):
+            if arguments[:1] in (["-h"], ["--help"]):  # before minutes of a download
+                print(__doc__.strip())
+                return 0
             with alone():
                 if not environment.is_ready(extras):
                     environment.set_up(extras)

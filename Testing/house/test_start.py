@@ -343,6 +343,13 @@ def started(environment, *arguments: str, **options) -> subprocess.CompletedProc
     return subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
 
 
+@pytest.mark.parametrize("asked", ["-h", "--help"])
+def test_help_comes_before_the_set_up(project: Path, asked: str) -> None:
+    told = subprocess.run([sys.executable, str(project / "start.py"), asked], capture_output=True, text=True)
+    assert told.returncode == 0 and "start.py app [IMAGE ...]" in told.stdout and told.stderr == ""
+    assert not (project / ".venv").exists()
+
+
 def test_arguments_and_exit_code_are_passed_on(environment, tmp_path: Path) -> None:
     environment.set_up(("report",))
     job_in(environment, "import sys, os\nprint(sys.argv[1:], os.getcwd())\nsys.exit(7)")
