@@ -170,7 +170,10 @@ def import_(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Take annotations that are there already as an observer's corrections."""
+    """Take annotations that are there already as an observer's corrections.
+
+    What cannot be taken does not stop the others; the exit code is 2 then.
+    """
     from LandmarkDetectorLib.review import ReviewStore
 
     with Steps("importing") as steps:
@@ -184,12 +187,14 @@ def import_(
             reviewed=reviewed,
             progress=steps,
         )
-    if as_json:
-        print_json(asdict(done))
-        return
     for sentence in done.left_out:
         say(f"Left out: {sentence}")
-    say(f"{len(done.cases)} cases, {done.stored} landmarks are new.")
+    if as_json:
+        print_json(asdict(done))
+    else:
+        say(f"{len(done.cases)} cases, {done.stored} landmarks are new.")
+    if done.left_out:
+        raise typer.Exit(REFUSED)
 
 
 @review.command()

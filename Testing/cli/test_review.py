@@ -97,6 +97,17 @@ def test_a_proposal_that_does_not_fit_leaves_no_case_of_its_image(run, refused, 
     assert len(ReviewStore.open(store).cases()) == 1
 
 
+def test_an_import_that_leaves_something_out_takes_the_others_and_ends_with_2(run, filled, volume, tmp_path) -> None:
+    store, _ = filled
+    mine = LandmarkSet((Landmark("nasion", (-9.5, 21.0, 301.0)),))
+    for number, (name, marks) in enumerate((("a", mine), ("b", FOUND))):
+        volume(tmp_path / "in" / f"{name}.nrrd", 7 * number + 1)
+        save_landmarks(marks, tmp_path / "in" / f"{name}.mrk.json")
+    done = run("review", "import", store, tmp_path / "in", "--observer", "a", "--json")
+    assert done.exit_code == 2 and "Left out: b.nrrd: its landmarks are a detector's" in done.stderr
+    assert json.loads(done.stdout)["stored"] == 1
+
+
 def test_an_image_that_cannot_be_added_does_not_stop_the_others(run, volume, tmp_path: Path) -> None:
     store, good = tmp_path / "store", volume(tmp_path / "good.nrrd")
     (tmp_path / "bad.nrrd").write_bytes(b"NRRD0004\n")
