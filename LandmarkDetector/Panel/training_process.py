@@ -57,7 +57,7 @@ class TrainingProcess(ChildProcess):
 
     # --- what the conversation tells
 
-    def on_ready(self, devices: list[dict[str, str]]) -> None:
+    def on_ready(self) -> None:
         """Nobody waits for that: a request is sent with the start."""
 
     def on_progress(self, stage: str, fraction: float, seconds_left: float | None) -> None:

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from LandmarkDetectorLib.core import Cancelled, Image
-from LandmarkDetectorLib.inference.conversation import Conversation, Listener, WorkerError
+from LandmarkDetectorLib.inference.conversation import Conversation, Listener
 from LandmarkDetectorLib.inference.detection import Detection
+from LandmarkDetectorLib.inference.talk import WorkerError
 from LandmarkDetectorLib.inference.voxel_file import VoxelFile
 from LandmarkDetectorLib.io.atomic import remove_unfinished
 

@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any, Protocol
 
 from LandmarkDetectorLib.core import Cancelled
-from LandmarkDetectorLib.inference.conversation import Conversation
 from LandmarkDetectorLib.inference.protocol import encode
+from LandmarkDetectorLib.inference.talk import Hearer, Talk
 
 
 def training_command(python: str) -> list[str]:
@@ -17,11 +17,11 @@ def training_command(python: str) -> list[str]:
     return [python, "-m", "LandmarkDetectorLib.review.worker"]
 
 
-class TrainingListener(Protocol):
-    """What a face wants to hear of the running request."""
+class TrainingListener(Hearer, Protocol):
+    """What a face wants to hear of the running training."""
 
-    def on_ready(self, devices: list[dict[str, str]]) -> None:
-        """The worker listens; it names no devices."""
+    def on_ready(self) -> None:
+        """The worker listens."""
 
     def on_progress(self, stage: str, fraction: float, seconds_left: float | None) -> None:
         """So much of the whole is done, and it takes so much longer, where that can be told."""
@@ -29,32 +29,20 @@ class TrainingListener(Protocol):
     def on_paused(self, paused: bool) -> None:
         """The worker waits, or goes on."""
 
-    def on_notice(self, text: str) -> None:
-        """Something that the person should be told."""
-
     def on_result(self, result: dict[str, Any]) -> None:
         """The request has ended well; what ``docs/retraining.md`` says of its answer."""
 
-    def on_error(self, message: str) -> None:
-        """The request, or the worker itself, has failed; one sentence. :attr:`TrainingConversation.cancelled`."""
 
-
-class TrainingConversation(Conversation):
-    """The talk with one training worker; pieces, ends and numbers as with the detection worker.
-
-    Args:
-        send: writes bytes to its standard input.
-        listener: is told what comes back.
-        end: ends the process; called where it cannot be understood.
-    """
+class TrainingConversation(Talk):
+    """The talk with one training worker; arguments as for :class:`~LandmarkDetectorLib.inference.talk.Talk`."""
 
     WORK = "the training"
 
     def __init__(
         self, send: Callable[[bytes], None], listener: TrainingListener, end: Callable[[], None] | None = None
     ) -> None:
-        super().__init__(send, listener, end)  # type: ignore[arg-type]  # other progress and results, told below
-        self._hears = listener
+        super().__init__(send, listener, end)
+        self._listener = listener
 
     @property
     def cancelled(self) -> bool:
@@ -76,21 +64,18 @@ class TrainingConversation(Conversation):
 
     def _understood(self, message: Mapping[str, Any]) -> Callable[[], None]:
         event = message.get("event")
-        if event == "ready":
-            return partial(self._get_ready, [])
         if event in ("paused", "going on"):
-            return partial(self._hears.on_paused, event == "paused")
-        if event == "progress" and self._running is not None and message.get("id") == self._running[0]:
-            left = message.get("seconds_left")
-            seconds = None if left is None else float(left)
-            return partial(self._hears.on_progress, str(message["stage"]), float(message["fraction"]), seconds)
+            return partial(self._listener.on_paused, event == "paused")
         return super()._understood(message)
+
+    def _ready(self, message: Mapping[str, Any]) -> Callable[[], None]:
+        return self._listener.on_ready
+
+    def _progress(self, message: Mapping[str, Any]) -> Callable[[], None]:
+        left = message.get("seconds_left")
+        seconds = None if left is None else float(left)
+        return partial(self._listener.on_progress, str(message["stage"]), float(message["fraction"]), seconds)
 
     def _result(self, message: Mapping[str, Any]) -> Callable[[], None]:
         result = {name: value for name, value in message.items() if name not in ("id", "event")}
-
-        def tell() -> None:
-            self._rest()
-            self._hears.on_result(result)
-
-        return tell
+        return partial(self._listener.on_result, result)

@@ -80,7 +80,7 @@ def test_a_conversation_with_the_training_worker_is_understood() -> None:
     talk.feed(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
     assert sent == [{"id": 1, "command": "retrain", "bundle": "b", "minutes": 1}, {"command": "pause"}]
     assert heard.said == [
-        ("on_ready", []),
+        ("on_ready",),
         ("on_progress", "patch", 0.5, None),
         ("on_paused", True),
         ("on_paused", False),
