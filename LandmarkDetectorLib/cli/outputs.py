@@ -62,7 +62,7 @@ def plan(
         others = f" and {len(present) - 1} more" if len(present) > 1 else ""
         raise LandmarkFileError(
             f"{present[0]}{others} would be replaced, and somebody may have corrected it; "
-            "add --overwrite or give another --output."
+            "add --overwrite or give another --output; --cluster skips what is done."
         )
     for folder in {file.parent for job in jobs for file in job.files}:
         _check_place(folder)
