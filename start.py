@@ -320,6 +320,17 @@ def check_python() -> None:
     raise SetUpError(f"This is Python {platform.python_version()}, and 3.10 to 3.13 are supported: {advice}.")
 
 
+def extras_of(arguments: list[str]) -> tuple[str, ...]:
+    """What a start needs beside the library itself: the job, the window, the tests, or an engine that is asked for."""
+    if arguments[:1] == ["test"]:
+        return TEST
+    if arguments[:1] == ["app"]:
+        return APP
+    onnx = "onnx" in arguments or arguments[:2] == ["bundles", "export"]
+    asked = (("cluster", "--cluster" in arguments), ("onnx", onnx))
+    return (*RUNTIME, *(name for name, wanted in asked if wanted))
+
+
 def command_line(python: Path, arguments: list[str]) -> list[str]:
     """What a start runs in the end."""
     if arguments[:1] == ["test"]:
@@ -335,8 +346,7 @@ def command_line(python: Path, arguments: list[str]) -> list[str]:
 
 def main(arguments: list[str]) -> int:
     """Set up where needed, then become the job; returns the exit code where it cannot."""
-    testing = arguments[:1] == ["test"]
-    extras = {"test": TEST, "app": APP}.get(arguments[0] if arguments else "", RUNTIME)
+    extras = extras_of(arguments)
     if extras == APP and not {"-h", "--help"}.intersection(arguments):
         from LandmarkDetectorDesktop.__main__ import missing_screen
 
@@ -363,7 +373,7 @@ def main(arguments: list[str]) -> int:
         say("Stopped; the next start makes the set-up anew.")
         return 130
     command = command_line(environment.python, arguments)
-    if testing:
+    if extras == TEST:
         os.chdir(ROOT)
     if os.name != "nt":
         os.execv(command[0], command)

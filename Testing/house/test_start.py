@@ -343,6 +343,22 @@ def started(environment, *arguments: str, **options) -> subprocess.CompletedProc
     return subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
 
 
+@pytest.mark.parametrize(
+    ("line", "extras"),
+    [
+        ("", {"report"}),
+        ("detect a.nrrd --bundle fundus --output out", {"report"}),
+        ("detect scans --bundle fundus --output out --cluster", {"report", "cluster"}),
+        ("detect a.nrrd --bundle fundus --output out --engine onnx", {"report", "onnx"}),
+        ("bundles export fundus --output onnx-fundus", {"report", "onnx"}),
+        ("review export store out", {"report"}),
+        ("app a.nrrd", {"desktop", "report"}),
+    ],
+)
+def test_what_a_line_of_the_readme_needs_is_installed(start: ModuleType, line: str, extras: set[str]) -> None:
+    assert set(start.extras_of(line.split())) == extras
+
+
 @pytest.mark.parametrize("asked", ["-h", "--help"])
 def test_help_comes_before_the_set_up(project: Path, asked: str) -> None:
     told = subprocess.run([sys.executable, str(project / "start.py"), asked], capture_output=True, text=True)
