@@ -71,8 +71,7 @@ def find_bundle(name: str) -> Path:
         if not user_folder().is_dir():
             break
         time.sleep(_PAUSE)
-    known = ", ".join(folder.name for folder in _folders()) or "none"
-    raise BundleError(f"No bundle is called {name!r} (known: {known}); import it first, or give a folder as ./{name}.")
+    raise _unknown(name)
 
 
 def load_bundle(name_or_path: str | os.PathLike[str]) -> Bundle:
@@ -266,8 +265,15 @@ def _folder(name_or_path: str | os.PathLike[str]) -> Path:
     if folder.is_file():
         raise BundleError(f"{folder} is a file; import an archive first, then load the bundle by its name.")
     if not folder.is_dir():
+        if isinstance(name_or_path, str) and Path(name_or_path).name == name_or_path:
+            raise _unknown(name_or_path)  # a name that is spelt otherwise: mouse_skull_ct
         raise BundleError(f"There is no bundle in {folder}; check the path.")
     return folder
+
+
+def _unknown(name: str) -> BundleError:
+    known = ", ".join(folder.name for folder in _folders()) or "none"
+    return BundleError(f"No bundle is called {name!r} (known: {known}); import it first, or give a folder as ./{name}.")
 
 
 def _identity(folder: Path) -> tuple[int, int, int] | None:

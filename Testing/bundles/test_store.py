@@ -47,6 +47,15 @@ def test_looking_makes_no_folder(store: Path):
     assert not store.exists()
 
 
+@pytest.mark.parametrize("typed", ["toy_head", "Toy-Head", "toy-head.zip"])
+def test_a_name_that_is_spelt_otherwise_is_answered_with_those_that_are_known(folder: Path, typed: str):
+    import_bundle(folder)
+    with pytest.raises(BundleError, match=rf"No bundle is called '{typed}' \(known: toy-head\)"):
+        load_bundle(typed)
+    with pytest.raises(BundleError, match="There is no bundle in .*elsewhere"):
+        load_bundle(f"./elsewhere/{typed}")
+
+
 def test_a_bundle_is_imported_found_listed_verified_and_removed(folder: Path, store: Path):
     bundle = import_bundle(folder)
     assert find_bundle("toy-head") == bundle.folder == store / "toy-head"
