@@ -67,7 +67,8 @@ def add(
 ) -> None:
     """Add images, or one image with what a detector proposed on it."""
     from LandmarkDetectorLib.bundles import load_bundle
-    from LandmarkDetectorLib.io import load_image, load_landmarks
+    from LandmarkDetectorLib.io import load_landmarks
+    from LandmarkDetectorLib.io.images import load_scaled, spacing_of_axes
     from LandmarkDetectorLib.review import ReviewStore
     from LandmarkDetectorLib.review.proposals import in_grid
 
@@ -75,14 +76,15 @@ def add(
         raise LandmarkDetectorError(f"--proposal is of one image and {len(images)} are given; add them one by one.")
     opened, loaded = ReviewStore.open(store), None if bundle is None else load_bundle(bundle)
     added: list[dict[str, Any]] = []
-    steps, marks, unlike = _steps(spacing), None, []
+    steps, marks, unlike = parse_spacing(spacing), None, []
     if proposal is not None:  # looked at before the image is a case, which stays
-        marks, image = load_landmarks(proposal), load_image(images[0], spacing=steps)
+        marks, image = load_landmarks(proposal), load_scaled(images[0], steps)
         in_grid(marks, {"size": image.grid.size, "unit": image.grid.unit}, images[0].name)
         unlike = [] if loaded is None else _differences(image, loaded)
     for path in images:
         try:
-            case = opened.add_image(path, copy=copy, spacing=steps, subject=subject, family=family)
+            axes = spacing_of_axes(path, steps)
+            case = opened.add_image(path, copy=copy, spacing=axes, subject=subject, family=family)
         except LandmarkDetectorError as error:
             if len(images) == 1:
                 raise
@@ -174,14 +176,20 @@ def import_(
 
     What cannot be taken does not stop the others; the exit code is 2 then.
     """
+    from LandmarkDetectorLib.io.images import spacing_of_axes
     from LandmarkDetectorLib.review import ReviewStore
 
+    given = parse_spacing(spacing)
+    if image is not None:
+        given = spacing_of_axes(image, given)
+    elif given is not None and len(given) == 1:
+        given *= 2  # of a folder's images only pictures take one
     with Steps("importing") as steps:
         done = ReviewStore.open(store).import_annotations(
             observer,
             source,
             image,
-            spacing=_steps(spacing),
+            spacing=given,
             ending=ending,
             copy=copy,
             reviewed=reviewed,
@@ -277,9 +285,3 @@ def _differences(image: Image, bundle: Bundle) -> list[str]:
 
     known = appearance_of(bundle.settings, bundle.name)
     return differences(replace(image, name="the image"), known)
-
-
-def _steps(text: str | None) -> tuple[float, ...] | None:
-    """As :func:`.options.parse_spacing`; one number is that of a picture."""
-    steps = parse_spacing(text)
-    return steps * 2 if steps is not None and len(steps) == 1 else steps

@@ -67,11 +67,22 @@ def load_scaled(path: Path, spacing: tuple[float, ...] | None, series: str | Non
     Raises:
         ImageError: as :func:`load_image` says.
     """
-    if spacing is not None and len(spacing) == 1:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # they come again with the second reading
-            spacing *= load_image(path, series=series).dimension
-    return load_image(path, spacing=spacing, series=series)
+    return load_image(path, spacing=spacing_of_axes(path, spacing, series), series=series)
+
+
+def spacing_of_axes(
+    path: Path, spacing: tuple[float, ...] | None, series: str | None = None
+) -> tuple[float, ...] | None:
+    """A spacing for each axis of an image, where one number is that of all; the image is read then.
+
+    Raises:
+        ImageError: as :func:`load_image` says.
+    """
+    if spacing is None or len(spacing) != 1:
+        return spacing
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they come again with the second reading
+        return spacing * load_image(path, series=series).dimension
 
 
 def image_suffixes() -> frozenset[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from LandmarkDetectorLib.core import Landmark, LandmarkSet
@@ -95,6 +96,17 @@ def test_a_proposal_that_does_not_fit_leaves_no_case_of_its_image(run, refused, 
     for proposal, words in (("gone.mrk.json", "no such file"), ("pixels.csv", "in px and the image in mm")):
         assert words in refused(run("review", "add", store, image, "--proposal", tmp_path / proposal))
     assert len(ReviewStore.open(store).cases()) == 1
+
+
+def test_one_number_as_spacing_is_that_of_all_axes_of_a_volume_too(run, filled, tmp_path: Path) -> None:
+    store, _ = filled
+    np.save(tmp_path / "v.npy", np.arange(990, dtype=np.int16).reshape(9, 10, 11))
+    (added,) = json.loads(run("review", "add", store, tmp_path / "v.npy", "--spacing", "0.5", "--json").stdout)
+    assert ReviewStore.open(store).case(added["case"]).image["spacing"] == [0.5, 0.5, 0.5]
+    save_landmarks(LandmarkSet((Landmark("nasion", (1.0, 2.0, 3.0)),)), tmp_path / "mine.csv")
+    words = ("--image", tmp_path / "v.npy", "--spacing", "0.5", "--observer", "a", "--json")
+    done = json.loads(run("review", "import", store, tmp_path / "mine.csv", *words).stdout)
+    assert done["cases"] == [added["case"]] and done["stored"] == 1
 
 
 def test_an_import_that_leaves_something_out_takes_the_others_and_ends_with_2(run, filled, volume, tmp_path) -> None:
