@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from LandmarkDetectorLib.bundles import load_bundle
-from LandmarkDetectorLib.core import Image
+from LandmarkDetectorLib.core import Image, LandmarkSet
+from LandmarkDetectorLib.inference.calibrate import MAP_SPREAD
 from LandmarkDetectorLib.inference.client import worker_command, worker_environment
 from LandmarkDetectorLib.inference.protocol import decode, encode
 from LandmarkDetectorLib.io import load_image
@@ -23,6 +24,13 @@ PATIENT = "Mustermann"
 
 def sample_image(bundle: str) -> Image:
     return load_image(load_bundle(bundle).samples()[0])
+
+
+def same_info(one: LandmarkSet, other: LandmarkSet) -> bool:
+    """Whether two sets are of the same detector and image; the spread of the maps differs by the number of threads."""
+    infos = [dict(marks.info) for marks in (one, other)]
+    first, second = (info.pop(MAP_SPREAD) for info in infos)
+    return infos[0] == infos[1] and abs(first - second) < 1e-3
 
 
 class RawWorker:
