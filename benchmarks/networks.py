@@ -43,6 +43,7 @@ def page(files: list[Path], standing: Standing, notices: list[str]) -> list[str]
     contents = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
     cost = {name: trained(content) for name, content in contents.items()}
     differences = {row["models"].split(" − ")[0]: row for row in standing.differences()}
+    shared = set.intersection(*(one["folds"] for one in cost.values()))
     rates = [name for name in standing.overall()[0] if name.startswith("within ")]
     head = [
         "",
@@ -69,7 +70,7 @@ def page(files: list[Path], standing: Standing, notices: list[str]) -> list[str]
         f"# {files[0].parent.name}: networks and observers",
         "",
         f"- {len(set(standing.subjects))} subjects, {len(standing.labels)} landmarks; "
-        f"folds {', '.join(sorted({fold for one in cost.values() for fold in one['folds']}))} of the cross-validation",
+        f"folds {', '.join(sorted(shared))} of the cross-validation",
         f"- trained on {'; '.join(sorted({one['machine'] for one in cost.values()}))}",
         f"- tables made by: {here['command']}, commit {here['commit']}",
         *(f"- {notice}" for notice in notices),
