@@ -26,5 +26,4 @@ def _again_where_narrow(module: nn.Module, inputs: tuple[Tensor, ...], output: T
     if output.dtype != torch.bfloat16 or (min(output.shape[2:]) > max(module.kernel_size) and not dilated):
         return output
     with torch.autocast(output.device.type, enabled=False):
-        bias = None if module.bias is None else module.bias.float()
-        return module._conv_forward(inputs[0].float(), module.weight.float(), bias)
+        return module.forward(inputs[0].float())  # its own, for there are convolutions that pad by themselves

@@ -47,3 +47,16 @@ def test_gradients_are_those_of_single_precision(size: tuple, kernel: int, strid
         images.grad = None
     for one, other in zip(found, expected, strict=True):
         assert float((one - other).norm()) < 0.05 * float(other.norm())
+
+
+def test_a_convolution_that_pads_by_itself_is_computed_as_it_is() -> None:
+    class Padding(nn.Conv2d):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return super().forward(nn.functional.pad(images, (1, 2, 1, 2)))
+
+    convolution = Padding(8, 8, 5, stride=2)
+    guard_narrow_convolutions(convolution)
+    images = torch.randn(1, 8, 4, 3)
+    expected = convolution(images)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(convolution(images), expected)
