@@ -97,6 +97,7 @@ def widening(info: Mapping[str, Any], d: int) -> dict[str, float]:
         return {}
     from scipy.special import gammaincinv
 
+    # The bound of the region method "normal", whose package would bring torch into the application.
     normal = float(np.sqrt(2 * gammaincinv(d / 2, said["level"])))
     return {label: radius / normal for label, radius in said["radii"].items() if radius is not None}
 

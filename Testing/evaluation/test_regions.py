@@ -62,7 +62,7 @@ def test_subjects_left_out_in_turn_set_a_bound_that_can_be_followed_by_hand():
 
 
 @pytest.mark.parametrize("alike", [0.0, 0.6])
-@pytest.mark.parametrize(("count", "landmarks"), [(12, 1), (12, 45), (20, 4)])
+@pytest.mark.parametrize(("count", "landmarks"), [(9, 4), (12, 1), (12, 45), (20, 4), (29, 1), (29, 45)])
 def test_few_subjects_with_many_landmarks_hold_the_level_and_not_much_more(count: int, landmarks: int, alike: float):
     rng, held, promised = np.random.default_rng(count), [], []
     owners = np.repeat(np.arange(count), landmarks).tolist()
