@@ -22,6 +22,14 @@ def convolution(
     return conv(channels, width, kernel, stride, padding=kernel // 2, bias=bias)
 
 
+def begun(conv: nn.Module) -> Tensor:
+    """The weights of a convolution, to be filled; its bias is 0."""
+    assert isinstance(conv.weight, Tensor)
+    if isinstance(conv.bias, Tensor):
+        nn.init.zeros_(conv.bias)
+    return conv.weight
+
+
 def normalisation(norm: Norm, dimension: int, channels: int) -> nn.Module:
     """A normalisation by name; groups are 8, or as many as divide the channels.
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from os import PathLike
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from LandmarkDetectorLib.core import RecipeError
 from LandmarkDetectorLib.models.backbones import build_backbone
-from LandmarkDetectorLib.models.blocks import Norm, conv_norm_relu, convolution, enlarged
+from LandmarkDetectorLib.models.blocks import Norm, begun, conv_norm_relu, convolution, enlarged
 from LandmarkDetectorLib.models.feature_aggregation import AGGREGATIONS, Aggregation, build_aggregation
 from LandmarkDetectorLib.models.padded_network import Encoded, PaddedNetwork
 from LandmarkDetectorLib.models.registry import register_model
@@ -55,6 +55,8 @@ class FarNet(PaddedNetwork):
         width: the widths beyond the backbone are those of the paper times this. None is 1 in 2D and 1/4 in 3D, where
             the paper's would be 170 million parameters.
         norm: normalisation beyond the backbone (whose own is "batch"): "batch", "group" or "instance".
+        head_deviation: standard deviation of the weights by which maps are read; None is as drawn. With a small one
+            maps begin near 0, where nearly all of a volume belongs, and need not unlearn their noise first.
         coord_channels: the refinement sees coordinates beside the image; the backbone never does.
         covariance: a head for covariances.
 
@@ -78,6 +80,7 @@ class FarNet(PaddedNetwork):
         coarse_supervision: bool = True,
         width: float | None = None,
         norm: Norm = "batch",
+        head_deviation: float | None = None,
         coord_channels: bool = False,
         covariance: bool = False,
     ) -> None:
@@ -88,6 +91,9 @@ class FarNet(PaddedNetwork):
             raise RecipeError(f"The width of a FARNet is {factor}; give a number above 0.")
         if coord_channels and not refinement:
             raise RecipeError("coord_channels of a FARNet go into its refinement; leave them out, or do refine.")
+
+        if head_deviation is not None and not head_deviation > 0:
+            raise RecipeError(f"The head_deviation of a FARNet is {head_deviation}; give a number above 0.")
 
         def scaled(channels: int) -> int:
             return max(8, round(channels * factor / 8) * 8)
@@ -116,6 +122,9 @@ class FarNet(PaddedNetwork):
             self.stem = conv_norm_relu(norm, dimension, self.body_channels, image, 3)
             count = image + half + landmarks
             self.refined = convolution(dimension, count, count, 3, bias=True)
+        if head_deviation is not None:
+            for head in filter(None, (self.head, self.coarse_head)):
+                nn.init.trunc_normal_(begun(head), std=head_deviation)
 
     @property
     def pretrained_from(self) -> str:

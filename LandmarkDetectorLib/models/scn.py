@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from LandmarkDetectorLib.core import RecipeError
-from LandmarkDetectorLib.models.blocks import convolution, in_single, summary
+from LandmarkDetectorLib.models.blocks import begun, convolution, in_single, summary
 from LandmarkDetectorLib.models.cholesky_head import CholeskyHead
 from LandmarkDetectorLib.models.network import (
     HeatmapNetwork,
@@ -102,11 +102,11 @@ class SpatialConfigurationNet(HeatmapNetwork):
         self.places = convolution(dimension, width, landmarks, kernel, bias=True)
         self.cholesky = CholeskyHead(2 * width, landmarks, dimension) if covariance else None
         for conv in self.configuration:
-            nn.init.kaiming_normal_(_begun(conv), SLOPE)
-        nn.init.trunc_normal_(_begun(self.places), std=head_deviation)
+            nn.init.kaiming_normal_(begun(conv), SLOPE)
+        nn.init.trunc_normal_(begun(self.places), std=head_deviation)
         head = getattr(self.appearance, "head", None)  # networks at a coarser resolution begin as they like
         if isinstance(head, nn.Module):
-            nn.init.trunc_normal_(_begun(head), std=head_deviation)
+            nn.init.trunc_normal_(begun(head), std=head_deviation)
 
     def combined(self, local: Tensor, places: Tensor) -> Tensor:
         """The maps of both networks as one."""
@@ -196,11 +196,3 @@ class MonaiSpatialConfigurationNet(SpatialConfigurationNet):
             image_input=image_input,
             **others,
         )
-
-
-def _begun(conv: nn.Module) -> Tensor:
-    """The weights of a convolution, to be filled; its bias is 0."""
-    assert isinstance(conv.weight, Tensor)
-    if isinstance(conv.bias, Tensor):
-        nn.init.zeros_(conv.bias)
-    return conv.weight

@@ -116,6 +116,20 @@ def test_without_refinement_the_maps_are_those_at_half_resolution_enlarged() -> 
     torch.testing.assert_close(network(seen).heatmaps, enlarged(half, 2), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("size", [(64, 64), (32, 32, 32)])
+@pytest.mark.parametrize("refinement", [False, True])
+def test_maps_begin_near_0_where_asked_to_and_learn_all_the_same(size: tuple[int, ...], refinement: bool) -> None:
+    torch.manual_seed(0)
+    seen = torch.rand(2, 1, *size)
+    drawn, small = (
+        FarNet(len(size), 1, 3, refinement=refinement, head_deviation=deviation, **LIGHT) for deviation in (None, 1e-3)
+    )
+    for maps, others in zip(*((o.heatmaps, *o.auxiliary) for o in (small(seen), drawn(seen))), strict=True):
+        assert 0 < maps.abs().max() < 0.02 < others.abs().max()
+    small(seen).heatmaps.sum().backward()
+    assert next(small.backbone.parameters()).grad.abs().sum() > 0
+
+
 def test_coordinates_reach_the_refinement_and_not_the_backbone_of_photographs() -> None:
     network = FarNet(2, 1, 3, coord_channels=True, **LIGHT)
     assert network.backbone.in_channels == 1
@@ -124,7 +138,9 @@ def test_coordinates_reach_the_refinement_and_not_the_backbone_of_photographs() 
         FarNet(2, 1, 3, coord_channels=True, refinement=False, **LIGHT)
 
 
-@pytest.mark.parametrize("wrong", [{"aggregation": "sum"}, {"backbone": "alexnet"}, {"width": 0.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"aggregation": "sum"}, {"backbone": "alexnet"}, {"width": 0.0}, {"head_deviation": 0.0}]
+)
 def test_a_switch_that_does_not_exist_is_refused_by_name(wrong: dict[str, Any]) -> None:
     with pytest.raises(RecipeError, match=str(next(iter(wrong.values())))):
         build_model("farnet", dimension=2, in_channels=1, landmarks=3, **{**LIGHT, **wrong})
