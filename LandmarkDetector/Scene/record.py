@@ -16,7 +16,7 @@ from typing import Any, cast
 import numpy as np
 
 from .control_points import Frame, Key, is_placed, keys_of, measurements_of, position_of, set_measurements, to_world
-from .regions import stated_regions
+from .regions import regions_of, stated_regions
 from .state import ABSENT, CORRECTED, NOT_FOUND, STATUSES, Entry, Proposal, State
 
 ATTRIBUTE = "LandmarkDetector.review"
@@ -152,17 +152,27 @@ def landmarks_of(node: Any, state: State, world: bool = True, only: Collection[s
     return LandmarkSet(tuple(marks), state.unit, node.GetName() or "landmarks", info)
 
 
-def spoken_of(entry: Entry | None, unit: str) -> str:
+def spoken_of(entry: Entry | None, state: State) -> str:
     """What the description of a control point says by itself; empty where no confidence speaks of its position."""
     from LandmarkDetectorLib.io.markups_certainty import spoken
 
-    return spoken(cast(Any, _Certain.of(entry)), unit)
+    believed = None if entry is None else entry.believed
+    region = None if believed is None else regions_of(state, [believed])[0]
+    stated = None if region is None or region.radius is None else (region.level, region.radius)
+    return spoken(cast(Any, _Certain.of(entry)), state.unit, stated)
+
+
+def is_spoken(text: str, entry: Entry | None, state: State) -> bool:
+    """Whether a description is :func:`spoken_of`, or what an earlier version wrote in its place, and no person's."""
+    from LandmarkDetectorLib.io.markups_certainty import spoken
+
+    return text in (spoken_of(entry, state), spoken(cast(Any, _Certain.of(entry)), state.unit))
 
 
 def _description(node: Any, index: int, entry: Entry | None, state: State) -> str:
     """A person's words; what we wrote there ourselves is left out, since the file's writer says it anew."""
     text = node.GetNthControlPointDescription(index) or ""
-    return "" if text == spoken_of(entry, state.unit) else text
+    return "" if is_spoken(text, entry, state) else text
 
 
 def _info(node: Any, state: State, there: Sequence[tuple[int, Key]], mapping: Frame | None) -> dict[str, Any]:

@@ -108,7 +108,7 @@ def update_result(node: Any, landmarks: Any) -> None:
             before = index_of(node, held)
             if not points[held].touched:
                 place(node, before, entry.at)
-                node.SetNthControlPointDescription(before, mark.description or spoken_of(entry, new.unit))
+                node.SetNthControlPointDescription(before, mark.description or spoken_of(entry, new))
                 points[held] = entry
         if any(entry.proposal is not None and entry.proposal.source == number for entry in points.values()):
             write_state(node, new)
@@ -157,7 +157,7 @@ def _insert(node: Any, index: int, entry: Entry, description: str, state: State)
     node.InsertControlPoint(index, vtk.vtkVector3d(0.0 - at[0], 0.0 - at[1], at[2]), entry.label)
     if entry.at is None:
         node.SetNthControlPointPositionMissing(index)
-    node.SetNthControlPointDescription(index, description or spoken_of(entry, state.unit))
+    node.SetNthControlPointDescription(index, description or spoken_of(entry, state))
     return node.GetNthControlPointID(index)
 
 

@@ -15,7 +15,7 @@ from .control_points import CHANGES, Frame, index_of, is_alive, keep_ids_apart, 
 from .history import History
 from .observations import Observations
 from .reconcile import hardened, reconciled
-from .record import ATTRIBUTE, read_state, spoken_of, write_state
+from .record import ATTRIBUTE, is_spoken, read_state, spoken_of, write_state
 from .state import ABSENT, CONFIRMED, NOT_FOUND, REVIEWED, UNREVIEWED, Entry, State
 
 
@@ -263,10 +263,10 @@ class Review:
     def _write(self, points: dict[str, Entry], before: State) -> None:
         for index, (key, _) in enumerate(keys_of(self.node)):
             entry, earlier = points.get(key), before.points.get(key)
-            if entry is not earlier and (entry is None or earlier is None or entry.believed is not earlier.believed):
-                said = spoken_of(earlier, before.unit)
-                if (self.node.GetNthControlPointDescription(index) or "") == said:
-                    self.node.SetNthControlPointDescription(index, spoken_of(entry, before.unit))
+            if entry is earlier or (entry is not None and earlier is not None and entry.believed is earlier.believed):
+                continue
+            if is_spoken(self.node.GetNthControlPointDescription(index) or "", earlier, before):
+                self.node.SetNthControlPointDescription(index, spoken_of(entry, before))
         state = before.with_points(points)
         self._known = (write_state(self.node, state), state)
 

@@ -17,6 +17,7 @@ import numpy as np
 from LandmarkDetectorLib.core import Landmark, LandmarkError, LandmarkFileError, LandmarkSet
 from LandmarkDetectorLib.io.markups import COORDINATE_SYSTEMS, KEPT, kept_points
 from LandmarkDetectorLib.io.markups_certainty import spoken
+from LandmarkDetectorLib.io.markups_regions import REGIONS, checked_regions, region_of
 from LandmarkDetectorLib.io.names import shown, stem_of
 from LandmarkDetectorLib.io.notices import notice
 from LandmarkDetectorLib.io.tables import check_text, number
@@ -76,6 +77,7 @@ def write_fcsv(landmarks: LandmarkSet, path: Path, *, coordinate_system: str = "
     text.write(f"# columns = {','.join(_COLUMNS)}\n")
     writer = csv.writer(text, lineterminator="\n")
     left_out = 0
+    stated = checked_regions(landmarks.info.get(REGIONS))
     for number_, (mark, extra) in enumerate(zip(landmarks, kept_points(landmarks), strict=True), 1):
         if mark.position is None:
             left_out += 1
@@ -83,7 +85,8 @@ def write_fcsv(landmarks: LandmarkSet, path: Path, *, coordinate_system: str = "
         check_text(mark.label + mark.description, path)
         if re.search(r"[\r\n]", mark.label):
             raise LandmarkFileError(f"{name}: the label {mark.label!r} has two lines; save .mrk.json instead.")
-        description = re.sub(r"[\r\n]+", " ", mark.description) or spoken(mark, landmarks.unit)
+        words = mark.description or spoken(mark, landmarks.unit, region_of(stated, mark.label))
+        description = re.sub(r"[\r\n]+", " ", words)
         position = np.append(mark.position, np.zeros(3 - mark.position.size)) * _SIGNS[coordinate_system]
         flags = [int(extra.get(flag, flag != "locked")) for flag in _FLAGS.values()]
         status = _STATUSES.index(mark.status or "defined")

@@ -22,7 +22,13 @@ import numpy as np
 from LandmarkDetectorLib.core import Landmark, LandmarkError, LandmarkFileError, LandmarkSet
 from LandmarkDetectorLib.io.json_files import parse_json
 from LandmarkDetectorLib.io.markups_certainty import Certainty, Key, as_measurements, from_measurements, spoken
-from LandmarkDetectorLib.io.markups_regions import REGIONS, checked_regions, regions_measurement, split_regions
+from LandmarkDetectorLib.io.markups_regions import (
+    REGIONS,
+    checked_regions,
+    region_of,
+    regions_measurement,
+    split_regions,
+)
 from LandmarkDetectorLib.io.names import shown, stem_of
 from LandmarkDetectorLib.io.notices import notice
 from LandmarkDetectorLib.io.text_files import read_text, write_text
@@ -98,7 +104,8 @@ def read_markups(path: Path) -> LandmarkSet:
     info = dict(said) if isinstance(said, dict) else {}
     if regions is not None and checked_regions(info.get(REGIONS)) is None:
         info[REGIONS] = regions  # Slicer saved it, which drops what the file says outside of its markups
-    landmarks = tuple(point.landmark(known, dimension, unit, name) for point in raw)
+    stated = checked_regions(info.get(REGIONS))
+    landmarks = tuple(point.landmark(known, dimension, unit, name, region_of(stated, point.label)) for point in raw)
     return LandmarkSet(landmarks, unit, title, {**info, KEPT: kept})
 
 
@@ -119,7 +126,11 @@ def write_markups(landmarks: LandmarkSet, path: Path, *, coordinate_system: str 
     extras = kept_points(landmarks)
     keys = _keys(landmarks, extras)
     parts = zip(landmarks, keys, extras, strict=True)
-    points = [_written(mark, key, extra, flip, landmarks.unit) for mark, key, extra in parts]
+    stated = checked_regions(landmarks.info.get(REGIONS))
+    points = [
+        _written(mark, key, extra, flip, spoken(mark, landmarks.unit, region_of(stated, mark.label)))
+        for mark, key, extra in parts
+    ]
     rest = dict(kept.get("markup", {}))
     measurements = as_measurements(landmarks, keys)
     regions = regions_measurement(landmarks.info.get(REGIONS), landmarks.labels)
@@ -205,7 +216,9 @@ class _Point:
     def wrong(self, what: str) -> LandmarkFileError:
         return LandmarkFileError(f"{self.place} {what}; mend the file, or save it again from Slicer.")
 
-    def landmark(self, known: Certainty, dimension: int, unit: str, name: str) -> Landmark:
+    def landmark(
+        self, known: Certainty, dimension: int, unit: str, name: str, region: tuple[float, float] | None
+    ) -> Landmark:
         position = None if self.position is None else self.position[:dimension]
         covariance = known.covariance.get(self.key)
         if position is None or (covariance is not None and len(covariance) != dimension):
@@ -214,7 +227,8 @@ class _Point:
             mark = Landmark(self.label, position, self.status, known.confidence.get(self.key), covariance)
         except LandmarkError as error:
             raise LandmarkFileError(f"{name}: {error}") from None
-        if self.description in ("", spoken(mark, unit)):
+        # Earlier versions said the standard deviation whether or not there was a region.
+        if self.description in ("", spoken(mark, unit, region), spoken(mark, unit)):
             return mark
         return replace(mark, description=self.description)
 
@@ -275,7 +289,7 @@ def _keys(landmarks: LandmarkSet, extras: Sequence[Mapping[str, Any]]) -> list[K
     return keys
 
 
-def _written(mark: Landmark, key: Key, extra: Mapping[str, Any], flip: float, unit: str) -> dict[str, Any]:
+def _written(mark: Landmark, key: Key, extra: Mapping[str, Any], flip: float, certainty: str) -> dict[str, Any]:
     orientation = extra.get("orientation", _UPRIGHT)
     turned = [flip * value for value in orientation[:6]] + list(orientation[6:])
     position: str | list[float] = ""
@@ -285,7 +299,7 @@ def _written(mark: Landmark, key: Key, extra: Mapping[str, Any], flip: float, un
     return {
         "id": key[0],
         "label": mark.label,
-        "description": mark.description or spoken(mark, unit),
+        "description": mark.description or certainty,
         "associatedNodeID": "",
         "position": position,
         "orientation": turned,

@@ -56,15 +56,27 @@ class Certainty:
 
 def tells_confidence(description: str) -> bool:
     """Whether a description is what :func:`spoken` makes: formats without a place for confidence keep only that."""
-    return re.match(r"(confidence [01]\.\d\d|standard deviation \S+ (mm|px))(,|$)", description) is not None
+    own = r"(confidence [01]\.\d\d|standard deviation \S+ (mm|px)|\S+ % lie within \S+ (mm|px))(,|$)"
+    return re.match(own, description) is not None
 
 
-def spoken(landmark: Landmark, unit: str) -> str:
-    """Confidence and standard deviation (along the longest axis) for a person to read; empty without any."""
+def spoken(landmark: Landmark, unit: str, region: tuple[float, float] | None = None) -> str:
+    """Confidence, and how far away the landmark may lie, for a person to read; empty without any.
+
+    Args:
+        landmark: confidence and covariance are taken.
+        unit: of its position.
+        region: level and radius in standard deviations of a region that was calibrated; its reach along the longest
+            axis is said then, and the standard deviation along it, as the networks believe, where there is none.
+    """
     parts = [] if landmark.confidence is None else [f"confidence {landmark.confidence:.2f}"]
     if landmark.covariance is not None:
-        variance = max(float(np.linalg.eigvalsh(landmark.covariance)[-1]), 0.0)
-        parts.append(f"standard deviation {variance**0.5:.2g} {unit}")
+        deviation = max(float(np.linalg.eigvalsh(landmark.covariance)[-1]), 0.0) ** 0.5
+        if region is None:
+            parts.append(f"standard deviation {deviation:.2g} {unit}")
+        else:
+            level, radius = region
+            parts.append(f"{100 * level:g} % lie within {radius * deviation:.2g} {unit}")
     return ", ".join(parts)
 
 

@@ -73,6 +73,13 @@ def checked_regions(said: Any) -> dict[str, Any] | None:
     return {"level": float(level), "method": method, "radii": radii, **counts}
 
 
+def region_of(regions: Mapping[str, Any] | None, label: str) -> tuple[float, float] | None:
+    """Level and radius of a landmark's region, out of checked regions; ``None`` where none of its form is stated."""
+    if regions is None or regions["method"] != "ellipsoidal" or regions["radii"].get(label) is None:
+        return None
+    return regions["level"], regions["radii"][label]
+
+
 def _read(entry: Mapping[str, Any]) -> dict[str, Any] | None:
     """``None`` where somebody else chose the same name."""
     try:

@@ -11,6 +11,7 @@ import pytest
 from LandmarkDetectorLib.bundles.calibration import region_radius
 from LandmarkDetectorLib.core import Landmark, LandmarkSet
 from LandmarkDetectorLib.io import load_landmarks, save_landmarks
+from LandmarkDetectorLib.io.markups_certainty import tells_confidence
 from LandmarkDetectorLib.io.markups_regions import RADIUS, REGIONS, checked_regions, split_regions
 
 SAID = {
@@ -48,6 +49,27 @@ def test_a_file_says_the_radius_of_each_landmark_and_all_that_is_known(tmp_path:
     assert again.info[REGIONS] == SAID and [region_radius(again, k) for k in again.labels] == [2.5, None, 3.25]
     save_landmarks(again, tmp_path / "b.mrk.json")
     assert (tmp_path / "a.mrk.json").read_text() == (tmp_path / "b.mrk.json").read_text()
+
+
+def test_a_person_reads_how_far_a_measured_region_reaches_and_no_deviation_that_nobody_measured(tmp_path: Path) -> None:
+    spread = np.diag([0.01, 0.04, 0.09])
+    marks = LandmarkSet(
+        tuple(Landmark(label, (1, 2, 3), confidence=0.5, covariance=spread) for label in ("nose", "ear")),
+        info={REGIONS: SAID},
+    )
+    words = ["confidence 0.50, 90 % lie within 0.75 mm", "confidence 0.50, standard deviation 0.3 mm"]
+    save_landmarks(marks, tmp_path / "a.mrk.json")
+    content = json.loads((tmp_path / "a.mrk.json").read_text())
+    points = content["markups"][0]["controlPoints"]
+    assert [point["description"] for point in points] == words
+    save_landmarks(marks, tmp_path / "a.fcsv")
+    assert [mark.description for mark in load_landmarks(tmp_path / "a.fcsv")] == words
+    assert all(tells_confidence(text) and tells_confidence(text.split(", ")[1]) for text in words)
+    # Neither these words are a person's nor those of earlier versions, which had no others.
+    assert [mark.description for mark in load_landmarks(tmp_path / "a.mrk.json")] == ["", ""]
+    points[0]["description"] = words[1]
+    (tmp_path / "a.mrk.json").write_text(json.dumps(content))
+    assert [mark.description for mark in load_landmarks(tmp_path / "a.mrk.json")] == ["", ""]
 
 
 def test_what_slicer_keeps_of_a_file_is_enough(tmp_path: Path) -> None:

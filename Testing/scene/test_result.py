@@ -7,6 +7,7 @@ import pytest
 
 from LandmarkDetector.Scene.result import create_result, is_result, landmark_set_of, volume_of
 from LandmarkDetectorLib.core import Landmark, LandmarkSet
+from LandmarkDetectorLib.io.markups_regions import REGIONS
 from Testing.house.test_floors import run_python
 from Testing.scene.nodes import add_linear, marks_of
 
@@ -67,6 +68,20 @@ def test_what_the_detector_describes_is_shown_and_kept(scene):
     marks = LandmarkSet((Landmark("a", (1, 2, 3), None, 0.5, description="seen twice"),))
     node = create_result(scene, marks)
     assert node.GetNthControlPointDescription(0) == "seen twice"
+    assert landmark_set_of(node)[0].description == "seen twice"
+
+
+def test_a_point_says_how_far_its_measured_region_reaches_and_what_it_said_before_is_no_person_s(scene, ct, marks):
+    radii = {"a": 2.0, "c": None}
+    said = {"level": 0.9, "method": "ellipsoidal", "radii": radii, "cases": 7, "subjects": 7}
+    node = create_result(scene, LandmarkSet(tuple(marks), name="CT", info={**marks.info, REGIONS: said}), ct)
+    reach = 2.0 * np.linalg.eigvalsh(marks[0].covariance)[-1] ** 0.5
+    assert node.GetNthControlPointDescription(0) == f"confidence 0.90, 90 % lie within {reach:.2g} mm"
+    assert node.GetNthControlPointDescription(2).startswith("confidence 0.70, standard deviation")
+    assert {mark.description for mark in landmark_set_of(node)} == {""}
+    node.SetNthControlPointDescription(0, f"confidence 0.90, standard deviation {reach / 2:.2g} mm")  # an older scene
+    assert landmark_set_of(node)[0].description == ""
+    node.SetNthControlPointDescription(0, "seen twice")
     assert landmark_set_of(node)[0].description == "seen twice"
 
 
