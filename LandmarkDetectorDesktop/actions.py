@@ -13,6 +13,8 @@ from qtpy.QtWidgets import QFileDialog, QMenu, QToolBar
 from LandmarkDetector.Scene.observations import Observations
 from LandmarkDetectorDesktop.help import ABOUT, KEYS
 from LandmarkDetectorDesktop.opening import FILTERS, samples
+from LandmarkDetectorDesktop.volume_node import pixel_size_of, set_pixel_size
+from LandmarkDetectorLib.core import ImageError
 
 if TYPE_CHECKING:
     from LandmarkDetectorDesktop.application import Desktop
@@ -29,8 +31,8 @@ class Actions:
         desktop: what it is done to.
 
     Attributes:
-        by_name: the actions: open, folder, save, save_as, close_scene, quit, undo, redo, window_level, fit, crosshair,
-            surface, planes.
+        by_name: the actions: open, folder, save, save_as, close_scene, quit, undo, redo, pixel_size, window_level, fit,
+            crosshair, surface, planes.
     """
 
     def __init__(self, desktop: Desktop) -> None:
@@ -58,6 +60,10 @@ class Actions:
         self._add(help_menu, "keys", "&Mouse and keys", lambda: desktop.dialogs.tell(KEYS), "F1", "")
         self._add(help_menu, "about", "&About", lambda: desktop.dialogs.tell(ABOUT), None, "")
         edit.addSeparator()
+        self._add(
+            edit, "pixel_size", "Pi&xel size…", self.ask_pixel_size, None,
+            "Say how large the pixels of a picture are, whose file does not",
+        )  # fmt: skip
         self._add(edit, "stop", "Stop &placing", self._stop_placing, "Esc", "A click in a view places nothing any more")
         self._make_tool_bar()
         mode = desktop.interaction
@@ -154,6 +160,20 @@ class Actions:
         """Begin with an empty scene, after asking."""
         if self._desktop.may_lose_changes():
             self._desktop.close_scene()
+
+    def ask_pixel_size(self) -> None:
+        """Ask how large the pixels of the shown picture are, where its file does not say, and measure in mm."""
+        desktop, volume = self._desktop, self._desktop.volume
+        try:
+            known = pixel_size_of(volume)
+        except ImageError as error:
+            desktop.dialogs.say("info", str(error))
+            return
+        text = f"How large is a pixel of {volume.GetName()}, in mm?"
+        size = desktop.dialogs.ask_number(text, known or 0.1, 1e-4, 100.0, 4)
+        if size is not None:
+            set_pixel_size(volume, size)
+            desktop.arrange(volume)
 
     # --- what the scene says
 

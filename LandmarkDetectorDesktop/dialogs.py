@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QMessageBox, QWidget
+from qtpy.QtWidgets import QInputDialog, QMessageBox, QWidget
 
 _ICONS = {
     "error": QMessageBox.Icon.Critical,
@@ -58,6 +58,18 @@ class Dialogs:
     ) -> bool:
         """Ask; True for OK, Yes or Retry."""
         return self._ask("question", text, buttons, detail, title, parent)
+
+    def ask_number(self, text: str, value: float, lowest: float, highest: float, decimals: int) -> float | None:
+        """Ask for a number; ``None`` where the person thinks better of it. ``answer`` gets the kind "number"."""
+        self.said = [*self.said[-99:], ("number", text)]
+        if self.answer is not None:
+            return float(self.answer("number", text)) or None
+        self.is_open = True
+        try:
+            number, agreed = QInputDialog.getDouble(self._window(), self._title, text, value, lowest, highest, decimals)
+        finally:
+            self.is_open = False
+        return number if agreed else None
 
     def ask_unsaved(self, text: str, save: Callable[[], bool]) -> bool:
         """Ask what becomes of unsaved work; Return saves it, and nothing that is lost goes without a choice.

@@ -1,4 +1,4 @@
-"""Volumes of the desktop's scene: an image that is opened, and how a picture lies."""
+"""Volumes of the desktop's scene: an image that is opened, how a picture lies, and how large its pixels are."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import vtk
 
 from LandmarkDetector.Scene.dicom_source import remember_files
 from LandmarkDetector.Scene.image_volume import volume_of_image
+from LandmarkDetector.Scene.result import is_result, volume_of
+from LandmarkDetector.Scene.volume_image import UNIT, image_of_volume
+from LandmarkDetectorLib.core import ImageError
 
 if TYPE_CHECKING:
     from LandmarkDetectorLib.core import Image
@@ -50,3 +53,38 @@ def plane_of(node: Any) -> str:
     thin = int(np.argmin(node.GetImageData().GetDimensions()))
     normal = [abs(matrix.GetElement(row, thin)) for row in range(3)]
     return ("Yellow", "Green", "Red")[int(np.argmax(normal))]
+
+
+def pixel_size_of(node: Any) -> float | None:
+    """The pixel size in mm that a person gave a picture whose file says none; ``None`` where nobody has yet.
+
+    Raises:
+        ImageError: nothing may be given, since the file says it itself, or landmarks lie on the picture already.
+    """
+    if node is None:
+        raise ImageError("No picture is shown; open one first.")
+    name, given = node.GetName(), node.GetAttribute(UNIT) == "mm"
+    if not given and image_of_volume(node).grid.unit != "px":
+        x, y, _ = node.GetSpacing()
+        raise ImageError(f"{name} says its own scale, {x:.4g} × {y:.4g} mm; nothing needs to be given.")
+    if any(volume_of(each) is node for each in _results(node.GetScene())):
+        raise ImageError(
+            f"{name} has landmarks, which lie where its pixels are now; delete them or close the scene, and give the "
+            "pixel size before you detect."
+        )
+    return float(node.GetSpacing()[0]) if given else None
+
+
+def set_pixel_size(node: Any, size: float) -> None:
+    """Say how large the pixels of a picture are, in mm along both axes; see :func:`pixel_size_of`."""
+    pixel_size_of(node)
+    folded = node.StartModify()
+    node.SetAttribute(UNIT, "mm")
+    node.SetSpacing(size, size, size)
+    node.EndModify(folded)
+
+
+def _results(scene: Any) -> list[Any]:
+    kind = "vtkMRMLMarkupsFiducialNode"
+    nodes = [scene.GetNthNodeByClass(i, kind) for i in range(scene.GetNumberOfNodesByClass(kind))]
+    return [node for node in nodes if is_result(node)]

@@ -19,7 +19,9 @@ from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl  # noqa: E402
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QImage  # noqa: E402
 from PySide6.QtWidgets import QApplication  # noqa: E402
 
-from LandmarkDetectorLib.core import LandmarkDetectorError  # noqa: E402
+from LandmarkDetector.Scene.result import create_result  # noqa: E402
+from LandmarkDetector.Scene.volume_image import image_of_volume  # noqa: E402
+from LandmarkDetectorLib.core import Landmark, LandmarkDetectorError, LandmarkSet  # noqa: E402
 from LandmarkDetectorLib.io import save_image  # noqa: E402
 from Testing.desktop import hands  # noqa: E402
 from Testing.desktop.conftest import SAMPLES  # noqa: E402
@@ -80,6 +82,33 @@ def test_a_picture_fills_the_window_and_a_volume_brings_four_views_back(desktop)
     desktop.open(SKULL)
     hands.settle()
     assert all(view.widget.isVisible() for view in desktop.slice_views.values())
+
+
+def test_a_person_says_how_large_a_pixel_is_before_anything_is_detected(desktop, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (60, 80)).astype(np.uint8)
+    sitk.WriteImage(sitk.GetImageFromArray(pixels), str(tmp_path / "photo.png"))
+    ask = desktop.actions.by_name["pixel_size"].trigger
+    ask()
+    assert "open one first" in desktop.dialogs.said[-1][1]
+    node = desktop.open(tmp_path / "photo.png")
+    for answer, unit, spacing in ((0, "px", 1.0), (0.25, "mm", 0.25), (1, "mm", 1.0)):  # 0: thought better of it
+        desktop.dialogs.answer = lambda kind, text, answer=answer: answer
+        ask()
+        grid = image_of_volume(node).grid
+        assert grid.unit == unit and grid.spacing[:2] == (spacing, spacing)
+    desktop.save_scene(tmp_path / "photo.mrb")
+    desktop.open(tmp_path / "photo.mrb")
+    node = desktop.volume
+    assert image_of_volume(node).grid.unit == "mm"
+
+    create_result(desktop.scene, LandmarkSet((Landmark("a", (1.0, 2.0)),)), node)
+    desktop.dialogs.answer = lambda kind, text: 0.5
+    ask()
+    assert "before you detect" in desktop.dialogs.said[-1][1] and node.GetSpacing()[0] == 1.0
+    desktop.open(SKULL)
+    ask()
+    assert "says its own scale" in desktop.dialogs.said[-1][1]
+    assert [kind for kind, _ in desktop.dialogs.said].count("number") == 3
 
 
 @pytest.mark.parametrize("colour", [False, True], ids=["gray", "colour"])
