@@ -30,6 +30,7 @@ from LandmarkDetectorLib.bundles.staging import (
     sweep,
     write_file,
 )
+from LandmarkDetectorLib.core.counted import counted
 from LandmarkDetectorLib.core.errors import BundleError, LandmarkDetectorWarning
 
 SHIPPED = Path(__file__).resolve().parent / "shipped"
@@ -125,9 +126,10 @@ def verify_bundle(name_or_path: str | os.PathLike[str]) -> list[str]:
     weights = bundle.state_dict()
     size = sum(entry.size for entry in bundle.manifest.files.values())
     count = sum(tensor.numel() for tensor in weights.values())
+    landmarks = counted(len(bundle.labels), "landmark")
     return [
         f"{len(bundle.manifest.files)} files ({size / 2**20:.1f} MB) match their SHA-256, and there are no others.",
-        f"The card is valid: {bundle.name} {bundle.version}, {len(bundle.labels)} landmarks, {bundle.card.dimension}D.",
+        f"The card is valid: {bundle.name} {bundle.version}, {landmarks}, {bundle.card.dimension}D.",
         "The metadata are valid by MONAI's bundle specification.",
         "The settings are plain values; nothing in the configuration is evaluated or built.",
         f"The weights are a plain state dict: {len(weights)} tensors, {count} numbers, all finite.",

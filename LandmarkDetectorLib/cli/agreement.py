@@ -19,6 +19,7 @@ from LandmarkDetectorLib.cli.options import (
     SubjectsOption,
     pairs,
 )
+from LandmarkDetectorLib.core.counted import counted
 
 
 def agreement(
@@ -76,7 +77,7 @@ def agreement(
     files.write(title, _tables(found), document, page, notices)
     if pictures is not None:
         count = _write_pictures(found, pictures)
-        say(f"Written: {count} {'picture' if count == 1 else 'pictures'} in {pictures}")
+        say(f"Written: {counted(count, 'picture')} in {pictures}")
 
 
 def _write_pictures(found: Any, folder: Path) -> int:

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from LandmarkDetectorLib.cli.console import messages, print_json, results, say
 from LandmarkDetectorLib.cli.options import JsonOption
+from LandmarkDetectorLib.core.counted import counted
 from LandmarkDetectorLib.core.errors import BundleError, Cancelled
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def list_(as_json: JsonOption = False) -> None:
         table.add_column(name, overflow="fold")
     for bundle in found:
         card = bundle.card
-        finds = f"{len(bundle.labels)} landmarks, {card.dimension}D {card.modality}"
+        finds = f"{counted(len(bundle.labels), 'landmark')}, {card.dimension}D {card.modality}"
         table.add_row(*(Text(words) for words in (bundle.name, bundle.version, card.title, finds, card.licence)))
     results.print(table)
 

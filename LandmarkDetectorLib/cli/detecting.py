@@ -77,7 +77,8 @@ def detect_all(
 def how_many_failed(failed: int, count: int, where: str) -> str:
     """How a batch ended in which some images failed, and ``where`` the reasons stand."""
     if failed == count:
-        return f"All {count} images failed, see {where}; no landmarks were written."
+        all_of = "The only image" if count == 1 else f"All {count} images"
+        return f"{all_of} failed, see {where}; no landmarks were written."
     return f"{failed} of {count} images failed, see {where}; the files of the others are written."
 
 

@@ -9,6 +9,7 @@ import typer
 
 from LandmarkDetectorLib.cli.console import Steps, print_json, say
 from LandmarkDetectorLib.cli.options import JsonOption
+from LandmarkDetectorLib.core.counted import counted
 from LandmarkDetectorLib.core.errors import DatasetError
 
 FORMS = "afids, endovis2015, hand-atlas, isbi2015, markups, plant-centroids, spine-ap"
@@ -58,7 +59,8 @@ def import_data(
         print_json({**about, "landmarks": list(dataset.labels)})
         return
     counts = ", ".join(f"{count} {part}" for part, count in parts.items()) if set(parts) != {"all"} else ""
-    say(f"{dataset.name}: {len(dataset.cases)} images, {len(dataset.labels)} landmarks{counts and f' ({counts})'}.")
+    images, landmarks = counted(len(dataset.cases), "image"), counted(len(dataset.labels), "landmark")
+    say(f"{dataset.name}: {images}, {landmarks}{counts and f' ({counts})'}.")
     say(f"Written: {output / 'dataset.json'}")
 
 

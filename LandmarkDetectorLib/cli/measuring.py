@@ -15,6 +15,7 @@ from LandmarkDetectorLib.cli.console import Steps, print_json, results, say, say
 from LandmarkDetectorLib.cli.endings import REFUSED
 from LandmarkDetectorLib.cli.measure_files import Output, image_path
 from LandmarkDetectorLib.cli.measured_tables import measured_record, measured_table, suggestion_table
+from LandmarkDetectorLib.core.counted import counted
 from LandmarkDetectorLib.core.errors import Cancelled, LandmarkDetectorError
 from LandmarkDetectorLib.io.names import shown, stem_of, suffix_of
 
@@ -96,7 +97,7 @@ def _tell(done: Sequence[Measured], records: list[dict[str, Any]], shared: Seque
     written = [file for record in records for file in record.get("files", [])] + written
     if len(written) > MANY_FILES:
         folders = dict.fromkeys(str(Path(file).parent) for file in written)
-        say(f"Written: {len(written)} files in {', '.join(folders)}")
+        say(f"Written: {counted(len(written), 'file')} in {', '.join(folders)}")
     elif written:
         say(f"Written: {', '.join(written)}")
 

@@ -12,6 +12,7 @@ from LandmarkDetectorLib.cli.figures import write_json
 from LandmarkDetectorLib.cli.interrupt import first_interrupt_asks
 from LandmarkDetectorLib.cli.options import BundleOption, DeviceOption, JsonOption
 from LandmarkDetectorLib.cli.outputs import check_report_can_be_written
+from LandmarkDetectorLib.core.counted import counted
 from LandmarkDetectorLib.core.errors import Cancelled, LandmarkDetectorError
 
 if TYPE_CHECKING:
@@ -110,7 +111,8 @@ def retrain(
     if as_json:
         print_json(about)
     else:
-        words = f"Candidate {new.name} {new.version}, {about['corrections']} landmarks of {plan.reviewed} cases"
+        what = f"{counted(about['corrections'], 'landmark')} of {counted(plan.reviewed, 'case')}"
+        words = f"Candidate {new.name} {new.version}, {what}"
         results.print(f"{words}: {new.folder}", markup=False, soft_wrap=True)
         if promotion is None:
             say(f"Compare it and put it in use: landmark-detector promote {new.folder} --store {store}")

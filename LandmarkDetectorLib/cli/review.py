@@ -15,6 +15,7 @@ from rich.text import Text
 from LandmarkDetectorLib.cli.console import Steps, print_json, results, say, say_failed
 from LandmarkDetectorLib.cli.endings import REFUSED
 from LandmarkDetectorLib.cli.options import JsonOption, parse_spacing
+from LandmarkDetectorLib.core.counted import counted
 from LandmarkDetectorLib.core.errors import LandmarkDetectorError
 
 if TYPE_CHECKING:
@@ -200,7 +201,7 @@ def import_(
     if as_json:
         print_json(asdict(done))
     else:
-        say(f"{len(done.cases)} cases, {done.stored} landmarks are new.")
+        say(f"New: {counted(len(done.cases), 'case')}, {counted(done.stored, 'landmark')}.")
     if done.left_out:
         raise typer.Exit(REFUSED)
 
@@ -238,7 +239,8 @@ def export(
         return
     for case, reason in done.left_out:
         say(f"Left out: {case} ({reason})")
-    say(f"Wrote {len(done.cases)} cases; what was taken off and what was not stands in DEIDENTIFICATION.txt.")
+    written = counted(len(done.cases), "case")
+    say(f"Wrote {written}; what was taken off and what was not stands in DEIDENTIFICATION.txt.")
 
 
 @review.command()
@@ -276,7 +278,7 @@ def rebuild(store: Store, as_json: JsonOption = False) -> None:
     if as_json:
         print_json({"cases": count})
     else:
-        say(f"Made the index anew: {count} cases.")
+        say(f"Made the index anew: {counted(count, 'case')}.")
 
 
 def _differences(image: Image, bundle: Bundle) -> list[str]:

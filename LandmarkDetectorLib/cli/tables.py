@@ -10,12 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from LandmarkDetectorLib.core import Landmark, LandmarkSet
+from LandmarkDetectorLib.core.counted import counted
 
 
 def landmark_table(landmarks: LandmarkSet, title: str, dimension: int) -> Table:
     """A row a landmark: label, position in the set's unit, confidence, status."""
     frame = "LPS mm" if landmarks.unit == "mm" else "px (no physical scale)"
-    table = Table(title=Text(f"{title}: {len(landmarks)} landmarks, {frame}"), box=box.SIMPLE)
+    table = Table(title=Text(f"{title}: {counted(len(landmarks), 'landmark')}, {frame}"), box=box.SIMPLE)
     table.add_column("landmark", overflow="fold")
     for axis in "xyz"[:dimension]:
         table.add_column(f"{axis} ({landmarks.unit})", justify="right", no_wrap=True)

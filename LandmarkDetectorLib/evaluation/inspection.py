@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from LandmarkDetectorLib.core import Image, LandmarkError, LandmarkSet
+from LandmarkDetectorLib.core.counted import counted
 from LandmarkDetectorLib.evaluation.canvas import DOTS, SKY, halo
 from LandmarkDetectorLib.evaluation.figures import overview_views
 from LandmarkDetectorLib.evaluation.lettering import MARKER, short_names, write_names
@@ -47,7 +48,7 @@ def inspection_figure(image: Image, landmarks: LandmarkSet, *, heatmap: Image | 
         over.plot(*spots.T, "o", **marker(SKY))
         write_names(over, spots, [names[id(mark)] for mark in seen], panel.box, occupied)
     lost = f", {len(landmarks) - len(placed)} without a position" if len(placed) < len(landmarks) else ""
-    write_title(over, f"{image.name}: {len(placed)} landmarks{lost}")
+    write_title(over, f"{image.name}: {counted(len(placed), 'landmark')}{lost}")
     return figure
 
 
@@ -95,7 +96,7 @@ def slices_figure(image: Image, landmarks: LandmarkSet, *, heatmap: Image | None
                 panel.overlay(heats[0][tile], heats[1])
             panel.letters()
             cross(panel, mark.position)
-    write_title(over, f"{image.name}: {len(shown)} landmarks")
+    write_title(over, f"{image.name}: {counted(len(shown), 'landmark')}")
     if left_out:
         words = "not shown, for they have no place in the image: " + ", ".join(left_out)
         over.text(0.15 * DOTS, over.get_ylim()[0] - 0.1 * DOTS, words, size=8).set_parse_math(False)

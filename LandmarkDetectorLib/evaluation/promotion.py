@@ -21,6 +21,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from LandmarkDetectorLib.core import LandmarkError
+from LandmarkDetectorLib.core.counted import counted
 from LandmarkDetectorLib.evaluation.comparison import holm
 from LandmarkDetectorLib.evaluation.plain import plain
 from LandmarkDetectorLib.evaluation.resampling import owners, sums_by_case
@@ -149,13 +150,15 @@ def decide(
         before = _change(old[earlier], new[earlier], owner[earlier], margins.overall)
         if before.difference > before.margin:
             more = f"{before.difference:+.3g} {unit}, margin {before.margin:.3g}"
-            worse.append(f"On the {before.subjects} subjects that were there to judge by before it is worse ({more}).")
+            those = counted(before.subjects, "subject")
+            worse.append(f"On what was there to judge by before ({those}) it is worse ({more}).")
     for label, item in each.items():
         if item.worse:
             more = f"{item.old:.3g} to {item.new:.3g} {unit}, estimate {item.estimate:+.3g}, margin {item.margin:.3g}"
             worse.append(f"{label} is worse: {more}.")
     verdict = WORSE if worse else UNDECIDED if open_questions else NOT_WORSE
-    good = f"Overall {overall.old:.3g} to {overall.new:.3g} {unit} on {overall.subjects} subjects that trained neither."
+    those = counted(overall.subjects, "subject")
+    good = f"Overall {overall.old:.3g} to {overall.new:.3g} {unit} on {those} that trained neither."
     reasons = (*worse, *open_questions, good) if np.isfinite(overall.difference) else (*worse, *open_questions)
     return Decision(verdict, reasons, unit, overall.subjects, overall, each)
 
@@ -165,10 +168,10 @@ def _overall(item: LandmarkChange, unit: str, margin: float) -> tuple[list[str],
     worse, unknown = [], []
     annotated_more = item.missed[1] - item.missed[0]
     if annotated_more > max(1, 0.02 * item.missed[0] + 0.01 * item.subjects):
-        worse.append(f"It misses {item.missed[1]} landmarks where {item.missed[0]} were missed before.")
+        worse.append(f"It misses {counted(item.missed[1], 'landmark')} where {item.missed[0]} were missed before.")
     if item.subjects < LEAST_SUBJECTS:
         unknown.append(
-            f"{item.subjects} subjects to judge by are too few to show anything; {LEAST_SUBJECTS} are needed."
+            f"{counted(item.subjects, 'subject')} to judge by: too few to show anything; {LEAST_SUBJECTS} are needed."
         )
     if not np.isfinite(item.difference):
         return worse, unknown

@@ -18,6 +18,7 @@ import numpy as np
 from LandmarkDetectorLib.bundles import load_bundle
 from LandmarkDetectorLib.bundles.manifest import MANIFEST
 from LandmarkDetectorLib.core import DatasetError, LandmarkSet
+from LandmarkDetectorLib.core.counted import counted
 from LandmarkDetectorLib.datasets.cases import Case, read_dataset
 from LandmarkDetectorLib.evaluation import radial_errors
 from LandmarkDetectorLib.evaluation.standing import Standing, stand
@@ -235,7 +236,8 @@ def _in_common(judged: Sequence[Judged]) -> tuple[tuple[str, ...], str, list[str
     if not labels:
         raise DatasetError("The models have no landmark in common; compare models of the same landmarks.")
     left = sorted({label for one in judged for label in one.labels} - set(labels))
-    said = [f"{len(left)} landmarks that only some of the models find are left out ({left[0]!r}, ...)."] if left else []
+    some = counted(len(left), "landmark")
+    said = [f"Left out, for only some of the models find them: {some} ({left[0]!r}, ...)."] if left else []
     return labels, first.unit, said
 
 
@@ -254,11 +256,11 @@ def _paired(judged: Sequence[Judged]) -> tuple[list[Key], list[str], bool]:
     notices = []
     lost = len(set.union(*every)) - len(keys)
     if lost:
-        notices.append(f"{len(keys)} cases were judged by all models; {lost} others are left out.")
+        notices.append(f"All models were judged on {counted(len(keys), 'case')}; left out: {lost}.")
     if unclear:
         notices.append(
-            f"Of {len(unclear)} subjects ({sorted(unclear)[0]}, ...) the models were judged on different numbers of "
-            "images, and a file of results does not say on which: these subjects are left out."
+            f"Of {counted(len(unclear), 'subject')} ({sorted(unclear)[0]}, ...) the models were judged on different "
+            "numbers of images, and a file of results does not say on which: these subjects are left out."
         )
     return keys, notices, by_image
 

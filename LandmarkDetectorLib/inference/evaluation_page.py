@@ -10,6 +10,7 @@ import numpy as np
 
 from LandmarkDetectorLib.bundles import Bundle
 from LandmarkDetectorLib.core import LandmarkSet
+from LandmarkDetectorLib.core.counted import counted
 from LandmarkDetectorLib.datasets.cases import UNKNOWN, Case
 from LandmarkDetectorLib.evaluation import bland_altman, false_finds, radial_errors, render_evaluation
 from LandmarkDetectorLib.evaluation.metrics import ISBI_RADII
@@ -61,9 +62,7 @@ def evaluation_page(bundle: Bundle, figures: Mapping[str, Any], judged: Judged) 
         truth=truths,
         image_of=lambda row: judged[row][0].image(),
         measurements=measurements,
-        notices=[f"The model was trained on {len(known)} of these {len(subjects)} subjects: the figures are too good."]
-        if known
-        else [],
+        notices=_known(len(known), len(subjects)),
     )
 
 
@@ -108,3 +107,8 @@ def fitting_radii(errors: np.ndarray, unit: str) -> tuple[float, ...]:
 
 def _errors(labels: list[str], judged: Judged) -> np.ndarray:
     return np.array([radial_errors(found, case.landmarks.reordered(labels)) for case, found in judged])
+
+
+def _known(trained: int, judged: int) -> list[str]:
+    here = counted(judged, "subject")
+    return [f"The model was trained on {trained} of {here} here: the figures are too good."] if trained else []

@@ -9,6 +9,7 @@ from pathlib import Path
 from LandmarkDetectorLib.bundles import load_bundle
 from LandmarkDetectorLib.bundles.manifest import MANIFEST
 from LandmarkDetectorLib.core import DatasetError, LandmarkSet
+from LandmarkDetectorLib.core.counted import counted
 from LandmarkDetectorLib.datasets.cases import Case, Dataset, read_dataset
 from LandmarkDetectorLib.inference.evaluate import evaluate_bundle
 from LandmarkDetectorLib.io import load_landmarks
@@ -184,14 +185,14 @@ def _joined(
     every = {key for said in found.values() for key in said}
     notices = []
     if len(keys) < len(every):
-        notices.append(f"{len(keys)} images were read by all; {len(every) - len(keys)} others are left out.")
+        notices.append(f"All readers read {counted(len(keys), 'image')}; left out: {len(every) - len(keys)}.")
     sets = [dict.fromkeys(label for key in keys for label in said[key].labels) for said in found.values()]
     labels = tuple(label for label in sets[0] if all(label in own for own in sets))
     if not labels:
         raise DatasetError("The readers have no landmark in common; give readings of the same landmarks, named alike.")
     left = len({label for own in sets for label in own} - set(labels))
     if left:
-        notices.append(f"{left} landmarks that only some readers have are left out.")
+        notices.append(f"Left out, for only some readers have them: {counted(left, 'landmark')}.")
     if subjects == "all":
         notices.append("Subjects that trained a bundle are judged too: its figures are too good.")
     readers = {name: [said[key] for key in keys] for name, said in found.items()}

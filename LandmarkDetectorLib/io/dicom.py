@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from LandmarkDetectorLib.core import Grid, ImageError
+from LandmarkDetectorLib.core.counted import counted
 from LandmarkDetectorLib.io.dicom_header import Plane, header_of, is_dicom, planes_of
 from LandmarkDetectorLib.io.dicom_pixels import read_planes
 from LandmarkDetectorLib.io.directions import STRICT, deviation, orthonormal
@@ -75,7 +76,9 @@ def read_folder(folder: Path, chosen: str | None = None) -> tuple[np.ndarray, Gr
             raise ImageError(f"{name}: the series that was asked for is not in the folder any more; search it again.")
         return _assembled(series[chosen], name)
     if len(series) > 1:
-        listed = ", ".join(sorted(f"{numbers[key]} ({len(planes)} images)" for key, planes in series.items()))
+        listed = ", ".join(
+            sorted(f"{numbers[key]} ({counted(len(planes), 'image')})" for key, planes in series.items())
+        )
         raise ImageError(f"{name}: the folder holds {len(series)} series, {listed}; give a folder with one series.")
     return _assembled(next(iter(series.values())), name)
 
@@ -111,7 +114,9 @@ def _assembled(planes: Sequence[Plane], name: str) -> tuple[np.ndarray, Grid]:
 def _check_alike(planes: Sequence[Plane], name: str) -> None:
     sizes = Counter((plane.columns, plane.rows) for plane in planes)
     if len(sizes) > 1:
-        listed = " and ".join(f"{columns}×{rows} ({count} images)" for (columns, rows), count in sizes.items())
+        listed = " and ".join(
+            f"{columns}×{rows} ({counted(count, 'image')})" for (columns, rows), count in sizes.items()
+        )
         raise ImageError(f"{name}: it mixes images of {listed}; give the images of one size as their own series.")
     if len({(plane.samples, plane.photometric) for plane in planes}) > 1:
         raise ImageError(f"{name}: it mixes gray and colour images; give those of one kind as their own series.")

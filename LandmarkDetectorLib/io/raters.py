@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from LandmarkDetectorLib.core import Landmark, LandmarkFileError, LandmarkSet
+from LandmarkDetectorLib.core.counted import counted
 from LandmarkDetectorLib.io.json_files import StrictJsonError, parse_strictly, read_json
 from LandmarkDetectorLib.io.names import shown
 from LandmarkDetectorLib.io.text_files import read_text
@@ -58,9 +59,8 @@ def read_raters(
 
 def _one(name: str, rater: str, places: list, labels: Sequence[str], spacing: tuple[float, ...] | None) -> LandmarkSet:
     if len(places) != len(labels):
-        raise LandmarkFileError(
-            f"{name}: rater {rater} has {len(places)} landmarks and the data set {len(labels)}; mend the file."
-        )
+        own = counted(len(places), "landmark")
+        raise LandmarkFileError(f"{name}: rater {rater} has {own} and the data set {len(labels)}; mend the file.")
     marks = []
     for label, place in zip(labels, places, strict=True):
         if place is None or None in place:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from LandmarkDetectorLib.bundles.staging import put_in_place, staging_folder
 from LandmarkDetectorLib.core import ImageError, Landmark, LandmarkSet
+from LandmarkDetectorLib.core.counted import counted
 from LandmarkDetectorLib.review.case import CONSENSUS, check_observer
 from LandmarkDetectorLib.review.errors import ReviewError, disk_errors
 from LandmarkDetectorLib.review.export_forms import FORMS, Outgoing, only
@@ -179,7 +180,7 @@ def _nothing(left_out: Sequence[tuple[str, str]]) -> str:
     if not left_out:
         return "The store holds no case that could go out; add images and review them first."
     reason = left_out[0][1].rstrip(".")
-    return f"None of {len(left_out)} cases can go out (the first: {reason}); review some of them first."
+    return f"None of {counted(len(left_out), 'case')} can go out (the first: {reason}); review some first."
 
 
 def _told(
@@ -199,4 +200,4 @@ def _told(
 def _note(done: Exported) -> str:
     lines = ["Taken off:", "", *(f"- {line}" for line in done.removed), "", "Not taken off:", ""]
     lines += [f"- {line}" for line in done.stays]
-    return "\n".join([*lines, "", f"{len(done.cases)} cases are here, {len(done.left_out)} stayed behind.", ""])
+    return "\n".join([*lines, "", f"Here: {counted(len(done.cases), 'case')}; left out: {len(done.left_out)}.", ""])

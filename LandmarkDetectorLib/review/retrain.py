@@ -23,6 +23,7 @@ from LandmarkDetectorLib.bundles.pipeline import read_pipeline
 from LandmarkDetectorLib.bundles.store import SHIPPED
 from LandmarkDetectorLib.bundles.versions import in_use, kept_versions
 from LandmarkDetectorLib.core import BundleError, ImageError, LandmarkFileError
+from LandmarkDetectorLib.core.counted import counted
 from LandmarkDetectorLib.datasets.cases import Case, Dataset, read_dataset
 from LandmarkDetectorLib.inference import Detector
 from LandmarkDetectorLib.inference.offsets import learn_offsets, with_offsets
@@ -124,14 +125,13 @@ def retrain(
     notices = material.unfit(store, pipeline)
     if dataset is None and split.get("trained"):
         notices.append(
-            f"Whether an image of this store trained {parent.name} before is told by its subject's name alone; with "
-            "the original data (--data) the images themselves are compared."
+            f"Whether an image of this store trained {parent.name} before is told by its subject's name alone; where "
+            "the original data are given, the images themselves are compared."
         )
     notices += [f"{case} is left out: {reason.rstrip('.')}." for case, reason in material.left_out]
     if material.on(NEITHER):
-        notices.append(
-            f"{len(material.on(NEITHER))} cases turned out to be of subjects on both sides; they are left out."
-        )
+        both = counted(len(material.on(NEITHER)), "case")
+        notices.append(f"Left out, for they turned out to be of subjects on both sides: {both}.")
     reviewed, said = readable(material.cases(store, pipeline, TRAINING))
     notices += said
     if not reviewed:
@@ -227,7 +227,9 @@ def _rehearsed(
         kept.append(replace(case, landmarks=case.landmarks.reordered(parent.labels)))
     notices = [] if kept else [f"{dataset.name}: none of its cases trained the bundle, so nothing is rehearsed."]
     if dropped:
-        notices.append(f"{dropped} cases of {dataset.name} are not rehearsed: the store has them, or has locked them.")
+        notices.append(
+            f"Not rehearsed, for the store has or has locked them: {counted(dropped, 'case')} of {dataset.name}."
+        )
     return kept, notices
 
 

@@ -65,7 +65,7 @@ def test_json_goes_to_stdout_where_a_dash_asks_for_it(run, folders: list[Path]) 
 def test_notes_go_beside_the_result(run, folders: list[Path]) -> None:
     (folders[0] / "s7.mrk.json").unlink()
     result = run("agreement", *folders)
-    assert "Note: 7 images were read by all; 1 others are left out." in result.stderr
+    assert "Note: All readers read 7 images; left out: 1." in result.stderr
 
 
 def test_one_reader_and_a_choice_of_no_set_are_refused(run, refused, folders: list[Path]) -> None:

@@ -50,7 +50,7 @@ def test_notes_go_beside_the_result(run, files: list[Path], tmp_path: Path) -> N
     content["cases"].pop()
     files[1].write_text(json.dumps(content))
     result = run("compare", *files[:2])
-    assert "Note: 7 cases were judged by all models; 1 others are left out." in result.stderr
+    assert "Note: All models were judged on 7 cases; left out: 1." in result.stderr
 
 
 def test_one_model_and_a_file_of_something_else_are_refused(run, refused, files: list[Path], tmp_path: Path) -> None:

@@ -38,9 +38,9 @@ def test_a_store_is_made_filled_listed_and_exported(run, filled, tmp_path: Path)
     done = run(
         "review", "import", store, tmp_path / "mine.fcsv", "--image", tmp_path / "scan.nii.gz", "--observer", "a"
     )
-    assert done.exit_code == 0 and "1 cases, 1 landmarks are new." in done.stderr
+    assert done.exit_code == 0 and "New: 1 case, 1 landmark." in done.stderr
     exported = run("review", "export", store, tmp_path / "out", "--form", "bids")
-    assert exported.exit_code == 0 and "Wrote 1 cases" in exported.stderr
+    assert exported.exit_code == 0 and "Wrote 1 case;" in exported.stderr
     verified = run("review", "verify", store, "--images")
     assert verified.exit_code == 0 and "Every record is there and unaltered." in verified.stderr
 

@@ -49,7 +49,7 @@ def slicer_folder(folder: Path, second: str = "ab") -> Path:
 
 def test_a_folder_of_slicer_is_imported_as_it_is(tmp_path: Path) -> None:
     source = slicer_folder(tmp_path / "skulls", "bc")
-    with pytest.warns(LandmarkDetectorWarning, match="skulls: 2 files lack labels .* count as not labelled there"):
+    with pytest.warns(LandmarkDetectorWarning, match="skulls: labels .* lacking in 2 files, and count as not labelled there"):
         dataset = import_dataset("markups", source, tmp_path / "out" / "set")
     assert dataset.name == "skulls" and dataset.labels == ("a", "b", "c")
     one, two = read_dataset(tmp_path / "out" / "set").cases
@@ -63,7 +63,7 @@ def test_a_folder_of_slicer_is_imported_as_it_is(tmp_path: Path) -> None:
 
 def test_what_it_means_that_a_file_lacks_a_label_can_be_said(tmp_path: Path) -> None:
     source = slicer_folder(tmp_path / "skulls", "bc")
-    with pytest.warns(LandmarkDetectorWarning, match="2 files lack labels .* count as absent there"):
+    with pytest.warns(LandmarkDetectorWarning, match="labels .* lacking in 2 files, and count as absent there"):
         one, two = import_dataset("markups", source, tmp_path / "out", lacking="missing").cases
     assert [mark.status for mark in one.landmarks] == ["defined", "defined", "missing"]
     assert two.landmarks["a"].status == "missing"
@@ -211,7 +211,7 @@ def test_names_of_landmark_files_may_have_an_ending(tmp_path: Path) -> None:
     (tmp_path / "in" / "a.json").write_text('{"EchoTime": 3}')  # how it was acquired, as in a BIDS tree
     with pytest.raises(DatasetError, match=r"in: a_points\.fcsv has no image of its name; add one, or give the ending"):
         import_dataset("markups", tmp_path / "in", tmp_path / "out")
-    with pytest.warns(LandmarkDetectorWarning, match="in: 1 images without landmarks of their name were left out"):
+    with pytest.warns(LandmarkDetectorWarning, match="in: left out, without landmarks of their name: 1 image"):
         assert len(import_dataset("markups", tmp_path / "in", tmp_path / "out", ending="_points").cases) == 1
 
 
@@ -243,7 +243,7 @@ def test_a_class_of_several_instances_is_imported_where_that_is_said(tmp_path: P
     for name, labels in (("a", "aba"), ("b", "b")):
         volume(tmp_path / "in" / f"{name}.nrrd")
         save_landmarks(marks(*labels), tmp_path / "in" / f"{name}.mrk.json")
-    with pytest.warns(LandmarkDetectorWarning, match="1 files lack labels that others have"):
+    with pytest.warns(LandmarkDetectorWarning, match="labels that others have are lacking in 1 file,"):
         dataset = import_dataset("markups", tmp_path / "in", tmp_path / "out", instances=True)
     assert dataset.labels == ("a", "b")
     first, second = dataset.cases

@@ -46,8 +46,8 @@ def test_what_only_some_have_is_left_out_and_said(tmp_path: Path) -> None:
     compared = compare([one, two])
     assert compared.standing.subjects == ("s1",) and compared.standing.labels == ("a", "b")
     said = " ".join(compared.notices)
-    assert "1 landmarks that only some of the models find" in said and "1 cases were judged by all models" in said
-    assert "Of 1 subjects (s2, ...)" in said
+    assert "only some of the models find them: 1 landmark (" in said and "All models were judged on 1 case;" in said
+    assert "Of 1 subject (s2, ...)" in said
 
 
 def test_a_subject_with_two_images_is_paired_by_their_order_or_by_their_names(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_bundles_are_run_and_stand_beside_the_observers(flat_bundle: Bundle, wat
     assert compared.standing.pairs[0].overall.difference == 0
     assert steps == sorted(steps) and steps[-1] == 1.0
     assert "1 folds of phantom" in compared.about["copy"]
-    assert any("5 others are left out" in notice for notice in compared.notices)
+    assert any("left out: 5" in notice for notice in compared.notices)
     assert any("too good" in notice for notice in compared.notices)
 
 

@@ -45,7 +45,7 @@ def test_a_bundle_is_run_and_folds_are_one_reader(flat_bundle: Bundle, watched: 
     )  # fmt: skip
     assert list(read.readers) == ["A", "phantom", "cv"]
     assert read.subjects == ("case00",), "the fold judges what it held out"
-    assert any("3 others are left out" in notice for notice in read.notices)
+    assert any("left out: 3" in notice for notice in read.notices)
     assert any("too good" in notice for notice in read.notices)
     assert steps == sorted(steps)
 

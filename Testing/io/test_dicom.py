@@ -82,7 +82,7 @@ def test_images_of_different_sizes_are_refused(tmp_path, dicom, refused):
     dicom.series_in(tmp_path / "series", VOLUME)
     paths = dicom.series_in(tmp_path / "other", np.zeros((1, 9, 8), np.uint16), origin=(0, 0, -400))
     paths[0].rename(tmp_path / "series" / "scout.dcm")
-    assert "4×5 (6 images) and 8×9 (1 images)" in refused(ImageError, load_image, tmp_path / "series")
+    assert "4×5 (6 images) and 8×9 (1 image)" in refused(ImageError, load_image, tmp_path / "series")
 
 
 def test_a_localizer_among_the_slices_is_refused(tmp_path, dicom, refused):

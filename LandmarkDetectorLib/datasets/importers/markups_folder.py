@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from LandmarkDetectorLib.core import DatasetError, Landmark, LandmarkError, LandmarkFileError, LandmarkSet
+from LandmarkDetectorLib.core.counted import counted
 from LandmarkDetectorLib.datasets.importers.findings import Images, visible_files
 from LandmarkDetectorLib.datasets.importers.registry import ImportedCase, ImportedDataset, register_importer
 from LandmarkDetectorLib.io import load_image, load_landmarks
@@ -101,7 +102,8 @@ def _completed(
     short = sum(len(set(case.landmarks.labels)) < len(labels) for case in cases)
     if short:
         meaning = "as not labelled" if lacking == "undefined" else "as absent"
-        notice(f"{folder.name}: {short} files lack labels that others have; these count {meaning} there.")
+        lack = counted(short, "file")
+        notice(f"{folder.name}: labels that others have are lacking in {lack}, and count {meaning} there.")
     whole = []
     for case in cases:
         known = set(case.landmarks.labels)
@@ -127,7 +129,7 @@ def _paired(folder: Path, images: Images, ending: str) -> dict[str, Path]:
         notes[stem] = path
     alone = sum(stem not in notes for stem in images)
     if notes and alone:
-        notice(f"{folder.name}: {alone} images without landmarks of their name were left out.")
+        notice(f"{folder.name}: left out, without landmarks of their name: {counted(alone, 'image')}.")
     return notes
 
 
