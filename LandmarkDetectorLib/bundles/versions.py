@@ -7,7 +7,8 @@ The bundle in use lies in the user's folder under its name, as every other. All 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from LandmarkDetectorLib.bundles.staging import disk_errors, put_in_place, stagi
 from LandmarkDetectorLib.bundles.store import SHIPPED, import_bundle, user_folder
 from LandmarkDetectorLib.core.errors import BundleError, LandmarkFileError
 from LandmarkDetectorLib.io.atomic import atomic_write
+from LandmarkDetectorLib.io.locks import locked
 
 FOLDER, HISTORY = ".versions", "history.json"
 SHORT = 8
@@ -40,12 +42,13 @@ def promote_bundle(source: Path, about: Mapping[str, Any]) -> Bundle:
     bundle = read_bundle(source)
     if (SHIPPED / bundle.name).exists():
         raise BundleError(f"A bundle called {bundle.name!r} came with the software; retrain under another name.")
-    before, entries = in_use(bundle.name), history(bundle.name)
-    for one in (before, bundle):
-        if one is not None:
-            _keep(one)
-    placed = import_bundle(source, replace=True)
-    _note(entries, "promoted", before, placed, about)
+    with _alone(bundle.name):
+        before, entries = in_use(bundle.name), history(bundle.name)
+        for one in (before, bundle):
+            if one is not None:
+                _keep(one)
+        placed = import_bundle(source, replace=True)
+        _note(entries, "promoted", before, placed, about)
     return placed
 
 
@@ -62,23 +65,24 @@ def return_bundle(name: str, version: str | None = None, about: Mapping[str, Any
     Raises:
         BundleError: there is none, several are meant, the history is damaged, or the disk refuses.
     """
-    entries = history(name)
-    try:
-        current = in_use(name)
-    except BundleError:
-        current = None
-    if version is not None:
-        target = _named(name, version)
-    elif current is not None:
-        target = _before(entries, current)
-    elif entries:
-        target = _named(name, entries[-1]["to"]["fingerprint"])
-    else:
-        raise BundleError(f"No bundle {name!r} of yours is in use, so there is no way back from it.")
-    if current is not None:
-        _keep(current)  # it may have been imported over the others, and never promoted
-    back = import_bundle(target, replace=True)
-    _note(entries, "returned", current, back, about or {})
+    with _alone(check_bundle_name(name)):
+        entries = history(name)
+        try:
+            current = in_use(name)
+        except BundleError:
+            current = None
+        if version is not None:
+            target = _named(name, version)
+        elif current is not None:
+            target = _before(entries, current)
+        elif entries:
+            target = _named(name, entries[-1]["to"]["fingerprint"])
+        else:
+            raise BundleError(f"No bundle {name!r} of yours is in use, so there is no way back from it.")
+        if current is not None:
+            _keep(current)  # it may have been imported over the others, and never promoted
+        back = import_bundle(target, replace=True)
+        _note(entries, "returned", current, back, about or {})
     return back
 
 
@@ -116,6 +120,17 @@ def in_use(name: str) -> Bundle | None:
     """The user's bundle of this name, or ``None``."""
     folder = user_folder() / name
     return read_bundle(folder) if (folder / MANIFEST).is_file() else None
+
+
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """No other program changes meanwhile what is in use under this name, or its history."""
+    folder = user_folder() / FOLDER
+    with ExitStack() as stack:
+        with disk_errors(f"Keeping versions of {name}"):
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(folder / f".{name}.lock", f"The bundle {name}", refusal=BundleError))
+        yield
 
 
 def _is_entry(entry: Any) -> bool:

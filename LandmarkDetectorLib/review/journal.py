@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from LandmarkDetectorLib.io.disk import sync_folder
-from LandmarkDetectorLib.review.errors import disk_errors
+from LandmarkDetectorLib.io.locks import locked
+from LandmarkDetectorLib.review.errors import ReviewError, disk_errors
 from LandmarkDetectorLib.review.lines import Log, seal_of, sealed
-from LandmarkDetectorLib.review.locks import locked
 
 SUFFIX, HEAD = ".jsonl", ".head"
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT
@@ -68,7 +68,7 @@ class Journal:
             ReviewError: the disk is full or read-only, or another program holds the log. None was stored.
         """
         failing = disk_errors(f"{self.what} cannot be stored")
-        with self._turn, failing, locked(self.head_path, self.what) as head_file:
+        with self._turn, failing, locked(self.head_path, self.what, refusal=ReviewError) as head_file:
             rest = self._read_on()
             records = make(self._log.records)
             if not records:
@@ -95,7 +95,7 @@ class Journal:
         """
         with disk_errors(f"{self.what} cannot be read"):
             if os.access(self.path.parent, os.W_OK) and os.access(self.head_path, os.W_OK):
-                with locked(self.head_path, self.what) as head_file:
+                with locked(self.head_path, self.what, refusal=ReviewError) as head_file:
                     return self._judged(_head(head_file))
             try:
                 descriptor = os.open(self.head_path, os.O_RDONLY)

@@ -33,6 +33,7 @@ from LandmarkDetectorLib.io import load_image
 from LandmarkDetectorLib.io.copies import write_copy
 from LandmarkDetectorLib.io.dicom_header import is_dicom, patient_of
 from LandmarkDetectorLib.io.disk import sync_folder
+from LandmarkDetectorLib.io.locks import locked
 from LandmarkDetectorLib.io.notices import notice
 from LandmarkDetectorLib.review import images
 from LandmarkDetectorLib.review.case import CASE, CONSENSUS, PLACES, Case, anchor, check_observer
@@ -41,7 +42,6 @@ from LandmarkDetectorLib.review.documents import FORMAT, read_document, write_do
 from LandmarkDetectorLib.review.errors import ReviewError, disk_errors
 from LandmarkDetectorLib.review.index import CaseRow, Index
 from LandmarkDetectorLib.review.journal import Journal
-from LandmarkDetectorLib.review.locks import locked
 from LandmarkDetectorLib.review.proposals import now, write_proposal
 from LandmarkDetectorLib.review.state import Correction, ReviewState
 from LandmarkDetectorLib.review.summary import EMPTY, summary_of
@@ -158,7 +158,7 @@ class ReviewStore:
         what = f"{case_id}: the image"
         with disk_errors(f"{what} cannot be stored"):
             folder.mkdir(mode=0o700, exist_ok=True)
-            with locked(folder / ".adding", what):
+            with locked(folder / ".adding", what, refusal=ReviewError):
                 if copy and self._copy_in(folder) is None:
                     write_copy(image, folder, "image")
                 if place["path"] is not None:

@@ -6,6 +6,8 @@ import random
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,7 @@ from LandmarkDetectorLib.bundles.versions import (
     return_bundle,
 )
 from LandmarkDetectorLib.core import BundleError, LandmarkFileError
+from LandmarkDetectorLib.io.locks import locked
 
 DESCENT = {
     "parent": "toy-head",
@@ -162,6 +165,26 @@ def test_a_kept_version_that_is_damaged_is_kept_anew(version) -> None:
     (kept / "LICENSE").write_text("somebody's notes")
     promote_bundle(version("1.1.0").folder, {})
     assert return_bundle("toy-head").version == "1.0.0"
+
+
+def test_of_two_who_promote_at_once_both_stand_in_the_history(version) -> None:
+    made = [version(f"1.{number}.0") for number in range(6)]
+    with ThreadPoolExecutor(len(made)) as pool:
+        list(pool.map(lambda bundle: promote_bundle(bundle.folder, {"by": "Anna"}), made))
+    entries = history("toy-head")
+    assert {entry["to"]["fingerprint"] for entry in entries} == {bundle.fingerprint for bundle in made}
+    assert [entry["from"] for entry in entries[1:]] == [entry["to"] for entry in entries[:-1]]
+    assert entries[-1]["to"]["fingerprint"] == in_use("toy-head").fingerprint
+
+
+def test_who_waits_in_vain_for_another_program_is_told_and_changes_nothing(version, monkeypatch) -> None:
+    first = promote_bundle(version("1.0.0").folder, {})
+    monkeypatch.setattr(versions, "locked", partial(locked, patience=0.05))
+    with locked(user_folder() / FOLDER / ".toy-head.lock", "it"):
+        for change in (lambda: promote_bundle(version("1.1.0").folder, {}), lambda: return_bundle("toy-head")):
+            with pytest.raises(BundleError, match="The bundle toy-head is held by another program"):
+                change()
+    assert in_use("toy-head").fingerprint == first.fingerprint and len(history("toy-head")) == 1
 
 
 def test_the_card_tells_the_lineage(version) -> None:

@@ -49,7 +49,7 @@ def slicer_folder(folder: Path, second: str = "ab") -> Path:
 
 def test_a_folder_of_slicer_is_imported_as_it_is(tmp_path: Path) -> None:
     source = slicer_folder(tmp_path / "skulls", "bc")
-    with pytest.warns(LandmarkDetectorWarning, match="skulls: labels .* lacking in 2 files, and count as not labelled there"):
+    with pytest.warns(LandmarkDetectorWarning, match="skulls: labels .* lacking in 2 files, and count as not labelled"):
         dataset = import_dataset("markups", source, tmp_path / "out" / "set")
     assert dataset.name == "skulls" and dataset.labels == ("a", "b", "c")
     one, two = read_dataset(tmp_path / "out" / "set").cases

@@ -13,15 +13,16 @@ import tempfile
 import threading
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from LandmarkDetectorLib.io.locks import locked
 from LandmarkDetectorLib.review import Correction, ReviewError, ReviewStore
-from LandmarkDetectorLib.review import locks as locks_module
+from LandmarkDetectorLib.review import journal as journal_module
 from LandmarkDetectorLib.review.checks import DAMAGE, NOTE
 from LandmarkDetectorLib.review.journal import Journal
-from LandmarkDetectorLib.review.locks import locked
 
 ROOT = Path(__file__).resolve().parents[2]
 WRITER = Path(__file__).with_name("writer.py")
@@ -339,7 +340,7 @@ def test_a_read_only_store_can_be_read_listed_and_verified_and_says_that_it_cann
 def test_a_lock_that_another_program_holds_is_waited_for_and_then_said(
     store: ReviewStore, case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(locks_module.locked.__wrapped__, "__defaults__", (0.05,))
+    monkeypatch.setattr(journal_module, "locked", partial(locked, patience=0.05))
     journal = store.case(case).journal("anna")
     with locked(journal.head_path, "it"), pytest.raises(ReviewError, match="held by another program for 0.05 s"):
         store.record(case, "anna", Correction("nasion", "absent"))

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from LandmarkDetectorLib.review.errors import ReviewError
+from LandmarkDetectorLib.core.errors import LandmarkDetectorError, LandmarkFileError
 
 PATIENCE = 10.0
 """Seconds to wait for another writer, who needs some milliseconds."""
@@ -54,19 +54,22 @@ else:
 
 
 @contextmanager
-def locked(path: Path, what: str, patience: float = PATIENCE) -> Iterator[int]:
+def locked(
+    path: Path, what: str, patience: float = PATIENCE, refusal: type[LandmarkDetectorError] = LandmarkFileError
+) -> Iterator[int]:
     """Hold the lock of a file, which is made where it is not there and stays.
 
     Args:
         path: the lock's file; its folder must exist.
         what: what is locked, for the message.
         patience: seconds to wait.
+        refusal: what is raised where that was not long enough.
 
     Yields:
         The open file's descriptor, for reading and writing.
 
     Raises:
-        ReviewError: another program holds it all the time.
+        LandmarkDetectorError: another program holds it all the time; a ``refusal``.
         OSError: the file cannot be opened, or the disk knows no locks.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _BINARY | _CLOEXEC, 0o600)
@@ -74,7 +77,7 @@ def locked(path: Path, what: str, patience: float = PATIENCE) -> Iterator[int]:
         give_up, pause = time.monotonic() + patience, _FIRST_PAUSE
         while not _try(descriptor):
             if time.monotonic() > give_up:
-                raise ReviewError(f"{what} is held by another program for {patience:g} s; close that or try again.")
+                raise refusal(f"{what} is held by another program for {patience:g} s; close that or try again.")
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
         try:
