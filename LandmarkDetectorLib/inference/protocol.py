@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -38,15 +39,22 @@ def decode(line: bytes) -> dict[str, Any]:
     """The message in a line.
 
     Raises:
-        ProtocolError: the line holds no JSON object.
+        ProtocolError: the line holds no JSON object, or a number that is not finite, which no answer could repeat.
     """
     try:
-        message = json.loads(line)
+        message = json.loads(line, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError):  # ValueError: also where it is not UTF-8
         message = None
     if not isinstance(message, dict):
         raise ProtocolError(f"A line of {len(line)} bytes holds no JSON object; both sides must speak this protocol.")
     return message
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is not finite")
+    return value
 
 
 @dataclass(frozen=True)

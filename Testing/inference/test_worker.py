@@ -131,7 +131,14 @@ def test_cancel_ends_a_detection_at_its_next_step_and_the_next_one_works(shared:
     shared.wait_for("result", 41)
 
 
-@pytest.mark.parametrize("line", [b"what?\n", b"\xff\xfe\0\n", b"[1, 2]\n", b"[" * 100_000 + b"\n"])
+_UNSPEAKABLE = b'{"id": %s, "command": "load", "bundle": "fetal-head-us"}\n'
+"""An answer with such a number in it could not be written."""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"what?\n", b"\xff\xfe\0\n", b"[1, 2]\n", b"[" * 100_000 + b"\n", _UNSPEAKABLE % b"NaN", _UNSPEAKABLE % b"1e400"],
+)
 def test_garbage_is_refused_and_the_worker_goes_on(shared: RawWorker, head: VoxelFile, line: bytes) -> None:
     shared.write(line)
     refusal = shared.wait_for("error")
