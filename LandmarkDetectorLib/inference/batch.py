@@ -340,7 +340,7 @@ def _row(line: list[str]) -> Row:
 
 
 def _read(output: Path) -> LandmarkSet | None:
-    if not output.is_file():
+    if not os.path.isfile(output):  # Path.is_file raises where a name is too long for the disk
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LandmarkDetectorWarning)

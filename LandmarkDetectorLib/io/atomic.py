@@ -85,7 +85,7 @@ def atomic_path(path: str | os.PathLike[str], suffix: str = ".tmp") -> Iterator[
 @contextmanager
 def all_or_none(files: Iterable[Path]) -> Iterator[None]:
     """Where the block that writes these files fails, those that were not there before are gone again."""
-    fresh = [file for file in files if not file.exists()]
+    fresh = [file for file in files if not os.path.exists(file)]  # a name too long for the disk exists nowhere
     try:
         yield
     except BaseException:

@@ -27,6 +27,7 @@ from LandmarkDetectorLib.inference.batch import (
     write_summary,
 )
 from LandmarkDetectorLib.inference.client import SubprocessWorker, kill_tree
+from LandmarkDetectorLib.inference.serve import write_outputs
 from LandmarkDetectorLib.io import load_image, load_landmarks, save_image, save_landmarks
 from Testing.inference.worker_process import HEAD, noise, sample_image
 from Testing.io.conftest import DicomMaker
@@ -230,6 +231,20 @@ def test_a_batch_goes_on_where_it_was_left(tmp_path: Path) -> None:
     assert second.step() is None and second.rows[0].status == "skipped"
     assert second.rows[0].notices == ("Beware.",) and second.rows[0].seconds == first.rows[0].seconds
     job = second.step()
+    assert job is not None and job.source.name == "b"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there paths, not names, are too long")
+def test_a_name_that_is_too_long_for_its_files_fails_alone(tmp_path: Path) -> None:
+    touch(tmp_path / "in" / "b.mha")
+    touch(tmp_path / "in" / f"{'a' * 250}.mha")  # with .mrk.json it has more than 255 characters
+    batch = Batch(find_images(tmp_path / "in"), tmp_path / "out", "bundle")
+    job = batch.step()
+    assert job is not None
+    with pytest.raises(LandmarkFileError, match="File name too long"):
+        write_outputs(Detection(MARKS), list(job.outputs), "LPS")
+    batch.failed("The name is too long.")
+    job = batch.step()
     assert job is not None and job.source.name == "b"
 
 
