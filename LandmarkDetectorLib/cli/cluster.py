@@ -59,7 +59,7 @@ def detect_on_cluster(
     loaded = [load_bundle(name) for name in dict.fromkeys(bundles)]
     with messages.status("Looking for images"):
         sources = find_sources(images)
-    name = ", ".join(bundle.name for bundle in loaded)
+    name = ", ".join(dict.fromkeys(bundle.name for bundle in loaded))  # as the files that they write say it
     batch = Batch(sources, output, name, pause=PAUSE)
     processes = min(workers or local_workers(), len(sources)) if address == LOCAL else None
     order = Order(

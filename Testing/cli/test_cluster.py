@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from LandmarkDetectorLib.bundles import load_bundle
 from LandmarkDetectorLib.cli.endings import _with_local_cluster
 from LandmarkDetectorLib.core import Cancelled
 from LandmarkDetectorLib.inference import cluster
@@ -111,3 +113,13 @@ def test_what_cannot_be_is_one_sentence(run, refused, calls, toy_bundle: Path, i
 )
 def test_a_cluster_without_an_address_is_this_machine(words: str, completed: str) -> None:
     assert " ".join(_with_local_cluster(words.split())) == completed
+
+
+def test_folds_of_one_bundle_know_their_own_files_when_the_batch_goes_on(
+    run, calls, toy_bundle: Path, images: Path
+) -> None:
+    shutil.copytree(toy_bundle, images / "fold-1" / toy_bundle.name)
+    folds = ("--bundle", toy_bundle, "--bundle", images / "fold-1" / toy_bundle.name)
+    result = run("detect", images / "in", *folds, "--output", images / "out", "--cluster")
+    assert result.exit_code == 0, result.output
+    assert calls["batch"].bundle == load_bundle(toy_bundle).name  # and not that name twice
