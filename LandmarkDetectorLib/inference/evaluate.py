@@ -63,6 +63,8 @@ def evaluate_bundle(
             "them alike."
         )
     cases = chosen_cases(detector.bundle, dataset, subjects).cases
+    _drawn(cases)
+    labels = detector.pipeline.labels
     detections, seconds = [], []
     for number, case in enumerate(cases):
         image = case.image()
@@ -71,11 +73,14 @@ def evaluate_bundle(
         start = time.perf_counter()
         detections.append(detector.detect(image))
         seconds.append(time.perf_counter() - start)
+        # What cannot be compared is said at the image where that shows, not when hours have gone by.
+        _unit_of([detections[0].landmarks, detections[-1].landmarks])
+        radial_errors(detections[-1].landmarks, case.landmarks.reordered(labels, UNKNOWN))
         if keep is not None:
             keep(case, detections[-1].landmarks)
         if progress is not None:
             progress(f"image {number + 1} of {len(cases)}", (number + 1) / len(cases))
-    return judge(detector.pipeline.labels, cases, [d.landmarks for d in detections]) | {
+    return judge(labels, cases, [d.landmarks for d in detections]) | {
         "bundle": detector.bundle.name,
         "version": detector.bundle.version,
         "fingerprint": detector.bundle.fingerprint,
@@ -95,12 +100,7 @@ def judge(labels: list[str], cases: tuple[Case, ...], found: list[LandmarkSet]) 
     truths = [case.landmarks.reordered(labels, UNKNOWN) for case in cases]
     errors = np.array([radial_errors(f, t) for f, t in zip(found, truths, strict=True)])
     false = np.array([false_finds(f, t) for f, t in zip(found, truths, strict=True)])
-    units = sorted({marks.unit for marks in found})
-    if len(units) > 1:
-        raise DatasetError(
-            f"The images are in {' and in '.join(units)}, whose errors have no mean; judge those of one unit alone."
-        )
-    unit = units[0]
+    unit = _unit_of(found)
     subjects = [case.subject for case in cases]
     result: dict[str, Any] = {
         "summary": summarise(errors, labels, unit, false_finds=false, cases=subjects).to_json(),
@@ -119,6 +119,15 @@ def judge(labels: list[str], cases: tuple[Case, ...], found: list[LandmarkSet]) 
     return result
 
 
+def _unit_of(found: list[LandmarkSet]) -> str:
+    units = sorted({marks.unit for marks in found})
+    if len(units) > 1:
+        raise DatasetError(
+            f"The images are in {' and in '.join(units)}, whose errors have no mean; judge those of one unit alone."
+        )
+    return units[0]
+
+
 def head_of(sets: list[LandmarkSet]) -> HeadBiometry:
     """The measurements (N,) of a head from its four landmarks; NaN where one is missing."""
     four = [marks.reordered(HEAD) for marks in sets]
@@ -129,9 +138,8 @@ def head_of(sets: list[LandmarkSet]) -> HeadBiometry:
 def _biometry(cases: tuple[Case, ...], found: list[LandmarkSet], truths: list[LandmarkSet]) -> dict[str, Any]:
     mine, theirs = head_of(found), head_of(truths)
     result = {name: _difference(d) for name, d in biometry_errors(mine, theirs).items()}
-    drawn = [case.extra.get("head_circumference_mm") for case in cases]
-    if all(value is not None for value in drawn):
-        ellipse = np.array(drawn, dtype=float)
+    ellipse = _drawn(cases)
+    if ellipse is not None:
         result["hc_against_drawn_ellipse"] = _difference(
             biometry_errors(mine, type(mine)(mine.bpd, mine.ofd, ellipse))["hc"]
         )
@@ -139,6 +147,15 @@ def _biometry(cases: tuple[Case, ...], found: list[LandmarkSet], truths: list[La
             biometry_errors(theirs, type(theirs)(theirs.bpd, theirs.ofd, ellipse))["hc"]
         )
     return result
+
+
+def _drawn(cases: tuple[Case, ...]) -> np.ndarray | None:
+    """The circumference (N,) of the ellipse that was drawn around each head, where all cases have one."""
+    drawn = [case.extra.get("head_circumference_mm") for case in cases]
+    odd = next((c for c, v in zip(cases, drawn, strict=True) if not isinstance(v, (int, float, type(None)))), None)
+    if odd is not None:
+        raise DatasetError(f"The head_circumference_mm of subject {odd.subject} is no number; mend dataset.json.")
+    return None if None in drawn else np.array(drawn, dtype=float)
 
 
 def _difference(difference: Any) -> dict[str, float | None]:

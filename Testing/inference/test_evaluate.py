@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,9 +11,12 @@ import numpy as np
 import pytest
 
 from LandmarkDetectorLib.bundles.store import SHIPPED
-from LandmarkDetectorLib.core import DatasetError, LandmarkFileError, LandmarkSet
+from LandmarkDetectorLib.core import DatasetError, Image, LandmarkError, LandmarkFileError, LandmarkSet
 from LandmarkDetectorLib.datasets import Dataset, read_dataset
+from LandmarkDetectorLib.inference import Detection
+from LandmarkDetectorLib.inference import evaluate as module
 from LandmarkDetectorLib.inference.evaluate import chosen_cases, evaluate_bundle, judge
+from LandmarkDetectorLib.io import save_image
 from Testing.phantoms import LABELS, write_dataset
 
 
@@ -53,3 +57,45 @@ def test_errors_in_mm_and_in_px_have_no_mean(data: Path) -> None:
     object.__setattr__(cases[1], "landmarks", pixels)
     with pytest.raises(DatasetError, match="in mm and in px, whose errors have no mean"):
         judge(LABELS, cases, found)
+
+
+class _Seer:
+    """Finds every landmark in the first voxel, in the unit of the image, and counts its looks."""
+
+    looks = 0
+
+    def __init__(self, *_: object) -> None:
+        self.pipeline = SimpleNamespace(labels=LABELS)
+        self.bundle = SimpleNamespace(name="one")
+
+    def detect(self, image: Image) -> Detection:
+        type(self).looks += 1
+        return Detection(LandmarkSet.from_positions(LABELS, np.zeros((5, 2)), image.grid.unit))
+
+
+@pytest.mark.parametrize(
+    ("change", "looks", "error", "words"),
+    [
+        ({"landmarks": None, "points": [[1, 2]] * 5}, 3, LandmarkError, "bring both to one unit"),
+        (
+            {"image": "plain.png", "landmarks": None, "points": [[1, 2]] * 5},
+            3,
+            DatasetError,
+            "whose errors have no mean",
+        ),
+        ({"head_circumference_mm": "abc"}, 0, DatasetError, "head_circumference_mm of subject case01 is no number"),
+    ],
+)
+def test_what_cannot_be_judged_is_said_before_all_images_are_through(
+    data: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], looks: int, error: type, words: str
+) -> None:
+    save_image(Image.from_array(np.arange(20, dtype=np.uint8).reshape(4, 5), unit="px"), data / "plain.png")
+    listing = json.loads((data / "dataset.json").read_text())
+    listing["training"].append({**listing["training"][0], "subject": "last"})
+    listing["training"][1] |= change
+    (data / "dataset.json").write_text(json.dumps(listing))
+    monkeypatch.setattr(module, "Detector", _Seer)
+    monkeypatch.setattr(_Seer, "looks", 0)
+    with pytest.raises(error, match=words):
+        evaluate_bundle("one", data, subjects="all")
+    assert _Seer.looks == looks  # the first image is looked at twice
