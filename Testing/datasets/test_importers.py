@@ -143,6 +143,7 @@ def test_an_importer_of_ones_own_is_a_function(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("labels", "subjects", "words"),
     [
+        ("", "x", "its files hold no landmark"),
         ("aa", "x", "two landmarks have the same label"),
         ("ab", "xX", "the subject 'X' stands there twice"),
         ("ab", ["a/b"], "no file can be called 'a/b'"),
@@ -202,6 +203,13 @@ def test_true_millimetres_on_a_picture_need_its_pixels_size(tmp_path: Path) -> N
         import_dataset("markups", tmp_path / "in", tmp_path / "out")
     case = import_dataset("markups", tmp_path / "in", tmp_path / "out", spacing=(0.1, 0.1)).cases[0]
     assert case.landmarks["a"].position.tolist() == [0.25, 0.5]
+
+
+@pytest.mark.parametrize("spacing", [(0.5, 0.5), (float("nan"),) * 2])
+def test_a_spacing_for_a_folder_without_pictures_is_not_passed_over(tmp_path: Path, spacing: tuple[float, ...]) -> None:
+    source = slicer_folder(tmp_path / "skulls")
+    with pytest.raises(DatasetError, match="skulls: the spacing is of pictures, and there is none; leave it out"):
+        import_dataset("markups", source, tmp_path / "out", spacing=spacing)
 
 
 def test_names_of_landmark_files_may_have_an_ending(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ class ImportedDataset:
         extra: what else ``dataset.json`` shall say of the set (``modality``, ``source``, ...); JSON values.
 
     Raises:
-        DatasetError: no case, two labels or subjects alike, or a subject that no file can be called after.
+        DatasetError: no case, no label, two labels or subjects alike, or a subject that no file can be called after.
     """
 
     name: str
@@ -57,6 +57,8 @@ class ImportedDataset:
     def __post_init__(self) -> None:
         if not self.cases:
             raise DatasetError(f"{self.name}: the folder holds no annotated image of this form; check its layout.")
+        if not self.labels:
+            raise DatasetError(f"{self.name}: its files hold no landmark; see whether they were saved, and as points.")
         if len(set(self.labels)) < len(self.labels):
             raise DatasetError(f"{self.name}: two landmarks have the same label; rename one of them.")
         seen: set[str] = set()
