@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from LandmarkDetectorLib.bundles.pipeline import Pipeline
+from LandmarkDetectorLib.core import ImageError
 from LandmarkDetectorLib.core.similarity import apply
 from LandmarkDetectorLib.datasets.frames import Frame, whole_frame
 from LandmarkDetectorLib.datasets.sampling import Pyramid, sample
@@ -18,6 +20,9 @@ from LandmarkDetectorLib.inference.networks import Networks
 from LandmarkDetectorLib.inference.stopwatch import Stopwatch
 from LandmarkDetectorLib.models import RobustPose, ShapePrior, find_pose
 
+MOST = 1 << 24
+"""Samples of an image along the world's axes: to look through them takes many minutes. An image of more is of another
+kind, or its header says a wrong spacing."""
 OVERLAP = 16
 """Samples by which tiles of a large image overlap: what a network must see around a landmark."""
 
@@ -30,12 +35,16 @@ def coarse_pose(
     plan: MemoryPlan,
     watch: Stopwatch,
     progress: Callable[[float], None],
+    name: str,
 ) -> RobustPose | None:
     """The pose of the shape in the image, or ``None`` where too little speaks for any.
 
     One view, along the world's axes, is mostly enough. Where the landmarks do not agree on a pose, further views are
-    taken,
-    turned about, and the peaks of all are put together: a network is surer of a head in some poses than in others.
+    taken, turned about, and the peaks of all are put together: a network is surer of a head in some poses than in
+    others. ``progress`` is told of every tile, and may raise.
+
+    Raises:
+        ImageError: the image is beyond all proportion to the shape.
     """
     stage = pipeline.coarse
     assert stage is not None
@@ -48,7 +57,18 @@ def coarse_pose(
     support = 0.0
     for number, rotation in enumerate(_views(pipeline.dimension, stage.views)):
         frame = whole_frame(pyramid.grid, spacing, networks.factor("coarse"), rotation)
-        where, mass = _peaks(pyramid, frame, networks, min(plan.tile, stage.tile), watch, stage.peaks)
+        if number == 0 and math.prod(frame.shape) > MOST:
+            image, shape = np.max(pyramid.grid.extent), np.ptp(prior.mean, axis=0).max()
+            raise ImageError(
+                f"{name}: it is {image:.0f} {pyramid.grid.unit} long and what is to be found in it {shape:.0f}; see "
+                "whether its voxels are as large as it says, or cut out the part that holds it."
+            )
+        side = min(plan.tile, stage.tile)
+
+        def listen(share: float, number: int = number) -> None:
+            progress((number + share) / stage.views)
+
+        where, mass = _peaks(pyramid, frame, networks, side, watch, stage.peaks, listen)
         positions.append(where)
         weights.append(mass)
         with watch("shape"):
@@ -56,7 +76,6 @@ def coarse_pose(
             repeated = np.tile(template, (len(weights), 1))
             tolerance = stage.tolerance * unit
             found = find_pose(prior, repeated, np.concatenate(positions), np.concatenate(weights), tolerance)
-        progress((number + 1) / stage.views)
         support = max(support, found.support if found is not None else 0.0)
         if support >= stage.enough:
             break
@@ -64,7 +83,13 @@ def coarse_pose(
 
 
 def _peaks(
-    pyramid: Pyramid, frame: Frame, networks: Networks, side: int, watch: Stopwatch, count: int
+    pyramid: Pyramid,
+    frame: Frame,
+    networks: Networks,
+    side: int,
+    watch: Stopwatch,
+    count: int,
+    progress: Callable[[float], None],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Peaks (M, count, d) in the world, NaN where there are fewer, and their probabilities (M, count).
 
@@ -72,7 +97,8 @@ def _peaks(
     tile, and of a tile the maps of a few landmarks at a time.
     """
     where, logits, total = [], [], None
-    for tile, low, high in _tiles(frame, side, networks.factor("coarse")):
+    tiles = list(_tiles(frame, side, networks.factor("coarse")))
+    for number, (tile, low, high) in enumerate(tiles, 1):
         with watch("sampling"):
             image = sample(pyramid, tile.matrix[None], tile.shape)
         features, _ = networks.features("coarse", image, watch)
@@ -92,6 +118,7 @@ def _peaks(
         # The probability is over all tiles: the sum is carried along.
         whole = np.concatenate(sums)
         total = whole if total is None else np.logaddexp(total, whole)
+        progress(number / len(tiles))
     positions = np.concatenate(where, 1)
     assert total is not None
     mass = np.exp(np.concatenate(logits, 1) - total[:, None])

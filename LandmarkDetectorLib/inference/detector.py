@@ -98,7 +98,7 @@ class Detector:
             it was not found.
 
         Raises:
-            ImageError: the image is not of the bundle's dimension or channels.
+            ImageError: the image is not of the bundle's dimension or channels, or beyond all proportion to its shape.
             DeviceError: memory does not suffice for even the smallest step.
             Cancelled: on request.
         """
@@ -148,7 +148,8 @@ class Detector:
             pyramid = Pyramid(image, Intensity(pipeline.intensity.window, pipeline.intensity.quantiles))
         found: RobustPose | Look | None
         if pipeline.image is None:
-            found = coarse_pose(pyramid, pipeline, prior, self.networks, plan, watch, lambda f: step("coarse", 0.2 * f))
+            listen = partial(_report, step, "coarse", 0.0, 0.2)
+            found = coarse_pose(pyramid, pipeline, prior, self.networks, plan, watch, listen, image.name)
         else:
             found = look_at_image(pyramid, pipeline, prior, self.networks, plan, watch, image.name)
         if found is None:

@@ -252,3 +252,22 @@ def test_a_large_flat_image_is_seen_in_tiles(flat_bundle: Bundle) -> None:
     found = detect(Image(big, grid, "big"), flat_bundle, "cpu")
     assert np.nanmean(distances(found, truth)) < 1.0
     assert blobs(image.grid, truth.positions).max() > 150
+
+
+def test_an_image_beyond_all_proportion_to_the_shape_is_refused_at_once(detector: Detector) -> None:
+    image, _ = example(detector)
+    grid = replace(image.grid, spacing=tuple(1000 * step for step in image.grid.spacing))  # micrometres, called mm
+    with pytest.raises(
+        ImageError, match=r"it is \d+ mm long and what is to be found in it 2\d; see whether its voxels"
+    ):
+        detector.detect(replace(image, grid=grid))
+
+
+def test_a_large_image_can_be_called_off_after_every_tile(flat_bundle: Bundle) -> None:
+    detector = Detector(flat_bundle)
+    image, _ = example(detector)
+    detector.plan = MemoryPlan(torch.device("cpu"), 16, 1)
+    seen: list[float] = []
+    with pytest.raises(Cancelled):
+        detector.detect(image, lambda stage, fraction: seen.append(fraction), lambda: len(seen) == 3)
+    assert len(seen) == 3 and 0 == seen[0] < seen[1] < seen[2] < 0.2 / detector.pipeline.coarse.views
