@@ -60,7 +60,8 @@ def detect_on_cluster(
     with messages.status("Looking for images"):
         sources = find_sources(images)
     name = ", ".join(dict.fromkeys(bundle.name for bundle in loaded))  # as the files that they write say it
-    batch = Batch(sources, output, name, pause=PAUSE)
+    version = ", ".join(dict.fromkeys(bundle.version for bundle in loaded))
+    batch = Batch(sources, output, name, pause=PAUSE, version=version)
     processes = min(workers or local_workers(), len(sources)) if address == LOCAL else None
     order = Order(
         new_token(),

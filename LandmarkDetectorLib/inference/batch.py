@@ -126,6 +126,7 @@ class Batch:
         formats: of the files of each image.
         coordinates: ``"LPS"`` or ``"RAS"``, of the positions in them.
         pause: seconds that lie at least between two writings of the summary; :meth:`close` writes the last one.
+        version: the bundle's, to say where files of another version were found; ``""`` where that does not matter.
 
     Raises:
         LandmarkFileError: a format that cannot be written, or the folder cannot be, or a summary that is not ours
@@ -140,10 +141,11 @@ class Batch:
         formats: Sequence[str] = FORMATS,
         coordinates: str = "LPS",
         pause: float = 0.0,
+        version: str = "",
     ) -> None:
         for suffix in formats:
             check_landmark_format(f"landmarks{suffix}")
-        self.folder_out, self.bundle = Path(folder_out), bundle
+        self.folder_out, self.bundle, self.version = Path(folder_out), bundle, version
         self.formats, self.coordinates = tuple(formats), coordinates
         self.sources = list(sources)
         self.rows: list[Row] = []
@@ -224,9 +226,11 @@ class Batch:
     def _skipped(self, source: Source, marks: LandmarkSet) -> Row:
         before = self._before.get(source.name, Row(source.name, "skipped"))
         notices = [] if before.status == "failed" else list(before.notices)
-        made_by = marks.info.get("bundle")
+        made_by, then = marks.info.get("bundle"), marks.info.get("version")
         if made_by is not None and made_by != self.bundle:
             notices.append(f"Its files are of the bundle {made_by}; move them away to detect by {self.bundle}.")
+        elif self.version and then not in (None, self.version):
+            notices.append(f"Its files are of {made_by} {then}; move them away to detect by version {self.version}.")
         seconds = None if before.status == "failed" else before.seconds
         told = tuple(dict.fromkeys(notices))
         return Row(source.name, "skipped", seconds, _found(marks), len(marks), told)

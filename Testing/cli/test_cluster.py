@@ -122,4 +122,5 @@ def test_folds_of_one_bundle_know_their_own_files_when_the_batch_goes_on(
     folds = ("--bundle", toy_bundle, "--bundle", images / "fold-1" / toy_bundle.name)
     result = run("detect", images / "in", *folds, "--output", images / "out", "--cluster")
     assert result.exit_code == 0, result.output
-    assert calls["batch"].bundle == load_bundle(toy_bundle).name  # and not that name twice
+    toy = load_bundle(toy_bundle)
+    assert (calls["batch"].bundle, calls["batch"].version) == (toy.name, toy.version)  # and not each of them twice

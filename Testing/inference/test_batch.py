@@ -256,6 +256,17 @@ def test_files_of_another_bundle_are_not_passed_over_in_silence(tmp_path: Path) 
     assert "of the bundle other" in batch.rows[0].notices[0]
 
 
+@pytest.mark.parametrize(("version", "notices"), [("1.0", 0), ("1.1", 1), ("", 0)])
+def test_files_of_an_older_version_are_not_passed_over_in_silence(tmp_path: Path, version: str, notices: int) -> None:
+    marks = LandmarkSet(MARKS.landmarks, info={"bundle": "bundle", "version": "1.0"})
+    save_landmarks(marks, tmp_path / "a.mrk.json")
+    batch = Batch([Source(Path("a.nii"), "a")], tmp_path, "bundle", (".mrk.json",), version=version)
+    assert batch.step() is None
+    assert len(batch.rows[0].notices) == notices and all(
+        "of bundle 1.0; move" in said for said in batch.rows[0].notices
+    )
+
+
 def test_a_folder_or_format_that_cannot_be_written_is_said_before_anything_is_done(tmp_path: Path) -> None:
     touch(tmp_path / "file")
     with pytest.raises(LandmarkFileError, match="cannot be made"):
