@@ -15,6 +15,7 @@ import slicer
 import vtk
 
 import LandmarkDetectorLib
+from LandmarkDetector.Scene.history import History
 from LandmarkDetectorDesktop.volume_node import add_volume
 from LandmarkDetectorLib.core import ImageError, LandmarkFileError
 from LandmarkDetectorLib.io import load_image, load_landmarks
@@ -116,6 +117,7 @@ def _open_markups(logics: Any, path: Path) -> Any:
             if left.GetID() not in before:
                 scene.RemoveNode(left)
         raise LandmarkFileError(f"{name}: Slicer's reader of markups does not take it; export it again.")
+    History(scene).forget()  # steps from before do not know the node and would take it away
     node.SetUndoEnabled(True)
     return node
 

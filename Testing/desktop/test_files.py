@@ -19,6 +19,7 @@ from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl  # noqa: E402
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QImage  # noqa: E402
 from PySide6.QtWidgets import QApplication  # noqa: E402
 
+from LandmarkDetector.Scene.history import History  # noqa: E402
 from LandmarkDetector.Scene.result import create_result  # noqa: E402
 from LandmarkDetector.Scene.volume_image import image_of_volume  # noqa: E402
 from LandmarkDetectorLib.core import Landmark, LandmarkDetectorError, LandmarkSet  # noqa: E402
@@ -70,6 +71,19 @@ def test_the_shipped_volume_and_its_landmarks_open(desktop):
     assert node.GetUndoEnabled()
     hands.settle(800)
     assert desktop.surface.node.GetPolyData().GetNumberOfCells() > 10_000
+
+
+def test_undo_does_not_take_away_a_file_of_landmarks_that_was_opened_since(desktop):
+    first = desktop.open(SKULL.with_name("NU_J.mrk.json"))
+    History(desktop.scene).step()
+    first.SetNthControlPointPosition(0, 1.0, 2.0, 3.0)
+    second = desktop.open(SKULL.with_name("NU_J.mrk.json"))
+    desktop.undo()
+    assert desktop.scene.IsNodePresent(second)
+    History(desktop.scene).step()
+    second.SetNthControlPointPosition(0, 1.0, 2.0, 3.0)
+    desktop.undo()
+    assert second.GetNthControlPointPosition(0) != (1.0, 2.0, 3.0)
 
 
 def test_a_picture_fills_the_window_and_a_volume_brings_four_views_back(desktop):
