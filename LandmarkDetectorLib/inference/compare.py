@@ -16,13 +16,12 @@ from typing import Any
 import numpy as np
 
 from LandmarkDetectorLib.bundles import load_bundle
-from LandmarkDetectorLib.bundles.manifest import MANIFEST
 from LandmarkDetectorLib.core import DatasetError, LandmarkSet
 from LandmarkDetectorLib.core.counted import counted
 from LandmarkDetectorLib.datasets.cases import Case, read_dataset
 from LandmarkDetectorLib.evaluation import radial_errors
 from LandmarkDetectorLib.evaluation.standing import Standing, stand
-from LandmarkDetectorLib.inference.evaluate import evaluate_bundle
+from LandmarkDetectorLib.inference.evaluate import evaluate_bundle, folds_of
 from LandmarkDetectorLib.inference.evaluation_page import fitting_radii
 
 Progress = Callable[[str, float], None]
@@ -182,7 +181,7 @@ def _is_results(path: Path) -> bool:
 
 def _judged(candidate: str | Path, data: Path | str | None, subjects: str, device: str, step: Progress) -> Judged:
     path = Path(candidate)
-    folds = sorted(file.parent for file in path.glob(f"fold-*/*/{MANIFEST}")) if path.is_dir() else []
+    folds = folds_of(path)
     if data is None:
         raise DatasetError(f"{path.name} is a bundle and there are no images to run it on; add --data.")
     bundles = [load_bundle(folder) for folder in folds] if folds else [load_bundle(candidate)]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from LandmarkDetectorLib.bundles import Bundle
+from LandmarkDetectorLib.bundles.manifest import MANIFEST
 from LandmarkDetectorLib.core import DatasetError, Landmark, LandmarkSet
 from LandmarkDetectorLib.datasets.cases import UNKNOWN, Case, Dataset, read_dataset
 from LandmarkDetectorLib.evaluation import (
@@ -170,6 +171,22 @@ def _difference(difference: Any) -> dict[str, float | None]:
 def _place(mark: Landmark) -> list[float] | None:
     """To a thousandth of the unit: a file of results is read by people too."""
     return None if mark.position is None else [round(float(x), 3) for x in mark.position]
+
+
+def folds_of(folder: Path) -> list[Path]:
+    """The bundles of a cross-validation (``fold-0/NAME``, ``fold-1/NAME``, ...), in order; none in any other folder.
+
+    Raises:
+        DatasetError: they are of several models.
+    """
+    bundles = sorted(file.parent for file in folder.glob(f"fold-*/*/{MANIFEST}"))
+    names = sorted({bundle.name for bundle in bundles})
+    if len(names) > 1:
+        raise DatasetError(
+            f"{folder.name}: its folds hold bundles of {len(names)} models ({', '.join(names)}); give each model's "
+            "folds a folder of their own."
+        )
+    return bundles
 
 
 def held_out(bundle: Bundle, dataset: Dataset) -> Dataset:

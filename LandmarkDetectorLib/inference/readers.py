@@ -11,7 +11,7 @@ from LandmarkDetectorLib.bundles.manifest import MANIFEST
 from LandmarkDetectorLib.core import DatasetError, LandmarkSet
 from LandmarkDetectorLib.core.counted import counted
 from LandmarkDetectorLib.datasets.cases import Case, Dataset, read_dataset
-from LandmarkDetectorLib.inference.evaluate import evaluate_bundle
+from LandmarkDetectorLib.inference.evaluate import evaluate_bundle, folds_of
 from LandmarkDetectorLib.io import load_landmarks
 from LandmarkDetectorLib.io.names import stem_of, suffix_of
 
@@ -107,7 +107,7 @@ def _reader(
                 _key(case): case.landmarks for case in dataset.cases
             }  # fmt: skip
     path = Path(reader)
-    folds = sorted(file.parent for file in path.glob(f"fold-*/*/{MANIFEST}")) if path.is_dir() else []
+    folds = folds_of(path)
     if path.is_dir() and not folds and not (path / MANIFEST).is_file():
         return path.name, f"files in {path.name}", _files(path, dataset)
     if dataset is None or data is None:

@@ -69,6 +69,14 @@ def test_folds_of_a_cross_validation_are_one_model(tmp_path: Path) -> None:
     assert compare([one, tmp_path / "cv.json"]).standing.models["cv"].mean == 2
 
 
+def test_folds_of_two_models_in_one_folder_are_not_mixed_into_one(flat_bundle: Bundle, tmp_path: Path) -> None:
+    one = results(tmp_path / "one.json", [("s1", [1, 2])])
+    for name in ("scn", "unet"):
+        shutil.copytree(flat_bundle.folder, tmp_path / "cv" / "fold-0" / name)
+    with pytest.raises(DatasetError, match=r"cv: its folds hold bundles of 2 models \(scn, unet\)"):
+        compare([one, tmp_path / "cv"], tmp_path)
+
+
 @pytest.mark.parametrize(
     ("other", "sentence"),
     [
