@@ -189,7 +189,8 @@ def _signed_rank(
     lost = sums_by_case(np.isposinf(second).sum(axis=1).astype(float) - np.isposinf(first).sum(axis=1), owner)
     judged = sums_by_case((~np.isnan(first)).sum(axis=1), owner) > 0
     means = np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
-    scores = np.where(lost == 0, means, np.copysign(np.inf, lost))[judged]
+    # Differences that are equal but for the rounding of doubles are ties.
+    scores = np.where(lost == 0, np.round(means, 9), np.copysign(np.inf, lost))[judged]
     if not scores.size:
         return np.nan
     return float(wilcoxon(scores).pvalue) if np.any(scores) else 1.0

@@ -106,3 +106,9 @@ def test_each_landmark_is_corrected_and_the_whole_is_not():
     rows = comparison.table()
     assert [row["landmark"] for row in rows] == ["a", "b", "c", "all"]
     assert rows[0]["new"] < rows[0]["old"]
+
+
+def test_differences_that_only_rounding_tells_apart_are_ties() -> None:
+    first = np.ones((10, 1))
+    second = first + np.repeat([[0.1], [-0.1]], 5, axis=0)  # 1.1 - 1 is larger than 1 - 0.9 in doubles
+    assert compare_models(first, second, ["a"], "mm").overall.p == 1
