@@ -21,7 +21,7 @@ from LandmarkDetectorLib.core.counted import counted
 from LandmarkDetectorLib.datasets.cases import Case, read_dataset
 from LandmarkDetectorLib.evaluation import radial_errors
 from LandmarkDetectorLib.evaluation.standing import Standing, stand
-from LandmarkDetectorLib.inference.evaluate import evaluate_bundle, folds_of
+from LandmarkDetectorLib.inference.evaluate import evaluate_bundle, folds_of, notice_of_training
 from LandmarkDetectorLib.inference.evaluation_page import fitting_radii
 
 Progress = Callable[[str, float], None]
@@ -43,6 +43,7 @@ class Judged:
         errors: (N, K): NaN not annotated, +inf missed.
         found: (N, K, d) positions, NaN where not found; None where a file of results does not hold them.
         about: what it is, in words.
+        notices: what a person must know of it.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Judged:
     errors: np.ndarray
     found: np.ndarray | None = None
     about: str = ""
+    notices: Sequence[str] = ()
 
     def keys(self, by_image: bool) -> list[Key]:
         """What each row is paired by."""
@@ -119,8 +121,7 @@ def compare(
     labels, unit, notices = _in_common(judged)
     keys, notices_of_cases, by_image = _paired(judged)
     notices += notices_of_cases
-    if subjects == "all" and data is not None:
-        notices.append("Subjects that trained a model are judged too: its figures are too good.")
+    notices += [sentence for one in judged for sentence in one.notices]
     errors, found = {}, {}
     for one in judged:
         rows = {key: row for row, key in enumerate(one.keys(by_image))}
@@ -210,6 +211,7 @@ def _judged(candidate: str | Path, data: Path | str | None, subjects: str, devic
         np.array([radial_errors(marks, case.landmarks.reordered(labels)) for case, marks in pairs]),
         np.array([marks.positions if marks.dimension == d else nowhere for _, marks in pairs]),
         f"{of}{first.name} {first.version}, {first.card.title}" + ("" if folds else f", {first.fingerprint[:12]}"),
+        () if folds else notice_of_training(first, [case.subject for case, _ in pairs]),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from LandmarkDetectorLib.bundles import Bundle
 from LandmarkDetectorLib.bundles.manifest import MANIFEST
 from LandmarkDetectorLib.core import DatasetError, Landmark, LandmarkSet
+from LandmarkDetectorLib.core.counted import counted
 from LandmarkDetectorLib.datasets.cases import UNKNOWN, Case, Dataset, read_dataset
 from LandmarkDetectorLib.evaluation import (
     HeadBiometry,
@@ -203,6 +204,13 @@ def held_out(bundle: Bundle, dataset: Dataset) -> Dataset:
             "of them by --subjects all, or on some by a file that lists them."
         )
     return dataset.select(kept).of_origins(split.get("origins"))
+
+
+def notice_of_training(bundle: Bundle, subjects: Collection[str]) -> list[str]:
+    """What must be said where subjects that judge a bundle trained it; empty where none did."""
+    trained = len(set(subjects) & set(bundle.split().get("trained", ())))
+    here = counted(len(set(subjects)), "subject")
+    return [f"{bundle.name} was trained on {trained} of {here} here: its figures are too good."] if trained else []
 
 
 def chosen_cases(bundle: Bundle, dataset: Dataset, subjects: str) -> Dataset:

@@ -10,11 +10,10 @@ import numpy as np
 
 from LandmarkDetectorLib.bundles import Bundle
 from LandmarkDetectorLib.core import LandmarkSet
-from LandmarkDetectorLib.core.counted import counted
 from LandmarkDetectorLib.datasets.cases import UNKNOWN, Case
 from LandmarkDetectorLib.evaluation import bland_altman, false_finds, radial_errors, render_evaluation
 from LandmarkDetectorLib.evaluation.metrics import ISBI_RADII
-from LandmarkDetectorLib.inference.evaluate import HEAD, head_of
+from LandmarkDetectorLib.inference.evaluate import HEAD, head_of, notice_of_training
 
 Judged = Sequence[tuple[Case, LandmarkSet]]
 """Each case and what was found in it, as ``keep`` of :func:`LandmarkDetectorLib.inference.evaluate.evaluate_bundle`."""
@@ -38,8 +37,6 @@ def evaluation_page(bundle: Bundle, figures: Mapping[str, Any], judged: Judged) 
         mine, theirs = head_of(found), head_of(truths)
         names = {"hc": "Head circumference", "bpd": "Biparietal diameter", "ofd": "Occipito-frontal diameter"}
         measurements = [bland_altman(getattr(mine, key), getattr(theirs, key), names[key], "mm") for key in names]
-    subjects = {case.subject for case, _ in judged}
-    known = subjects & _trained(bundle)
     errors = _errors(labels, judged)
     return render_evaluation(
         errors,
@@ -62,7 +59,7 @@ def evaluation_page(bundle: Bundle, figures: Mapping[str, Any], judged: Judged) 
         truth=truths,
         image_of=lambda row: judged[row][0].image(),
         measurements=measurements,
-        notices=_known(len(known), len(subjects)),
+        notices=notice_of_training(bundle, [case.subject for case, _ in judged]),
     )
 
 
@@ -93,11 +90,6 @@ def write_pictures(bundle: Bundle, judged: Judged, folder: Path) -> list[Path]:
     return written
 
 
-def _trained(bundle: Bundle) -> set[str]:
-    """The subjects that trained the bundle, where it says so."""
-    return set(bundle.split().get("trained", ()))
-
-
 def fitting_radii(errors: np.ndarray, unit: str) -> tuple[float, ...]:
     """The radii of ISBI 2015, made for heads of people; a tenth of them where nearly all errors are below the first."""
     found = errors[np.isfinite(errors)]
@@ -107,8 +99,3 @@ def fitting_radii(errors: np.ndarray, unit: str) -> tuple[float, ...]:
 
 def _errors(labels: list[str], judged: Judged) -> np.ndarray:
     return np.array([radial_errors(found, case.landmarks.reordered(labels)) for case, found in judged])
-
-
-def _known(trained: int, judged: int) -> list[str]:
-    here = counted(judged, "subject")
-    return [f"The model was trained on {trained} of {here} here: the figures are too good."] if trained else []

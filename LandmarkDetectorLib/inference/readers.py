@@ -11,7 +11,7 @@ from LandmarkDetectorLib.bundles.manifest import MANIFEST
 from LandmarkDetectorLib.core import DatasetError, LandmarkSet
 from LandmarkDetectorLib.core.counted import counted
 from LandmarkDetectorLib.datasets.cases import Case, Dataset, read_dataset
-from LandmarkDetectorLib.inference.evaluate import evaluate_bundle, folds_of
+from LandmarkDetectorLib.inference.evaluate import evaluate_bundle, folds_of, notice_of_training
 from LandmarkDetectorLib.io import load_landmarks
 from LandmarkDetectorLib.io.names import stem_of, suffix_of
 
@@ -77,24 +77,31 @@ def gather_readings(
     dataset = None if data is None else read_dataset(data)
     found: dict[str, dict[Key, LandmarkSet]] = {}
     about: dict[str, str] = {}
+    notices: list[str] = []
     for number, reader in enumerate(readers):
 
         def step(words: str, fraction: float, number: int = number, reader: str = reader) -> None:
             if progress is not None:
                 progress(f"{Path(reader).name}: {words}", (number + fraction) / len(readers))
 
-        name, words, said = _reader(reader, dataset, data, subjects, device, step)
+        name, words, said = _reader(reader, dataset, data, subjects, device, step, notices)
         name = name if name not in found else str(reader)
         found[name], about[name] = said, words
     observers = {name for case in (dataset.cases if dataset else ()) for name in case.raters}
     derived = (MEAN,) if MEAN in found and observers & set(found) else ()
-    return _joined(found, about, subjects, derived)
+    return _joined(found, about, notices, derived)
 
 
 def _reader(
-    reader: str, dataset: Dataset | None, data: Path | str | None, subjects: str, device: str, step: Progress
+    reader: str,
+    dataset: Dataset | None,
+    data: Path | str | None,
+    subjects: str,
+    device: str,
+    step: Progress,
+    notices: list[str],
 ) -> tuple[str, str, dict[Key, LandmarkSet]]:
-    """Name, description and landmarks of a reader."""
+    """Name, description and landmarks of a reader; what a person must know of it is added to the notices."""
     if dataset is not None:
         observers = list(dict.fromkeys(name for case in dataset.cases for name in case.raters))
         if reader in observers:
@@ -128,6 +135,8 @@ def _reader(
         # Of a fold, the others trained on what this one held out.
         chosen = "held-out" if folds else subjects
         evaluate_bundle(bundle, data, subjects=chosen, device=device, progress=listen, keep=keep)
+    if not folds:
+        notices += notice_of_training(bundles[0], [subject for subject, _ in said])
     of = f"{len(bundles)} folds of " if folds else ""
     return path.name if folds else bundles[0].name, f"{of}{bundles[0].name} {bundles[0].version}", said
 
@@ -175,25 +184,26 @@ def _files(folder: Path, dataset: Dataset | None) -> dict[Key, LandmarkSet]:
 
 
 def _joined(
-    found: Mapping[str, Mapping[Key, LandmarkSet]], about: Mapping[str, str], subjects: str, derived: tuple[str, ...]
+    found: Mapping[str, Mapping[Key, LandmarkSet]],
+    about: Mapping[str, str],
+    notices: list[str],
+    derived: tuple[str, ...],
 ) -> Readings:
-    """The images and labels that all readers have."""
+    """The images and labels that all readers have; what is left out comes before the notices."""
     first = next(iter(found.values()))
     keys = [key for key in first if all(key in said for said in found.values())]
     if not keys:
         raise DatasetError("There is no image that all readers read; give readings of the same images, named alike.")
     every = {key for said in found.values() for key in said}
-    notices = []
+    left_out = []
     if len(keys) < len(every):
-        notices.append(f"All readers read {counted(len(keys), 'image')}; left out: {len(every) - len(keys)}.")
+        left_out.append(f"All readers read {counted(len(keys), 'image')}; left out: {len(every) - len(keys)}.")
     sets = [dict.fromkeys(label for key in keys for label in said[key].labels) for said in found.values()]
     labels = tuple(label for label in sets[0] if all(label in own for own in sets))
     if not labels:
         raise DatasetError("The readers have no landmark in common; give readings of the same landmarks, named alike.")
     left = len({label for own in sets for label in own} - set(labels))
     if left:
-        notices.append(f"Left out, for only some readers have them: {counted(left, 'landmark')}.")
-    if subjects == "all":
-        notices.append("Subjects that trained a bundle are judged too: its figures are too good.")
+        left_out.append(f"Left out, for only some readers have them: {counted(left, 'landmark')}.")
     readers = {name: [said[key] for key in keys] for name, said in found.items()}
-    return Readings(labels, tuple(subject for subject, _ in keys), readers, about, notices, derived)
+    return Readings(labels, tuple(subject for subject, _ in keys), readers, about, [*left_out, *notices], derived)

@@ -129,9 +129,23 @@ def test_places_in_space_are_kept_where_the_first_case_is_not_annotated(
     assert judged.found is not None and judged.found.tolist() == [[[1, 2, 3]], [[1, 2, 4]]]
 
 
+def test_subjects_that_trained_a_bundle_are_named_too_where_a_file_lists_them(
+    flat_bundle: Bundle, watched: Path, tmp_path: Path
+) -> None:
+    trained, kept = flat_bundle.split()["trained"], flat_bundle.split()["held_out"]
+    for subjects, said in (([trained[0], kept[0]], ["phantom was trained on 1 of 2 subjects here"]), (kept[:1], [])):
+        one = results(tmp_path / "one.json", [(subject, [1.0]) for subject in subjects], flat_bundle.labels[:1])
+        (tmp_path / "subjects.txt").write_text("\n".join(subjects))
+        compared = compare([flat_bundle.folder, one], watched, subjects=str(tmp_path / "subjects.txt"), device="cpu")
+        assert [notice.split(":")[0] for notice in compared.notices if "too good" in notice] == said
+
+
 class FakeBundle:
     labels, name, version, fingerprint = ("a",), "x", "1.0.0", "0" * 64
     card = SimpleNamespace(title="Nothing")
+
+    def split(self) -> dict:
+        return {}
 
 
 def test_bundles_are_run_and_stand_beside_the_observers(flat_bundle: Bundle, watched: Path, tmp_path: Path) -> None:

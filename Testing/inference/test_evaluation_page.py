@@ -43,7 +43,7 @@ def test_the_page_says_when_a_subject_trained_the_model(heads):
     case, found = heads[0]
     known = Case("000", case.image_path, case.landmarks, "000")
     page = evaluation_page(load_bundle(SHIPPED / "fetal-head-us"), FIGURES, [(known, found)])
-    assert "The model was trained on 1 of 1 subject here" in page
+    assert "fetal-head-us was trained on 1 of 1 subject here" in page
 
 
 def test_radii_fit_the_size_of_what_was_measured():
