@@ -20,9 +20,9 @@ from LandmarkDetectorLib.inference.networks import Networks
 from LandmarkDetectorLib.inference.stopwatch import Stopwatch
 from LandmarkDetectorLib.models import RobustPose, ShapePrior, find_pose
 
-MOST = 1 << 24
-"""Samples of an image along the world's axes: to look through them takes many minutes. An image of more is of another
-kind, or its header says a wrong spacing."""
+MOST = 1 << 26
+"""Samples of an image along the world's axes: a whole body at 2 mm has about as many, and is hours of looking on a CPU.
+An image of more is of another kind, or its header says a wrong spacing."""
 OVERLAP = 16
 """Samples by which tiles of a large image overlap: what a network must see around a landmark."""
 
