@@ -111,14 +111,17 @@ class BatchRun:
         self.searched.emit(len(self._findings))
 
     def _begin(self) -> None:
+        from LandmarkDetectorLib.bundles import load_bundle
         from LandmarkDetectorLib.core import ImageError
         from LandmarkDetectorLib.inference.batch import Batch
 
         sources = list(self._findings)
         if not sources:
             raise ImageError(_("No image was found in this folder; choose another one."))
-        order = self._order
-        self.batch = Batch(sources, order["results"], order["bundle"], order["formats"], order["coordinates"])
+        order, bundle = self._order, load_bundle(self._order["bundle"])
+        self.batch = Batch(
+            sources, order["results"], bundle.name, order["formats"], order["coordinates"], version=bundle.version
+        )
 
     def _next(self) -> None:
         batch = self.batch

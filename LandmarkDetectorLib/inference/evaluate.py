@@ -207,9 +207,11 @@ def held_out(bundle: Bundle, dataset: Dataset) -> Dataset:
 
 
 def notice_of_training(bundle: Bundle, subjects: Collection[str]) -> list[str]:
-    """What must be said where subjects that judge a bundle trained it; empty where none did."""
-    trained = len(set(subjects) & set(bundle.split().get("trained", ())))
-    here = counted(len(set(subjects)), "subject")
+    """What must be said where subjects that judge a bundle trained it, or may have; empty where none did."""
+    known = bundle.split().get("trained")
+    if known is None:
+        return [f"{bundle.name} does not say who trained it: of subjects that did, its figures are too good."]
+    trained, here = len(set(subjects) & set(known)), counted(len(set(subjects)), "subject")
     return [f"{bundle.name} was trained on {trained} of {here} here: its figures are too good."] if trained else []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from dataclasses import replace
 
@@ -78,6 +79,19 @@ def test_what_was_stopped_goes_on(person, folders):
     assert len(table(person)) == 3
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
     assert "✓ done before" in [result for _, result in table(person).values()]
+
+
+@pytest.mark.one_binding
+def test_landmarks_of_an_older_version_stay_and_are_marked(person, folders):
+    run(person)
+    file = folders[1] / "first.mrk.json"
+    content = json.loads(file.read_text(encoding="utf-8"))
+    content["landmarkDetector"]["version"] = "0.0.9"
+    file.write_text(json.dumps(content), encoding="utf-8")
+    run(person)
+    found = table(person)
+    assert (found["first"][1], found["clinic/second"][1]) == ("✓ done before ⚠", "✓ done before")
+    assert "fetal-head-us 0.0.9; move them away" in (folders[1] / "summary.csv").read_text(encoding="utf-8-sig")
 
 
 @pytest.mark.one_binding
