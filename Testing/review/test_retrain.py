@@ -223,7 +223,7 @@ def test_rehearsal_leaves_out_what_the_store_has_locked_and_what_it_has(made, tm
     store = ReviewStore.create(tmp_path / "reviews")
     store.import_annotations("Dr Roe", data)
     done = retrain(bundle, store, tmp_path / "run", data=data, minutes=1, device="cpu")
-    assert done.tuned.plan.rehearsed == 0 and any("not rehearsed" in notice for notice in done.notices)
+    assert done.tuned.plan.rehearsed == 0 and any("Not rehearsed, for" in notice for notice in done.notices)
     # Those that trained the bundle cannot be locked any more; its own sample can.
     split = json.loads(bundle.read("docs/split.json"))
     names = {store.case(lesson.case).about["subject"] for lesson in done.material.on(LOCKED)}

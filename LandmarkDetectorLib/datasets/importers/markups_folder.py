@@ -68,8 +68,7 @@ def markups(
         instances: a label may stand several times in a file, as a class of several instances; else that is refused.
 
     Raises:
-        DatasetError: a file of landmarks has no image, an image two files, a label stands twice in one file, or a
-            spacing is given and no image is a picture.
+        DatasetError: a file of landmarks has no image, an image two files, or a label stands twice in one file.
         LandmarkFileError: a file of landmarks is damaged, or in a unit that its image does not have.
         ImageError: a picture's header cannot be read, or an image with landmarks at z = 0.
     """
@@ -93,8 +92,6 @@ def markups(
         extra: dict[str, Any] = {"part": part} if (part := next((word for word in words if word), None)) else {}
         size = tuple(float(step) for step in spacing) if picture and spacing is not None else None
         cases.append(ImportedCase(stem, image, marks, size, extra=extra))
-    if spacing is not None and cases and all(case.spacing is None for case in cases):
-        raise DatasetError(f"{folder.name}: the spacing is of pictures, and there is none; leave it out.")
     return ImportedDataset(folder.resolve().name, tuple(labels), _completed(cases, tuple(labels), lacking, folder))
 
 

@@ -48,8 +48,8 @@ def import_dataset(
         The data set as it reads from ``output``.
 
     Raises:
-        DatasetError: as :func:`~LandmarkDetectorLib.datasets.importers.registry.run_importer` says, or ``output``
-            holds something.
+        DatasetError: as :func:`~LandmarkDetectorLib.datasets.importers.registry.run_importer` says, ``output`` holds
+            something, or a spacing is given and no image is a picture.
         LandmarkFileError: a file of landmarks cannot be read or written.
     """
     folder, output = Path(folder), Path(output)
@@ -58,6 +58,8 @@ def import_dataset(
         raise DatasetError(f"{output} is there already and not empty; give another folder, or remove it first.")
     told("reading annotations", 0.0)
     found = run_importer(name, folder, options)
+    if options.get("spacing") is not None and all(case.spacing is None for case in found.cases):
+        raise DatasetError(f"{found.name}: the spacing is of pictures, and there is none; leave it out.")
     with _staged(output) as stage:
         entries = []
         for number, case in enumerate(found.cases):
