@@ -15,7 +15,7 @@ from LandmarkDetectorLib.core import DatasetError, Image, LandmarkError, Landmar
 from LandmarkDetectorLib.datasets import Dataset, read_dataset
 from LandmarkDetectorLib.inference import Detection
 from LandmarkDetectorLib.inference import evaluate as module
-from LandmarkDetectorLib.inference.evaluate import chosen_cases, evaluate_bundle, judge
+from LandmarkDetectorLib.inference.evaluate import chosen_cases, evaluate_bundle, judge, notice_of_training
 from LandmarkDetectorLib.io import save_image
 from Testing.phantoms import LABELS, write_dataset
 
@@ -99,3 +99,16 @@ def test_what_cannot_be_judged_is_said_before_all_images_are_through(
     with pytest.raises(error, match=words):
         evaluate_bundle("one", data, subjects="all")
     assert _Seer.looks == looks  # the first image is looked at twice
+
+
+@pytest.mark.parametrize(
+    ("split", "said"),
+    [
+        ({"trained": ["a", "b"]}, ["one was trained on 1 of 2 subjects here: its figures are too good."]),
+        ({"trained": ["x"]}, []),
+        ({}, ["one does not say who trained it: of subjects that did, its figures are too good."]),
+    ],
+)
+def test_who_judges_a_model_that_was_trained_on_them_is_told(split: dict[str, Any], said: list[str]) -> None:
+    bundle: Any = SimpleNamespace(name="one", split=lambda: split)
+    assert notice_of_training(bundle, ["a", "c", "c"]) == said
