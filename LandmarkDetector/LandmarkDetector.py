@@ -36,7 +36,7 @@ class LandmarkDetector(ScriptedLoadableModule):
     def __init__(self, parent):
         ScriptedLoadableModule.__init__(self, parent)
         from LandmarkDetector.Panel.about import ACKNOWLEDGEMENT, HELP
-        from LandmarkDetector.sample_data import offer
+        from LandmarkDetector.Panel.sample_data import offer
 
         self.parent.title = _("Landmark Detector")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Quantification")]

@@ -117,8 +117,14 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return prefix / "lib" / "Slicer-5.12" / "qt-scripted-modules"
 
 
+def test_no_other_file_lies_where_slicer_looks_for_modules():
+    """Slicer takes every Python file of that folder for a module, and complains at each start of one that is none."""
+    assert [path.name for path in MODULE.glob("*.py")] == ["LandmarkDetector.py"]
+
+
 def test_the_build_files_configure_and_install(installed):
-    assert (installed / "LandmarkDetector.py").is_file() and (installed / "Panel" / "panel.py").is_file()
+    assert [path.name for path in installed.glob("*.py")] == ["LandmarkDetector.py"]
+    assert (installed / "Panel" / "panel.py").is_file()
     assert (installed / "Resources" / "UI" / "LandmarkDetector.ui").is_file()
 
 
@@ -221,7 +227,7 @@ class Slicer:
         for module in (samples, slicer, types.ModuleType("sample_data")):
             monkeypatch.setitem(sys.modules, module.__name__, module)
         monkeypatch.syspath_prepend(str(ROOT))
-        path = MODULE / "sample_data.py"
+        path = MODULE / "Panel" / "sample_data.py"
         module = sys.modules["sample_data"].__dict__
         module["__file__"] = str(path)
         exec(compile(path.read_text(encoding="utf-8"), path, "exec"), module)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CATEGORY = "Landmark Detector"
-_ICONS = Path(__file__).resolve().parent / "Resources" / "Icons"
+_ICONS = Path(__file__).resolve().parents[1] / "Resources" / "Icons"
 _LANDMARKS = (".mrk.json", ".fcsv", ".csv")
 
 
