@@ -54,7 +54,8 @@ def _volume(scene, source: Any) -> Any:
     if source.path.is_dir():
         return _of_series(scene, source)
     try:
-        volume = slicer.util.loadVolume(str(source.path))
+        # Without it Slicer takes 001.png, 002.png, ... for the slices of one volume.
+        volume = slicer.util.loadVolume(str(source.path), {"singleFile": True})
     except RuntimeError as error:
         if isinstance(error.__cause__, LandmarkDetectorError):  # which says why
             raise error.__cause__ from None

@@ -66,6 +66,7 @@ def register() -> None:
             uris=sample.path.as_uri(),
             fileNames=sample.path.name,
             nodeNames=sample.node_name,
+            loadFileProperties={"singleFile": True},
             checksums=f"SHA256:{sample.sha256}",
             thumbnailFileName=str(_ICONS / f"sample-{sample.bundle}.png"),
         )

@@ -254,6 +254,7 @@ def test_every_shipped_bundle_offers_a_sample_that_is_here_with_its_checksum(reg
         assert urlparse(said["uris"]).scheme == "file"  # nothing is fetched, nothing about the person is sent
         path = Path(url2pathname(urlparse(said["uris"]).path))
         assert path.name == said["fileNames"] and path.name.startswith(said["nodeNames"])
+        assert said["loadFileProperties"] == {"singleFile": True}  # numbered neighbours are not its slices
         assert said["checksums"] == "SHA256:" + hashlib.sha256(path.read_bytes()).hexdigest()
         assert pixels(Path(said["thumbnailFileName"])) == (260, 280)
 

@@ -178,3 +178,22 @@ def test_a_second_double_click_goes_back_to_the_review_that_was_begun(person, fo
     double_click(person, row)
     assert person.panel.review.node is node and person.panel.review.left == 3
     assert person.desktop.scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == volumes + 1
+
+
+def test_slicer_is_asked_for_one_numbered_picture_and_not_for_a_volume_of_all_of_them(person, monkeypatch, tmp_path):
+    import slicer
+
+    from LandmarkDetector.Panel.batch_open import load_for_review
+    from LandmarkDetectorLib.core import ImageError
+    from LandmarkDetectorLib.inference.image_sources import Source
+
+    asked = []
+
+    def refused(path: str, properties: dict) -> None:
+        asked.append((path, properties))
+        raise RuntimeError
+
+    monkeypatch.setattr(slicer.util, "loadVolume", refused)
+    with pytest.raises(ImageError):
+        load_for_review(person.desktop.scene, Source(tmp_path / "002.png", "002"), [])
+    assert asked == [(str(tmp_path / "002.png"), {"singleFile": True})]
