@@ -106,6 +106,9 @@ class Panel:
     def close(self) -> None:
         """The panel is not needed any more: end the worker, let go of the scene."""
         self._closing = True
+        for selector in (self.ui.volumeSelector, self.ui.resultSelector, self.ui.compareSelector):
+            selector.blockSignals(True)  # after a reload Slicer keeps it, hidden; it would choose for the panel of now
+            selector.setMRMLScene(None)
         self.detecting.stop()
         self.batch_run.stop()
         self.worker.close()

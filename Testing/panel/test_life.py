@@ -104,6 +104,23 @@ def test_forty_five_rows_are_brought_up_to_date_at_once(person):
     assert min(seconds) < 0.015
 
 
+def test_a_panel_that_was_closed_chooses_nothing_any_more(person):
+    """Slicer keeps the old panel, hidden, when a module is loaded again."""
+    import slicer
+
+    from LandmarkDetector.Panel.panel import Panel
+
+    first, second = (person.desktop.scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name) for name in "AB")
+    root = slicer.util.loadUI(person.desktop.module_widget.resourcePath("UI/LandmarkDetector.ui"))
+    old = Panel(root, slicer.util.childWidgetVariables(root), person.desktop.scene)
+    old.review.choose_node(first)
+    old.close()
+    person.panel.review.choose_node(second)
+    person.desktop.scene.RemoveNode(first)
+    person.rest()
+    assert person.panel.parameters.node("result") is second and old.review.node is None
+
+
 RELOAD = """
 import sys
 from Testing.panel.person import *
