@@ -50,7 +50,7 @@ class Working:
 
 
 class Dialogs:
-    """Dialogs above a widget.
+    """Dialogs above a widget, which would keep each of them for as long as it lives if it were not deleted.
 
     Args:
         parent: the QWidget that they belong to.
@@ -78,7 +78,9 @@ class Dialogs:
         box.addButton(qt.QMessageBox.Cancel)
         box.exec()
         chosen = box.clickedButton()
-        return next((key for key, button in keys.items() if button == chosen), None)
+        answer = next((key for key, button in keys.items() if button == chosen), None)
+        box.deleteLater()
+        return answer
 
     def open_file(self, title: str, patterns: str) -> str | None:
         """A file that is there; ``patterns`` as Qt writes them: ``"Bundles (*.zip *.tar.gz)"``."""
@@ -118,7 +120,9 @@ class Dialogs:
         for widget in (label, edit, buttons):
             rows.addWidget(widget)
         edit.setFocus()
-        return str(edit.property("text")) if dialog.exec() else None
+        told = str(edit.property("text")) if dialog.exec() else None
+        dialog.deleteLater()
+        return told
 
     def show_page(self, title: str, html: str) -> None:
         """A page to read, in simple HTML; links are not followed."""
@@ -135,6 +139,7 @@ class Dialogs:
         rows.addWidget(buttons)
         dialog.resize(620, 640)
         dialog.exec()
+        dialog.deleteLater()
 
     def working(self, title: str) -> Working:
         """A line that says how far something is, with a button to stop it; shown only if it takes a while."""
@@ -149,4 +154,5 @@ class Dialogs:
     def _chosen(dialog) -> str | None:
         accepted = dialog.exec()
         files = list(dialog.selectedFiles())
+        dialog.deleteLater()
         return str(files[0]) if accepted and files else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QEvent, Qt, QTimer
 from PySide6.QtWidgets import QAbstractButton, QApplication, QFileDialog, QLabel, QLineEdit, QTextBrowser
 
 
@@ -105,3 +105,18 @@ def test_a_line_of_text_is_given_or_not(dialogs):
     assert seen == [("Ben", Qt.TextFormat.PlainText)]
     when_open(lambda dialog: press(dialog, "Cancel"))
     assert dialogs.ask_text("Observer", "Who reviews?") is None
+
+
+def test_a_dialog_that_was_answered_is_gone(dialogs, person):
+    before = len(person.panel.root.children())
+    leave = [
+        lambda: dialogs.ask("Title", "What now?", [("keep", "Keep them")]),
+        lambda: dialogs.open_folder("Folder"),
+        lambda: dialogs.ask_text("Observer", "Who reviews?"),
+        lambda: dialogs.show_page("Card", "words"),
+    ]
+    for opened in leave:
+        when_open(lambda dialog: dialog.reject())
+        opened()
+    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    assert len(person.panel.root.children()) == before
