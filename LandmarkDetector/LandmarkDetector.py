@@ -158,7 +158,7 @@ class LandmarkDetectorTest(ScriptedLoadableModuleTest):
         from LandmarkDetectorLib import load_bundle, load_landmarks
 
         bundle = load_bundle("mouse-skull-ct")
-        volume = slicer.util.loadVolume(str(bundle.samples()[0]))
+        volume = slicer.util.loadVolume(str(bundle.samples()[0]), {"singleFile": True})
         logic = LandmarkDetectorLogic()
         node = logic.detect(volume, bundle.name, "cpu")
         labels = [node.GetNthControlPointLabel(i) for i in range(node.GetNumberOfControlPoints())]

@@ -177,7 +177,9 @@ class _Rules(Kinds):
             return
         if node.keywords and (name or ours or (unknown and function.attr in self._of_qt)):
             self._say(node, f"passes keywords to {told}; PythonQt takes positional arguments only")
-        if function.attr == "connect":
+        if told == "slicer.util.loadVolume" and len(node.args) + len(node.keywords) < 2:
+            self._say(node, f"calls {told} without a word on singleFile; 001.png brings its neighbours along")
+        elif function.attr == "connect":
             self._connect(node, function)
         elif function.attr == "emit" and isinstance(function.value, ast.Attribute):
             if self.kind(function.value.value) not in (None, OWN):

@@ -75,6 +75,7 @@ BAD = {
     "calls a static file dialog": ("qt.QFileDialog.getOpenFileName(None, 'Open')", "as an object"),
     "gives an action a function": ("def f(menu):\n  menu.addAction('Go', lambda: 1)", "connect a signal"),
     "calls exec_": ("def f(dialog):\n  dialog.exec_()", "exec()"),
+    "loads a file with those that are numbered alike": ("slicer.util.loadVolume('001.png')", "singleFile"),
     "asks an event for its position": ("def f(event):\n  return event.position()", "pos()"),
 }
 
@@ -109,6 +110,7 @@ GOOD = {
     "button boxes": "b = qt.QDialogButtonBox()\nb.setStandardButtons(qt.QDialogButtonBox.Ok)",
     "key sequences": "s = qt.QShortcut(qt.QKeySequence('Ctrl+Z'), w)\ns.activated.connect(lambda *_: 1)",
     "timers": "qt.QTimer.singleShot(0, lambda: 1)",
+    "one file as a volume": "slicer.util.loadVolume('001.png', {'singleFile': True})",
     "MRML": "node.SetName('q')\nnode.GetDisplayNode().SetVisibility(True)",
 }
 
