@@ -159,7 +159,7 @@ class _Piece:
         self._places: np.ndarray | None = None
         self._look: tuple[Any, ...] | None = None
         self._size = 0.0
-        scene.AddNode(self.node)
+        _add_inactive(scene, self.node)
         self.node.CreateDefaultDisplayNodes()
         self.display = self.node.GetDisplayNode()
         self.display.SetSaveWithScene(False)
@@ -240,6 +240,15 @@ class _Piece:
         for node in (self.node, self.display):
             if node is not None and node.GetScene() is not None:
                 self.scene.RemoveNode(node)
+
+
+def _add_inactive(scene: Any, node: Any) -> None:
+    """Add markups that nobody places: Slicer lets the next click in place mode go into those that came last."""
+    selection = scene.GetNodeByID("vtkMRMLSelectionNodeSingleton")
+    class_name, node_id = selection.GetActivePlaceNodeClassName(), selection.GetActivePlaceNodeID()
+    scene.AddNode(node)
+    selection.SetReferenceActivePlaceNodeClassName(class_name)
+    selection.SetActivePlaceNodeID(node_id)
 
 
 def _hierarchy(scene: Any, made: bool = True) -> Any:

@@ -49,6 +49,17 @@ def test_lines_and_angles_are_slicers_own_and_lie_where_they_were_measured(drawn
     assert angle.GetAngleDegrees() == pytest.approx(90)
 
 
+def test_what_is_drawn_is_not_what_the_next_click_in_place_mode_fills(drawn, scene):
+    points = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode")
+    selection = scene.GetNodeByID("vtkMRMLSelectionNodeSingleton")
+    for active in ((points.GetClassName(), points.GetID()), (None, None)):
+        selection.SetReferenceActivePlaceNodeClassName(active[0])
+        selection.SetActivePlaceNodeID(active[1])
+        drawn.show([Drawing("a", "line", LINE), Drawing("e", "ellipse", ELLIPSE)], "heads")
+        assert (selection.GetActivePlaceNodeClassName(), selection.GetActivePlaceNodeID()) == active
+        drawn.clear()
+
+
 def test_a_plane_has_its_point_its_normal_and_the_size_of_what_is_drawn(drawn):
     drawn.show([Drawing("p", "plane", PLANE), Drawing("a", "line", LINE)], "heads")
     plane = next(node for node in drawn.nodes if node.IsA("vtkMRMLMarkupsPlaneNode"))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from LandmarkDetector.Scene.constructions import Constructions, Drawing
 from LandmarkDetector.Scene.result import create_result, landmark_set_of
 from LandmarkDetector.Scene.review import Review
 from LandmarkDetectorLib.core import Grid
@@ -118,6 +119,18 @@ def test_a_landmark_that_was_not_found_is_placed_by_a_click_which_is_one_step(ha
     assert not hand.review.history.can_undo()
     hand.review.history.redo()
     assert hand.row("b") == row
+
+
+def test_a_click_places_the_landmark_and_not_what_was_drawn_meanwhile(hand):
+    drawn = Constructions(hand.node.GetScene())
+    hand.review.begin_placing(hand.key("b"))
+    hand.place_mode()
+    drawn.show([Drawing("AB", "line", np.array([[0.0, 0, 0], [30, 30, 0]]))], "heads")
+    hand.view.mouse("MouseMoveEvent", hand.view.place_of((10, 10, 0)))
+    hand.view.click(hand.view.place_of((20, 5, 0)))
+    assert np.allclose(hand.row("b").position, (-20, -5, 0), atol=0.3)
+    assert drawn.nodes[0].GetNumberOfControlPoints() == 2
+    drawn.clear()
 
 
 def test_placing_that_is_given_up_leaves_the_landmark_as_it_was(hand):
