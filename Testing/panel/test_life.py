@@ -82,12 +82,12 @@ def test_ten_thousand_landmarks_stay_usable(person):
 
     places = np.random.default_rng(0).normal(size=(10_000, 3)) * 50
     node = create_result(person.desktop.scene, LandmarkSet.from_positions(map(str, range(10_000)), places))
-    start = time.perf_counter()
+    start = time.thread_time()  # of this thread: what else the machine does is not the panel's
     person.panel.review.choose_node(node)
     person.press("nextButton")
     person.press("confirmButton")
     assert person.widget("countsLabel").text() == "9999 of 10000 left: 9999 unreviewed"
-    assert time.perf_counter() - start < 15  # three or so on a quiet machine
+    assert time.thread_time() - start < 6  # two or so
 
 
 def test_forty_five_rows_are_brought_up_to_date_at_once(person):
