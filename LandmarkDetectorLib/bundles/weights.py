@@ -3,9 +3,9 @@
 ``model.pt`` is what ``torch.save(dict[str, Tensor])`` writes: a zip of one small pickle, ``data.pkl``, and one raw
 record a tensor. ``torch.load(weights_only=True)`` is made to be safe, yet was not always (CVE-2025-32434 before torch
 2.6, CVE-2026-24747 before 2.10), and people keep the torch that their Slicer has. So :func:`inspect_weights` first
-goes through the file without torch: the pickle may only use the few opcodes, and name the few globals, that a state
-dict of plain tensors needs, and every tensor must lie within its record. It runs nothing and needs no torch, so that
-a file which would run code is refused when a bundle is imported.
+goes through the file without torch and without Python's unpickler: the pickle may only use the few opcodes, and name
+the few globals, that a state dict of plain tensors needs, and every tensor must lie within its record. It runs nothing,
+so that a file which would run code is refused when a bundle is imported.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import importlib
 import io
 import json
 import math
-import pickle
 import pickletools
 import struct
 import zipfile
@@ -34,6 +33,7 @@ STATE_DICT = "models/model.pt"
 SAFETENSORS = "models/model.safetensors"
 MAX_TENSORS = 10_000
 _MAX_PICKLE_BYTES = 8 * 2**20
+_MAX_AXES = 16
 
 _ITEM_BYTES = {
     "bool": 1,
@@ -70,12 +70,6 @@ _SAFETENSORS_TYPES = {
     "BF16": "bfloat16",
     "F32": "float32",
     "F64": "float64",
-}
-# Without BUILD, NEWOBJ, INST, OBJ, STACK_GLOBAL and EXT*, a pickle can only call what GLOBAL names.
-_OPCODES = {
-    *("PROTO", "STOP", "MARK", "GLOBAL", "REDUCE", "BINPERSID", "EMPTY_DICT", "SETITEM", "SETITEMS"),
-    *("EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "BINUNICODE", "NEWTRUE", "NEWFALSE", "NONE"),
-    *("BININT", "BININT1", "BININT2", "LONG1", "BINGET", "LONG_BINGET", "BINPUT", "LONG_BINPUT"),
 }
 
 
@@ -210,8 +204,6 @@ def _inspect_state_dict(data: bytes) -> dict[str, TensorSpec]:
         raise _Refused("holds no dictionary")
     specs = {}
     for key, tensor in content.items():
-        if type(key) is not str or not 0 < len(key) <= 300:
-            raise _Refused(f"has the key {shown(str(key))}, which is no name of a weight")
         if type(tensor) is not _Tensor:
             raise _Refused(f"holds something other than a tensor under {shown(key)}")
         storage = tensor.storage
@@ -242,7 +234,7 @@ def _rebuild_tensor(storage: Any, offset: Any, size: Any, stride: Any, grad: Any
         raise _Refused("asks for a tensor in words of its own")
     if len(size) != len(stride) or not all(type(n) is int and n >= 0 for n in (offset, *size, *stride)):
         raise _Refused("asks for a tensor of impossible shape")
-    if len(size) > 16 or offset + math.prod(size) > storage.count:
+    if offset + math.prod(size) > storage.count:
         raise _Refused("asks for a tensor that is larger than its record")
     step = 1
     for extent, gap in zip(reversed(size), reversed(stride), strict=True):
@@ -259,40 +251,108 @@ def _empty_hooks() -> tuple:
     return _NO_HOOKS
 
 
-class _Index(pickle.Unpickler):
-    """An unpickler that knows three words and builds nothing but descriptions."""
+def _storage(pid: Any) -> _Storage:
+    """What a pickle calls a record of the file, by its persistent id."""
+    if type(pid) is not tuple or len(pid) != 5:
+        raise _Refused("refers to a record in words of its own")
+    kind, dtype, key, _, count = pid
+    if not all(type(word) is str for word in (kind, dtype, key)) or kind != "storage" or dtype not in _ITEM_BYTES:
+        raise _Refused("refers to a record in words of its own")
+    if type(count) is not int or count < 0:
+        raise _Refused("refers to a record in words of its own")
+    return _Storage(key, dtype, count)
 
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _rebuild_tensor
-        if (module, name) == ("collections", "OrderedDict"):
-            return _empty_hooks
-        if module == "torch" and name in _STORAGES:
-            return _STORAGES[name]
-        raise _Refused(f"asks for {shown(f'{module}.{name}')}, which no state dict needs")
 
-    def persistent_load(self, pid: Any) -> _Storage:
-        if type(pid) is not tuple or len(pid) != 5:
-            raise _Refused("refers to a record in words of its own")
-        kind, dtype, key, _, count = pid
-        if kind != "storage" or dtype not in _ITEM_BYTES or type(key) is not str or type(count) is not int or count < 0:
-            raise _Refused("refers to a record in words of its own")
-        return _Storage(key, dtype, count)
+_WORDS: dict[str, Any] = {
+    "torch._utils _rebuild_tensor_v2": _rebuild_tensor,
+    "collections OrderedDict": _empty_hooks,
+    **{f"torch {name}": dtype for name, dtype in _STORAGES.items()},
+}
+"""All that a pickle may name, and what it gets instead."""
+_CONSTANTS: dict[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
+_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+_MARK = object()
 
 
 def _read_pickle(program: bytes) -> Any:
+    """What a pickle holds, descriptions in the place of tensors; the damaged end in a refusal."""
     try:
-        for opcode, argument, _ in pickletools.genops(program):
-            if opcode.name not in _OPCODES:
-                raise _Refused(f"uses the pickle command {opcode.name}, which no state dict needs")
-            # The memo is a table that grows to the largest index; one small file must not fill the memory.
-            if opcode.name == "LONG_BINPUT" and int(argument or 0) > len(program):
-                raise _Refused("has a pickle that is damaged")
-        return _Index(io.BytesIO(program)).load()
+        return _followed(program)
     except _Refused:
         raise
     except Exception as exc:  # A damaged pickle fails in many ways, none of which matters here.
         raise _Refused("has a pickle that is damaged") from exc
+
+
+def _followed(program: bytes) -> Any:
+    """Go through a pickle by hand, command by command: those that a state dict needs, and no others.
+
+    Python's own unpickler would hash whatever a pickle makes a key of a dictionary, and a tuple of tuples of tuples can
+    keep it at that for years, or exhaust the machine's stack and with it kill the program.
+    """
+    stack: list[Any] = []
+    memo: dict[int, Any] = {}
+    for opcode, argument, _ in pickletools.genops(program):
+        match opcode.name:
+            case "PROTO":
+                pass
+            case "MARK":
+                stack.append(_MARK)
+            case "BININT" | "BININT1" | "BININT2" | "LONG1" | "BINUNICODE":
+                stack.append(argument)
+            case "NONE" | "NEWTRUE" | "NEWFALSE" | "EMPTY_TUPLE":
+                stack.append(_CONSTANTS[opcode.name])
+            case "EMPTY_DICT":
+                stack.append({})
+            case "GLOBAL":
+                if argument not in _WORDS:
+                    raise _Refused(f"asks for {shown(str(argument))}, which no state dict needs")
+                stack.append(_WORDS[argument])  # type: ignore[index]  # the argument of GLOBAL is a text
+            case "BINPUT" | "LONG_BINPUT":
+                memo[argument] = stack[-1]  # type: ignore[index]  # and that of these is a number
+            case "BINGET" | "LONG_BINGET":
+                stack.append(memo[argument])  # type: ignore[index]
+            case "TUPLE1" | "TUPLE2" | "TUPLE3":
+                stack.append(_short([stack.pop() for _ in range(_TUPLES[opcode.name])][::-1]))
+            case "TUPLE":
+                stack.append(_short(_since_mark(stack)))
+            case "BINPERSID":
+                stack.append(_storage(stack.pop()))
+            case "REDUCE":
+                arguments = stack.pop()
+                stack.append(stack.pop()(*arguments))
+            case "SETITEM":
+                pair = [stack.pop(), stack.pop()][::-1]
+                _set_items(stack[-1], pair)
+            case "SETITEMS":
+                pairs = _since_mark(stack)
+                _set_items(stack[-1], pairs)
+            case "STOP":
+                return stack.pop()
+            case name:
+                raise _Refused(f"uses the pickle command {name}, which no state dict needs")
+    raise _Refused("has a pickle without an end")
+
+
+def _since_mark(stack: list[Any]) -> list[Any]:
+    items: list[Any] = []
+    while (item := stack.pop()) is not _MARK:
+        items.append(item)
+    return items[::-1]
+
+
+def _short(items: list[Any]) -> tuple[Any, ...]:
+    if len(items) > _MAX_AXES:
+        raise _Refused("lists more than a tensor of a state dict has axes")
+    return tuple(items)
+
+
+def _set_items(target: dict[str, Any], pairs: list[Any]) -> None:
+    for key, value in zip(pairs[::2], pairs[1::2], strict=True):
+        if type(key) is not str or not 0 < len(key) <= 300:
+            said = shown(key) if type(key) is str else f"of the type {type(key).__name__}"
+            raise _Refused(f"has the key {said}, which is no name of a weight")
+        target[key] = value
 
 
 def _inspect_safetensors(data: bytes) -> dict[str, TensorSpec]:
@@ -306,7 +366,7 @@ def _inspect_safetensors(data: bytes) -> dict[str, TensorSpec]:
         specs, spans = {}, []
         for key, entry in header.items():
             shape = tuple(entry["shape"])
-            if not all(type(n) is int and n >= 0 for n in shape):
+            if len(shape) > _MAX_AXES or not all(type(n) is int and n >= 0 for n in shape):
                 raise ValueError("a shape is not one")
             specs[key] = TensorSpec(_SAFETENSORS_TYPES[entry["dtype"]], shape)
             start, end = entry["data_offsets"]

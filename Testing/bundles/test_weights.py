@@ -111,7 +111,7 @@ def test_torchscript_is_not_loaded(folder: Path, reseal):
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ({1: torch.zeros(2)}, "key '1'"),
+        ({1: torch.zeros(2)}, "key of the type int"),
         ({"": torch.zeros(2)}, "key ''"),
         ({"a": {"b": torch.zeros(2)}}, "other than a tensor"),
         ({"a": [torch.zeros(2)]}, "models/model.pt"),
@@ -172,10 +172,28 @@ def test_a_record_of_another_size_is_refused():
         load_weights(buffer.getvalue(), STATE_DICT)
 
 
-def test_a_memo_index_that_would_fill_the_memory_is_refused():
-    program = b"\x80\x02}r\xff\xff\xff\x7f."
-    with pytest.raises(BundleError, match="damaged"):
-        inspect_weights(_with_pickle(program), STATE_DICT)
+@pytest.mark.parametrize(
+    ("program", "complaint"),
+    [
+        (b"}r\xff\xff\xff\x7f.", "0 tensors"),  # a memo index that would fill the memory
+        (
+            b"})" + 100_000 * b"\x85" + b"Ns.",
+            "no name",
+        ),  # so deep a tuple, hashed, ends the process
+        (b"})" + 64 * b"q\0h\0\x86" + b"Ns.", "no name"),  # pairs of pairs: hashed for longer than anybody lives
+        (b"}(" + 17 * b")" + b"tNs.", "more than a tensor"),
+    ],
+    ids=["memo", "deep", "wide", "long"],
+)
+def test_a_pickle_that_would_fill_the_memory_or_never_end_is_refused(program: bytes, complaint: str):
+    with pytest.raises(BundleError, match=complaint):
+        inspect_weights(_with_pickle(b"\x80\x02" + program), STATE_DICT)
+
+
+def test_a_shape_with_more_axes_than_a_tensor_has_is_refused_before_it_is_multiplied():
+    entry = {"dtype": "F32", "shape": [1] * 17, "data_offsets": [0, 4]}
+    with pytest.raises(BundleError, match="a safetensors file of plain types"):
+        inspect_weights(_safetensors({"w": entry}, bytes(4)), weights.SAFETENSORS)
 
 
 def test_weights_that_are_not_finite_are_refused():
