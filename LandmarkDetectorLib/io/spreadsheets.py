@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import ParseError
@@ -24,6 +24,7 @@ from LandmarkDetectorLib.io.tables import landmarks_of_rows, rows_of_landmarks
 SHEET, ABOUT = "landmarks", "about"
 _LARGEST = 256 << 20
 """Bytes that a workbook may unfold to."""
+_MOST_ROWS = 1 << 20  # Excel's own limit
 _MEANING = {
     "LPS": "x grows to the patient's left, y to the back, z to the head (as in DICOM and ITK)",
     "RAS": "x grows to the patient's right, y to the front, z to the head (as 3D Slicer shows them)",
@@ -71,7 +72,9 @@ def read_spreadsheet(path: Path) -> LandmarkSet:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
         try:
             sheet = book[SHEET] if SHEET in book.sheetnames else book.worksheets[0]
-            rows = [[_text(cell) for cell in row] for row in sheet.iter_rows(values_only=True)]
+            # Some programs write that the sheet is one cell, others that it is all that Excel has room for.
+            sheet.reset_dimensions()
+            rows = list(_numbered(sheet.iter_rows(max_row=_MOST_ROWS, values_only=True), name))
         finally:
             book.close()
     except FileNotFoundError:
@@ -80,7 +83,7 @@ def read_spreadsheet(path: Path) -> LandmarkSet:
         raise LandmarkFileError(f"{name}: it cannot be opened ({error.strerror}); give a file that can.") from None
     except _DAMAGE:
         raise LandmarkFileError(f"{name}: it is no Excel workbook, or damaged or encrypted; save it again.") from None
-    return landmarks_of_rows(_numbered(rows, name), name, stem_of(path))
+    return landmarks_of_rows(iter(rows), name, stem_of(path))
 
 
 def _about(landmarks: LandmarkSet, system: str) -> list[list[str | float | None]]:
@@ -105,10 +108,11 @@ def _text(cell: Any) -> str:
     return repr(cell) if isinstance(cell, float) else str(cell)
 
 
-def _numbered(rows: list[list[str]], name: str) -> Iterator[tuple[int, list[str]]]:
+def _numbered(rows: Iterable[Sequence[Any]], name: str) -> Iterator[tuple[int, list[str]]]:
     """Rows with their numbers, all as long as the header, without those and the columns that are empty."""
     width = 0
-    for number, row in enumerate(rows, start=1):
+    for number, cells in enumerate(rows, start=1):
+        row = [_text(cell) for cell in cells]
         if not any(row):
             continue
         width = width or max(place for place, cell in enumerate(row, start=1) if cell)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -127,6 +128,23 @@ def test_a_workbook_that_unfolds_to_too_much_is_not_unfolded(
     with zipfile.ZipFile(tmp_path / "bomb.xlsx", "w", zipfile.ZIP_DEFLATED) as packed:
         packed.writestr("xl/workbook.xml", bytes(2 << 20))
     assert "too many for landmarks" in refused(LandmarkFileError, load_landmarks, tmp_path / "bomb.xlsx")
+
+
+@pytest.mark.parametrize(
+    ("size", "more"),
+    [("A1", ""), ("A1:XFD1048576", '<row r="1048576"><c r="XFD1048576" s="1"/></row>'), ("A1", '<row r="999999999"/>')],
+    ids=["of one cell", "of all cells there are", "with a row that Excel has not"],
+)
+def test_a_sheet_that_says_a_wrong_size_is_read_as_it_is(tmp_path: Path, size: str, more: str) -> None:
+    save_landmarks(some(), tmp_path / "a.xlsx")
+    with zipfile.ZipFile(tmp_path / "a.xlsx") as old, zipfile.ZipFile(tmp_path / "b.xlsx", "w") as new:
+        for name in old.namelist():
+            text = old.read(name).decode()
+            if name.endswith("sheet1.xml"):
+                text = re.sub('<dimension ref="[^"]*"', f'<dimension ref="{size}"', text)
+                text = text.replace("</sheetData>", f"{more}</sheetData>")
+            new.writestr(name, text)
+    np.testing.assert_allclose(load_landmarks(tmp_path / "b.xlsx").positions, some().positions, rtol=1e-15)
 
 
 @pytest.mark.parametrize("label", ["a\x00b", "a\x07b", "a\ud800b", "x" * 40_000])
