@@ -26,6 +26,7 @@ from LandmarkDetectorLib.io.notices import notice
 _FLOATS = ((16, 32), (64, 64))  # NIfTI's codes and their bits
 _UNREAD = {1: "single bits", 1536: "floats of 128 bits", 2048: "complex numbers of 256 bits"}
 """Types of voxels that ITK does not know; it calls the header damaged."""
+_HEADER = 348  # bytes
 _BLOCK = 1 << 20
 _SPARE = 16 << 20
 """Bytes that may stand behind the voxels in a gzip stream; one that goes on and on would be read for hours."""
@@ -85,7 +86,7 @@ def read_header(path: Path) -> NiftiHeader:
     """
     name = shown(path)
     raw = _first_bytes(path)
-    orders = [order for order in "<>" if len(raw) >= 348 and struct.unpack_from(f"{order}i", raw)[0] == 348]
+    orders = [order for order in "<>" if len(raw) >= _HEADER and struct.unpack_from(f"{order}i", raw)[0] == _HEADER]
     if not orders:
         if raw[4:7] in (b"n+2", b"ni2"):
             raise ImageError(f"{name}: it is NIfTI-2, which ITK does not read; convert it to NIfTI-1 or NRRD.")
@@ -106,8 +107,12 @@ def read_header(path: Path) -> NiftiHeader:
         raise ImageError(f"{name}: its header gives the size {dim[1:4]} and describes no image; mend the header.")
     if datatype in _UNREAD:
         raise ImageError(f"{name}: its voxels are {_UNREAD[datatype]}, which are not read; save it as 32-bit float.")
-    if not math.isfinite(offset) or not 0 <= offset < 2**31:
-        raise ImageError(f"{name}: its header says that the voxels begin at {offset:g}; mend the header.")
+    first = _HEADER if raw[344:347] == b"n+1" else 0  # of a single file; ITK would begin behind the header, unasked
+    if not math.isfinite(offset) or not first <= offset < 2**31:
+        raise ImageError(
+            f"{name}: its header says that the voxels begin at byte {offset:g}, where they cannot; mend the header, or "
+            "export the image again."
+        )
     voxel_size = tuple(pixdim[1 : 1 + min(dim[0], 3)])
     if not all(math.isfinite(step) and step != 0 for step in voxel_size):
         raise ImageError(f"{name}: its header gives the voxel size {voxel_size}; mend the header.")

@@ -308,6 +308,12 @@ def test_a_nifti_of_numbers_that_are_not_read_is_not_called_damaged(tmp_path, re
     assert f"its voxels are {what}, which are not read" in refused(ImageError, load_image, path)
 
 
+@pytest.mark.parametrize("offset", [0.0, 100.0, 347.0])
+def test_a_nifti_whose_voxels_begin_in_its_header_is_refused_for_all_would_move_by_some(tmp_path, refused, offset):
+    path = with_header(tmp_path / "odd.nii", {108: ("f", offset)})
+    assert f"its header says that the voxels begin at byte {offset:g}," in refused(ImageError, load_image, path)
+
+
 def test_what_was_used_of_an_sform_is_said_where_there_is_no_qform(tmp_path, told):
     for qform_code in (0, 1):
         path = with_header(
