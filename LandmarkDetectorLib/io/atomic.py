@@ -66,8 +66,10 @@ def atomic_path(path: str | os.PathLike[str], suffix: str = ".tmp") -> Iterator[
         target = target.resolve()
     neighbour = target.with_name(f"{_PREFIX}{os.getpid()}-{secrets.token_hex(8)}{suffix}")
     try:
-        # os.open rather than tempfile: the file gets the permissions that the person's umask gives to any new file.
-        os.close(os.open(neighbour, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY, 0o666))
+        # os.open rather than tempfile: a new file gets the permissions that the person's umask gives to any. What takes
+        # the place of a file that others may not read must not be read by them before, nor when it is left behind.
+        mode = stat.S_IMODE(target.stat().st_mode) | stat.S_IWUSR if target.is_file() else 0o666
+        os.close(os.open(neighbour, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY, mode))
         yield neighbour
         settle(neighbour, target)
     except OSError as error:

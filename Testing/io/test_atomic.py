@@ -171,6 +171,17 @@ def test_modes_and_links_stay_as_they_are(tmp_path):
     assert (tmp_path / "fresh.txt").stat().st_mode & 0o777 == 0o640
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows keeps rights elsewhere")
+def test_what_replaces_a_private_file_is_private_while_it_is_written(tmp_path):
+    path = tmp_path / "private.txt"
+    path.write_text("old")
+    path.chmod(0o600)
+    with atomic_path(path) as neighbour:
+        neighbour.write_text("new")
+        assert neighbour.stat().st_mode & 0o077 == 0
+    assert path.read_text() == "new" and path.stat().st_mode & 0o777 == 0o600
+
+
 def test_a_library_that_opens_files_itself_gets_the_right_suffix(tmp_path):
     with atomic_path(tmp_path / "a.nii.gz", ".nii.gz") as path:
         assert path.name.endswith(".nii.gz") and path.parent == tmp_path.resolve()
