@@ -6,12 +6,13 @@
               {"image": "images/b.png", "points": [[x, y], null], "spacing_mm": [0.1, 0.1], "subject": "b"}]}
 ```
 
-``points`` are voxel indices of a picture (0 at the first pixel's centre). In a file of landmarks a label may stand
-several times: a class of several instances. ``family`` groups subjects that must stand on one side of a split; without
-it the subject does. ``origin`` says how the annotation came about. Where several observers annotated, ``raters`` names
-a file for each, or the file of landmarks holds them all (``io/raters.py``); what counts as true is then their mean,
-unless ``landmarks`` is a file of its own. ``absent`` lists the landmarks that somebody looked for and that are not in
-the image; of others without a place nothing is known.
+``points`` are voxel indices of a picture (0 at the first pixel's centre), whose world begins there; an image with an
+origin or directions of its own needs a file of landmarks. In such a file a label may stand several times: a class of
+several instances. ``family`` groups subjects that must stand on one side of a split; without it the subject does.
+``origin`` says how the annotation came about. Where several observers annotated, ``raters`` names a file for each, or
+the file of landmarks holds them all, as indices (``io/raters.py``); what counts as true is then their mean, unless
+``landmarks`` is a file of its own. ``absent`` lists the landmarks that somebody looked for and that are not in the
+image; of others without a place nothing is known.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from LandmarkDetectorLib.core import DatasetError, Image, Landmark, LandmarkSet
+from LandmarkDetectorLib.core import DatasetError, Grid, Image, Landmark, LandmarkSet
 from LandmarkDetectorLib.datasets.observers import mean_of
 from LandmarkDetectorLib.io import load_image, load_landmarks
 from LandmarkDetectorLib.io.raters import holds_raters, read_raters
@@ -41,7 +42,8 @@ class Case:
     ``landmarks`` is what counts as true, ``undefined`` where nobody looked and ``missing`` where it is not there;
     ``raters`` what each observer said, by name, where somebody kept it. ``absent`` are labels of landmarks that
     somebody looked for in vain, from which presence is learnt. ``guide`` tells
-    about where landmarks lie that nobody reviewed: for the pose, never to learn from.
+    about where landmarks lie that nobody reviewed: for the pose, never to learn from. ``indexed`` says that the places
+    came as voxel indices, which are places in the world only where the image's grid is a picture's.
     """
 
     subject: str
@@ -54,6 +56,7 @@ class Case:
     extra: dict[str, Any] = field(default_factory=dict)
     absent: frozenset[str] = frozenset()
     guide: LandmarkSet | None = None
+    indexed: bool = False
 
     @property
     def annotated(self) -> bool:
@@ -65,8 +68,16 @@ class Case:
 
         Raises:
             ImageError: it cannot be read.
+            DatasetError: its landmarks came as voxel indices, and its grid is no picture's.
         """
-        return load_image(self.image_path, spacing=self.spacing)
+        image = load_image(self.image_path, spacing=self.spacing)
+        grid = image.grid
+        if self.indexed and not grid.same_as(Grid.regular(grid.size, grid.spacing, grid.unit)):
+            raise DatasetError(
+                f"{image.name}: its landmarks are given in pixels, as of a picture, but it has an origin or directions "
+                "of its own; give them as a file of landmarks, such as .mrk.json."
+            )
+        return image
 
 
 @dataclass(frozen=True)
@@ -164,7 +175,9 @@ def _case(folder: Path, labels: tuple[str, ...], entry: dict[str, Any]) -> Case:
     raters: dict[str, LandmarkSet] = {
         str(rater): load_landmarks(folder / file).reordered(labels, UNKNOWN) for rater, file in files.items()
     }
+    indexed = False
     if "landmarks" in entry and holds_raters(folder / entry["landmarks"]):
+        indexed = True
         raters, spacing = read_raters(folder / entry["landmarks"], labels, spacing)
         marks = mean_of(raters, labels, subject)
     elif "landmarks" in entry:
@@ -174,6 +187,7 @@ def _case(folder: Path, labels: tuple[str, ...], entry: dict[str, Any]) -> Case:
     elif "points" not in entry:
         raise ValueError("it has neither landmarks nor points nor raters")
     else:
+        indexed = True
         rows = [[np.nan, np.nan] if p is None else p for p in entry["points"]]
         if len(rows) != len(labels) or any(len(row) != 2 for row in rows):
             raise ValueError(f"its points are not [x, y] or null for each of {len(labels)} labels")
@@ -196,6 +210,7 @@ def _case(folder: Path, labels: tuple[str, ...], entry: dict[str, Any]) -> Case:
         raters=raters,
         extra={k: v for k, v in entry.items() if k not in known},
         absent=absent,
+        indexed=indexed,
     )
 
 

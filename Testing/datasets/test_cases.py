@@ -37,6 +37,18 @@ def test_points_of_a_picture_are_pixels_and_become_millimetres(tmp_path: Path) -
     assert case.landmarks.unit == "mm" and case.extra == {"note": 7}
 
 
+@pytest.mark.parametrize("raters", [False, True])
+def test_pixels_of_an_image_that_lies_elsewhere_in_the_world_are_refused(tmp_path: Path, raters: bool) -> None:
+    grid = Grid((8, 6), (0.5, 0.5), (100.0, 50.0), np.diag([-1.0, -1.0]))
+    save_image(Image(np.arange(48, dtype=np.uint8).reshape(1, 6, 8), grid), tmp_path / "a.mha")
+    entry = {"image": "a.mha", "spacing_mm": [0.5, 0.5], "subject": "s"}
+    (tmp_path / "a.json").write_text(json.dumps({"raters": {"A": [[2, 3]]}}))
+    entry |= {"landmarks": "a.json"} if raters else {"points": [[2, 3]]}
+    (tmp_path / "dataset.json").write_text(json.dumps({"landmark_labels": ["p"], "training": [entry]}))
+    with pytest.raises(DatasetError, match="a: its landmarks are given in pixels, .* it has an origin or directions"):
+        read_dataset(tmp_path).cases[0].image()
+
+
 def test_what_an_entry_leaves_empty_is_not_said(tmp_path: Path) -> None:
     write_dataset(tmp_path, 3)
     listing = json.loads((tmp_path / "dataset.json").read_text())
