@@ -101,17 +101,38 @@ def read_size(path: Path) -> tuple[int, int]:
     Raises:
         ImageError: the file is missing, of no picture's suffix, or not of its suffix's format.
     """
+    reader = _header_of(path)
+    if reader is None:
+        with open(path, "rb") as stream:
+            width, height = struct.unpack(">16xII", stream.read(24))  # of the IHDR chunk, as PNG demands it first
+        return width, height
+    width, height, *_ = reader.GetSize()
+    return width, height
+
+
+def read_printed_spacing(path: Path) -> tuple[float, float]:
+    """Mm a pixel along x and y at the resolution that a picture claims for printing, as ITK reads it; 1 without any.
+
+    It is no physical scale, but 3D Slicer shows the picture with it, and saves landmarks on it so.
+
+    Raises:
+        ImageError: as :func:`read_size`.
+    """
+    reader = _header_of(path)
+    across, down = (1.0, 1.0) if reader is None else reader.GetSpacing()[:2]
+    return across, down
+
+
+def _header_of(path: Path) -> sitk.ImageFileReader | None:
+    """A reader that knows a picture's header, or ``None`` for gray with transparency, which ITK does not read."""
     name, suffix = shown(path), suffix_of(path)
     if suffix not in _FORMATS:
         raise ImageError(f"{name}: the suffix {suffix!r} is none of a picture's: {', '.join(_FORMATS)}.")
     if not path.is_file():
         raise ImageError(f"{name}: there is no such file; check the path.")
     if suffix == ".png" and _is_gray_with_alpha(path):
-        with open(path, "rb") as stream:
-            width, height = struct.unpack(">16xII", stream.read(24))  # of the IHDR chunk, as PNG demands it first
-        return width, height
-    width, height, *_ = _opened(path, *_FORMATS[suffix], name).GetSize()
-    return width, height
+        return None
+    return _opened(path, *_FORMATS[suffix], name)
 
 
 def write_picture(image: Image, path: Path) -> None:

@@ -60,3 +60,14 @@ def picture_size(path: Path) -> tuple[int, int]:
     from LandmarkDetectorLib.io.pictures import read_size  # SimpleITK, which reading a table must not load
 
     return read_size(path)
+
+
+def printed_spacing(path: Path) -> tuple[float, float]:
+    """Mm a pixel with which 3D Slicer shows a picture, and saves landmarks on it.
+
+    Raises:
+        ImageError: it is missing or no picture.
+    """
+    from LandmarkDetectorLib.io.pictures import read_printed_spacing  # as above
+
+    return read_printed_spacing(path)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 
 from LandmarkDetectorLib.core import DatasetError, Image, LandmarkDetectorWarning, LandmarkFileError, LandmarkSet
 from LandmarkDetectorLib.datasets import load_sample, read_dataset
@@ -176,11 +177,29 @@ def test_what_slicer_saves_on_a_picture_is_taken_for_pixels(tmp_path: Path) -> N
     picture(tmp_path / "in" / "a.png")
     flat = LandmarkSet.from_positions("ab", [[1, 2, 0], [3, 4, 0]], "mm")
     save_landmarks(flat, tmp_path / "in" / "a.mrk.json")
-    with pytest.warns(LandmarkDetectorWarning, match="Slicer takes a pixel for a millimetre"):
+    with pytest.warns(LandmarkDetectorWarning, match="Slicer showed a pixel as 1 mm"):
         case = import_dataset("markups", tmp_path / "in", tmp_path / "px").cases[0]
     assert case.landmarks.unit == "px" and case.landmarks.positions.tolist() == [[1, 2], [3, 4]]
     case = import_dataset("markups", tmp_path / "in", tmp_path / "mm", spacing=(0.5, 0.5)).cases[0]
     assert case.landmarks.unit == "mm" and case.landmarks.positions.tolist() == [[0.5, 1], [1.5, 2]]
+
+
+def test_what_slicer_saves_on_a_picture_that_claims_a_resolution_for_printing_comes_to_its_pixels(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "in").mkdir()
+    Pillow.fromarray(np.zeros((8, 6), np.uint8)).save(tmp_path / "in" / "a.jpg", dpi=(72, 72))
+    pixel = 25.4 / 72  # so large ITK takes a pixel of it for, and Slicer with it
+    save_landmarks(LandmarkSet.from_positions("a", [[3 * pixel, 4 * pixel, 0]], "mm"), tmp_path / "in" / "a.mrk.json")
+    with pytest.warns(LandmarkDetectorWarning, match="Slicer showed a pixel as 0.3528 mm"):
+        case = import_dataset("markups", tmp_path / "in", tmp_path / "px").cases[0]
+    assert case.landmarks.unit == "px" and case.landmarks.positions.tolist() == [pytest.approx([3, 4])]
+    case = import_dataset("markups", tmp_path / "in", tmp_path / "mm", spacing=(0.5, 0.5)).cases[0]
+    assert case.landmarks.unit == "mm" and case.landmarks.positions.tolist() == [pytest.approx([1.5, 2])]
+    save_landmarks(LandmarkSet.from_positions("a", [[3, 4, 0]], "mm"), tmp_path / "in" / "a.mrk.json")
+    with pytest.warns(LandmarkDetectorWarning, match="Slicer showed a pixel as 1 mm"):  # somebody set that there
+        case = import_dataset("markups", tmp_path / "in", tmp_path / "one").cases[0]
+    assert case.landmarks.positions.tolist() == [[3, 4]]
 
 
 def test_what_slicer_saves_on_a_picture_in_a_file_of_volumes_comes_into_its_plane(tmp_path: Path) -> None:

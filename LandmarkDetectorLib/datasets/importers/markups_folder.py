@@ -8,8 +8,9 @@ Landmarks may be in any format that :func:`LandmarkDetectorLib.io.load_landmarks
 as they are, with their labels; the labels of the set are those of all files together, in the order in which they
 appear.
 
-Slicer shows a picture with pixels of 1 mm and saves the landmarks on it in mm: they are taken for px, with a notice,
-unless a spacing is given, which is then the pixels' true size. Landmarks in px become mm where a spacing is given.
+Slicer shows a picture with pixels of the size that JPEG and TIFF claim for printing, or of 1 mm, and saves the
+landmarks on it in mm: they are turned into px, with a notice, unless a spacing is given, which is then the pixels' true
+size. Landmarks in px become mm where a spacing is given.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from LandmarkDetectorLib.io import load_image, load_landmarks
 from LandmarkDetectorLib.io.labelme import LABELME
 from LandmarkDetectorLib.io.names import shown, stem_of, suffix_of
 from LandmarkDetectorLib.io.notices import notice
-from LandmarkDetectorLib.io.pixels import picture_size, scale_of
+from LandmarkDetectorLib.io.pixels import picture_size, printed_spacing, scale_of
 from LandmarkDetectorLib.io.text_files import read_text
 
 _SURELY = (".mrk.json", ".fcsv", ".tps")
@@ -177,9 +178,21 @@ def _on_picture(marks: LandmarkSet, image: Path, path: Path, spacing: Sequence[f
             raise LandmarkFileError(f"{name}: it is in mm and nobody says how large a pixel is; give the spacing.")
         return flat
     scale, unit = scale_of(spacing, name)
-    if marks.unit == "mm" and spacing is None:
-        notice(f"{name}: Slicer takes a pixel for a millimetre; its positions on the picture were taken for px.")
+    if marks.unit == "mm":
+        pixel = _pixel_shown(flat, image)
+        scale = scale / pixel
+        if spacing is None:
+            size = f"{pixel[0]:.4g} mm"
+            notice(f"{name}: Slicer showed a pixel as {size}; its positions on the picture were taken for px.")
     return LandmarkSet(tuple(_scaled(mark, scale) for mark in flat), unit, flat.name, flat.info)
+
+
+def _pixel_shown(flat: LandmarkSet, image: Path) -> np.ndarray:
+    """Mm a pixel with which Slicer showed a picture: what the file claims, or 1 where landmarks lay beyond it then."""
+    claimed = np.array(printed_spacing(image))
+    index = flat.positions[:, :2] / claimed
+    beyond = (index < -0.5) | (index > np.array(picture_size(image)) - 0.5)
+    return np.ones(2) if beyond.any() else claimed
 
 
 def _scaled(mark: Landmark, scale: np.ndarray) -> Landmark:
