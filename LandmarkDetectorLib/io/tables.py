@@ -226,7 +226,10 @@ class _Layout:
 
 
 def _rows(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
-    """Rows with their numbers, empty ones left out; all as long as the first."""
+    """Rows with their numbers, all as long as the header, without those and the columns behind it that are empty.
+
+    Spreadsheets write rows and columns that somebody has emptied, too.
+    """
     width = 0
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     row = 0
@@ -240,10 +243,10 @@ def _rows(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
             ) from None
         if cells is None:
             return
-        if not cells:
-            continue
         cells = [as_written(cell) for cell in cells]
-        width = width or len(cells)
-        if len(cells) != width:
+        if not any(cells):
+            continue
+        width = width or max(place for place, cell in enumerate(cells, start=1) if cell)
+        if len(cells) < width or any(cells[width:]):
             raise LandmarkFileError(f"{name}: row {row} has {len(cells)} columns and the header {width}; mend the row.")
-        yield row, cells
+        yield row, cells[:width]

@@ -146,6 +146,12 @@ def test_byte_order_marks_and_other_line_ends_do_not_matter(tmp_path):
     assert load_landmarks(put(tmp_path / "a.fcsv", text))["a"].position.tolist() == [1.0, 2.0, 3.0]
 
 
+def test_rows_and_columns_that_somebody_emptied_in_a_spreadsheet_are_no_landmarks(tmp_path):
+    text = "label,x_lps_mm,y_lps_mm,z_lps_mm,,\r\na,1,2,3,,\r\n,,,,,\r\nb,4,5,6,,\r\n,,,,,\r\n"
+    marks = load_landmarks(put(tmp_path / "a.csv", text))
+    assert marks.labels == ["a", "b"] and marks.positions.tolist() == [[1, 2, 3], [4, 5, 6]]
+
+
 @pytest.mark.parametrize(
     ("text", "fragments"),
     [
