@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from LandmarkDetectorLib.core import Landmark, LandmarkFileError, LandmarkSet
+from LandmarkDetectorLib.core import Landmark, LandmarkError, LandmarkFileError, LandmarkSet
 from LandmarkDetectorLib.core.counted import counted
 from LandmarkDetectorLib.io.json_files import StrictJsonError, parse_strictly, read_json
 from LandmarkDetectorLib.io.names import shown
@@ -63,13 +63,13 @@ def _one(name: str, rater: str, places: list, labels: Sequence[str], spacing: tu
         raise LandmarkFileError(f"{name}: rater {rater} has {own} and the data set {len(labels)}; mend the file.")
     marks = []
     for label, place in zip(labels, places, strict=True):
-        if place is None or None in place:
-            marks.append(Landmark(label, status="undefined"))
-            continue
         try:
+            if place is None or None in place:
+                marks.append(Landmark(label, status="undefined"))
+                continue
             index = np.asarray(place, dtype=np.float64)
             marks.append(Landmark(label, index if spacing is None else index * np.asarray(spacing)))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, LandmarkError):
             raise LandmarkFileError(
                 f"{name}: {label!r} of rater {rater} has no place {place}; mend the file."
             ) from None

@@ -44,6 +44,7 @@ def test_without_a_spacing_positions_are_in_pixels(tmp_path: Path) -> None:
     [
         ({"raters": {"A": [[1, 2]]}}, "rater A has 1 landmark and the data set 2"),
         ({"raters": {"A": [[1, 2], ["x", 3]]}}, "'N' of rater A has no place"),
+        ({"raters": {"A": [[1, 2], 3]}}, "'N' of rater A has no place 3"),
         ({"raters": [1]}, "it does not hold landmarks by rater"),
     ],
 )
