@@ -21,7 +21,8 @@ def import_data(
     folder: Annotated[Path, typer.Argument(help="Where it lies; nothing is written there.", metavar="FOLDER")],
     output: Annotated[Path, typer.Option(help="A new folder, for dataset.json and landmarks.", metavar="DIR")],
     copy_images: Annotated[
-        bool, typer.Option("--copy-images", help="Copy the images too; else they are used where they lie.")
+        bool,
+        typer.Option("--copy-images", help="Copy the images too, headers and all; else they are used where they lie."),
     ] = False,
     truth: Annotated[
         str | None,
