@@ -34,6 +34,8 @@ SAFETENSORS = "models/model.safetensors"
 MAX_TENSORS = 10_000
 _MAX_PICKLE_BYTES = 8 * 2**20
 _MAX_AXES = 16
+_RECORD, _MAX_RECORDS = b"PK\x01\x02", 2 * MAX_TENSORS
+"""What begins each entry of a zip's list of files, and how many there may be, some by chance among the weights."""
 
 _ITEM_BYTES = {
     "bool": 1,
@@ -179,6 +181,8 @@ class _Storage:
 
 
 def _inspect_state_dict(data: bytes) -> dict[str, TensorSpec]:
+    if data.count(_RECORD) > _MAX_RECORDS:  # zipfile reads the list of them whole, at ten times its size
+        raise _Refused("has more records than there may be tensors")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             records = {info.filename: info for info in archive.infolist()}

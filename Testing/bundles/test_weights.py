@@ -151,6 +151,12 @@ def test_too_many_tensors_are_refused():
         inspect_weights(_saved({f"{i}": one for i in range(10_001)}), STATE_DICT)
 
 
+def test_a_list_of_records_that_would_fill_the_memory_is_not_read(monkeypatch):
+    monkeypatch.setattr(weights, "_MAX_RECORDS", 4)
+    with pytest.raises(BundleError, match="more records than there may be tensors"):
+        inspect_weights(_saved({f"{i}": torch.zeros(1) for i in range(5)}), STATE_DICT)
+
+
 def test_a_compressed_record_is_refused_for_it_could_unpack_to_anything():
     buffer = io.BytesIO()
     with (
