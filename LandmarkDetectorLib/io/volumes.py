@@ -14,6 +14,7 @@ import SimpleITK as sitk
 from LandmarkDetectorLib.core import Grid, Image, ImageError
 from LandmarkDetectorLib.io import itk, nifti
 from LandmarkDetectorLib.io.atomic import atomic_path
+from LandmarkDetectorLib.io.detached import check_beside
 from LandmarkDetectorLib.io.limits import DEFLATE_LIMIT, check_promise
 from LandmarkDetectorLib.io.names import shown, suffix_of
 from LandmarkDetectorLib.io.notices import notice
@@ -50,6 +51,8 @@ def read_volume(path: Path) -> tuple[np.ndarray, Grid]:
         if len(header.size) == 4:  # a fifth axis may hold channels, which ITK knows
             _check_axes(header.size, name)
         holes, mending = nifti.check_complete(path, header), header.to_mend
+    else:
+        check_beside(path, kind, name)
     reader = itk.open_reader(path, image_io, kind, mending)
     _check_axes(reader.GetSize(), name)
     stored, expansion = _stored(path, suffix)
