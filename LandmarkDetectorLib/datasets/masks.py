@@ -16,6 +16,7 @@ from LandmarkDetectorLib.core import DatasetError, Image, Landmark, LandmarkDete
 from LandmarkDetectorLib.datasets.cases import Case, Dataset
 from LandmarkDetectorLib.datasets.transforms.resample import index_grid
 from LandmarkDetectorLib.io import load_image
+from LandmarkDetectorLib.io.names import stem_of
 
 File = str | PathLike[str]
 
@@ -154,7 +155,7 @@ def dataset_from_masks(
         ImageError: a mask cannot be read.
     """
     images, masks = list(images), list(masks)
-    names = [Path(path).name.split(".")[0] for path in images] if subjects is None else list(subjects)
+    names = [stem_of(path) for path in images] if subjects is None else list(subjects)
     if not len(images) == len(masks) == len(names):
         raise DatasetError(f"{name}: {len(images)} images, {len(masks)} masks and {len(names)} subjects do not pair.")
     steps = None if spacing is None else tuple(float(s) for s in spacing)

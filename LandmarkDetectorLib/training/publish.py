@@ -22,6 +22,7 @@ from LandmarkDetectorLib.core import DatasetError, Landmark, LandmarkSet, Recipe
 from LandmarkDetectorLib.datasets.cases import Case
 from LandmarkDetectorLib.io import save_landmarks
 from LandmarkDetectorLib.io.copies import write_copy
+from LandmarkDetectorLib.io.names import stem_of
 from LandmarkDetectorLib.training.recipe import Recipe
 from LandmarkDetectorLib.training.recipe_file import recipe_text
 from LandmarkDetectorLib.training.split import Split
@@ -181,7 +182,11 @@ def _samples(cases: Sequence[Case], folder: Path) -> dict[str, Path | bytes]:
     """
     samples: dict[str, Path | bytes] = {}
     for case in cases:
-        stem = case.image_path.name.split(".")[0]
+        stem = own = stem_of(case.image_path)
+        number = 1
+        while f"{stem}.mrk.json" in samples:  # many a data set calls every subject's image alike
+            number += 1
+            stem = f"{own}-{number}"
         marks = case.landmarks
         plain = tuple(Landmark(mark.label, mark.position, mark.status) for mark in marks)
         with staging_folder(folder) as stage:

@@ -104,13 +104,14 @@ def test_files_with_several_classes_give_their_landmarks_in_the_world(d: int, tm
         solid = discs(place, grid.shape, 4.0, voxels(d)).numpy()
         values = (solid[0] * 10 + solid[1] * 20).astype(np.uint8)
         save_image(Image(values[None], grid), tmp_path / f"mask{number}.mha")
-        save_image(Image(values[None], grid), tmp_path / f"image{number}.mha")
-    images = [tmp_path / f"image{n}.mha" for n in range(2)]
+        save_image(Image(values[None], grid), tmp_path / f"image.{number}.mha")
+    images = [tmp_path / f"image.{n}.mha" for n in range(2)]
     masks = [str(tmp_path / f"mask{n}.mha") for n in range(2)]
     given = (list(images), list(masks))
     found = dataset_from_masks(images, masks, {"left": 10, "right": 20, "none": 30})
     assert (images, masks) == given
-    assert found.labels == ("left", "right", "none") and [case.subject for case in found.cases] == ["image0", "image1"]
+    assert found.labels == ("left", "right", "none")
+    assert [case.subject for case in found.cases] == ["image.0", "image.1"]
     for number, case in enumerate(found.cases):
         expected = grid.to_world(truth + number)
         np.testing.assert_allclose(case.landmarks.positions[:2], expected, atol=0.25)

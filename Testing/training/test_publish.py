@@ -49,3 +49,16 @@ def test_of_a_sample_only_voxels_grid_and_positions_go_into_a_bundle(tmp_path: P
         image = load_image(run / name)
         assert np.array_equal(image.array, case.image().array) and image.grid.same_as(case.image().grid, 1e-6)
     np.testing.assert_array_equal(load_landmarks(run / "a.mrk.json").positions, [[1, 2, 3]])
+
+
+def test_samples_whose_files_are_called_alike_all_go_into_a_bundle(tmp_path: Path) -> None:
+    cases = []
+    for number, name in enumerate(("a/scan.1.png", "b/scan.1.png", "b/scan.2.png")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Pillow.fromarray(np.arange(42, dtype=np.uint8).reshape(6, 7)).save(tmp_path / name)
+        marks = LandmarkSet((Landmark("tip", (float(number), 2.0)),), "px", name)
+        cases.append(Case(str(number), tmp_path / name, marks, str(number)))
+    samples = _samples(cases, tmp_path)
+    assert [name for name in sorted(samples) if name.endswith(".png")] == ["scan.1-2.png", "scan.1.png", "scan.2.png"]
+    (tmp_path / "back.mrk.json").write_bytes(bytes(samples["scan.1-2.mrk.json"]))
+    assert load_landmarks(tmp_path / "back.mrk.json").positions.tolist() == [[1, 2]]
