@@ -190,7 +190,15 @@ def check_orientation(header: NiftiHeader, grid: Grid, name: str) -> None:
     if header.qform_code <= 0 and header.sform is None:
         kind = "Analyze 7.5, which gives no orientation" if header.analyze else "NIfTI without an orientation"
         notice(f"{name}: it is {kind}; its axes are taken for left, posterior, superior.")
-    elif header.sform is not None and grid.dimension == 3:
+    elif header.sform is not None and grid.dimension == 2:
+        x, y = np.array(grid.size) - 1
+        off = float(np.abs(header.sform[2, [0, 1, 3]] @ np.array([[0, x, 0, x], [0, 0, y, y], [1, 1, 1, 1]])).max())
+        if off > 0.01 * min(grid.spacing):
+            notice(
+                f"{name}: it is two-dimensional and lies up to {off:.3g} mm off the plane z = 0, in which positions of "
+                "2D images stand; save it as a volume of one slice to keep its place."
+            )
+    elif header.sform is not None:
         corner = np.maximum(np.array(grid.size) - 1, 1)
         corners = np.array(np.meshgrid(*((0, n) for n in corner), indexing="ij")).reshape(3, -1).T
         meant = (corners @ header.sform[:, :3].T + header.sform[:, 3]) * _LPS

@@ -308,6 +308,15 @@ def test_a_nifti_of_numbers_that_are_not_read_is_not_called_damaged(tmp_path, re
     assert f"its voxels are {what}, which are not read" in refused(ImageError, load_image, path)
 
 
+@pytest.mark.parametrize(("changes", "off"), [({}, None), ({324: ("f", 30)}, 30), ({316: ("f", 1)}, 2)])
+def test_a_flat_nifti_that_lies_off_the_plane_of_flat_images_is_told_of(tmp_path, told, changes, off):
+    path = with_header(tmp_path / "flat.nii", changes, VALUES[0])  # where it lies along z, and how z rises with y
+    with told() as messages:
+        assert load_image(path).dimension == 2
+    said = f"flat.nii: it is two-dimensional and lies up to {off} mm off the plane z = 0"
+    assert [message.partition(",")[0] for message in messages] == ([] if off is None else [said])
+
+
 @pytest.mark.parametrize("offset", [0.0, 100.0, 347.0])
 def test_a_nifti_whose_voxels_begin_in_its_header_is_refused_for_all_would_move_by_some(tmp_path, refused, offset):
     path = with_header(tmp_path / "odd.nii", {108: ("f", offset)})
