@@ -58,7 +58,7 @@ def load_image(
         stem, (array, grid) = stem_of(path, suffix), reader(path, spacing)
     if spacing is not None:
         grid = _scaled(grid, spacing, name)
-    return Image(mended(_native(array), name), grid, stem)
+    return Image(mended(native(array), name), grid, stem)
 
 
 def load_scaled(path: Path, spacing: tuple[float, ...] | None, series: str | None = None) -> Image:
@@ -221,7 +221,7 @@ def _scaled(grid: Grid, spacing: tuple[float, ...], name: str) -> Grid:
     return grid
 
 
-def _native(array: np.ndarray) -> np.ndarray:
+def native(array: np.ndarray) -> np.ndarray:
     """The same values in a number type of this machine, of at most 64 bits; a copy only where they are not."""
     if array.dtype.itemsize > 8:
         return array.astype(np.float64)

@@ -15,6 +15,7 @@ from LandmarkDetectorLib.core import Grid, Image, ImageError
 from LandmarkDetectorLib.io import itk, nifti
 from LandmarkDetectorLib.io.atomic import atomic_path
 from LandmarkDetectorLib.io.detached import check_beside
+from LandmarkDetectorLib.io.images import native
 from LandmarkDetectorLib.io.limits import DEFLATE_LIMIT, check_promise
 from LandmarkDetectorLib.io.names import shown, suffix_of
 from LandmarkDetectorLib.io.notices import notice
@@ -91,7 +92,7 @@ def write_volume(image: Image, path: Path) -> None:
             f"{name}: the image has no physical scale, and {_FORMATS[suffix][1]} would call a pixel a millimetre; "
             "give its spacing when you load it, or save it as .npz."
         )
-    array = image.array
+    array = native(image.array)
     if array.dtype == bool:
         array = array.view(np.uint8)
     elif array.dtype == np.float16:

@@ -417,7 +417,7 @@ def test_spacing_that_contradicts_the_header_is_refused(tmp_path, refused):
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha", ".npz"])
-@pytest.mark.parametrize("dtype", ["?", "u1", "i2", "f2", "f4", "f8"])
+@pytest.mark.parametrize("dtype", ["?", "u1", "i2", ">i2", "f2", "f4", "f8", "g"])
 def test_what_is_saved_is_read_again(tmp_path, suffix, dtype):
     values = np.random.default_rng(0).integers(0, 2, (2, 3, 4, 5)).astype(dtype)
     image = Image(values, Grid((5, 4, 3), (0.5, 0.75, 2.0), (1.0, -2.0, 3.5), np.eye(3)[[1, 0, 2]]))
