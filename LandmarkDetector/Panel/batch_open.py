@@ -49,6 +49,7 @@ def load_for_review(scene, source: Any, files: Sequence[Path]) -> tuple[Any, Any
 
 
 def _volume(scene, source: Any) -> Any:
+    from LandmarkDetector.Scene.printed import count_pixels, is_printed
     from LandmarkDetectorLib.core import ImageError, LandmarkDetectorError
 
     if source.path.is_dir():
@@ -60,6 +61,9 @@ def _volume(scene, source: Any) -> Any:
         if isinstance(error.__cause__, LandmarkDetectorError):  # which says why
             raise error.__cause__ from None
         raise ImageError(f"{source.path.name}: it cannot be loaded; look whether it is still there.") from error
+    if is_printed(volume):  # its landmarks were found in pixels
+        count_pixels(volume)
+        slicer.util.setSliceViewerLayers(background=volume, fit=True)
     return volume
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import qt
+import slicer
 
 from LandmarkDetector.Panel.bundle_list import BundleList, judge
 from LandmarkDetector.Panel.card_page import card_page
@@ -119,6 +120,7 @@ class InputView:
         volume = self.volume
         if (volume, _age(volume), self.bundle) == self._looked_at:
             return
+        told = _in_pixels(volume)
         self._suggest(volume)
         bundle = self.bundle
         self._looked_at = (volume, _age(volume), bundle)
@@ -134,14 +136,14 @@ class InputView:
         elif volume.GetImageData() is None:
             self._obstacle = _("The volume holds no image yet; load one.")
         else:
-            self._compare(volume, bundle)
+            self._compare(volume, bundle, told)
         if self.bundles.names() and self.bundles.complaints:
             self._notice.show("\n".join(filter(None, [self._notice.text, *self.bundles.complaints])), "warning")
 
-    def _compare(self, volume, bundle) -> None:
-        self._image, self._obstacle, told = judge(volume, bundle)
-        if self._obstacle or told:
-            self._notice.show(self._obstacle or "\n".join(told), "warning")
+    def _compare(self, volume, bundle, told: list[str]) -> None:
+        self._image, self._obstacle, more = judge(volume, bundle)
+        if self._obstacle or told or more:
+            self._notice.show(self._obstacle or "\n".join([*told, *more]), "warning")
 
     def _suggest(self, volume) -> None:
         """Choose the bundle that suits the volume best, as long as the person has chosen none."""
@@ -241,6 +243,22 @@ class InputView:
             return
         self._fill_bundles("")
         self._on_bundle()
+
+
+def _in_pixels(volume) -> list[str]:
+    """Let a picture that came with its size for printing count pixels, if no point lies on it; what to say of it."""
+    from LandmarkDetector.Scene.printed import bears_points, count_pixels, is_printed
+
+    if volume is None or volume.GetImageData() is None or not is_printed(volume) or bears_points(volume):
+        return []
+    size = volume.GetSpacing()[0]
+    count_pixels(volume)
+    slicer.util.setSliceViewerLayers(background=volume, fit=True)
+    words = _(
+        "{name}: its voxel size of {size} mm was for printing, and is now 1 for each pixel. Where lengths matter, "
+        "enter the true size under Image Spacing in Volumes > Volume Information."
+    )
+    return [words.format(name=volume.GetName(), size=f"{size:.4g}")]
 
 
 def _age(volume) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,9 @@ TO_LPS = np.array([-1.0, -1.0, 1.0])
 
 UNIT = "LandmarkDetector.unit"
 """Attribute of a volume that was made of an image of the library: ``px`` where that says no voxel size, or ``mm``."""
+
+PICTURE = "LandmarkDetector.picture"
+"""Attribute of a picture whose file was forgotten: what that was called, without its folder."""
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
@@ -35,7 +38,8 @@ def image_of_volume(node: Any, channels: int | None = None) -> Any:
         picture that nobody gave a voxel size.
 
     Raises:
-        ImageError: no volume, no voxels, or voxels that stand on no regular grid.
+        ImageError: no volume, no voxels, voxels that stand on no regular grid, or a picture with the voxel size that it
+            claims for printing (see :mod:`.printed`).
     """
     from LandmarkDetectorLib.core import Grid, Image, ImageError
     from LandmarkDetectorLib.io.images import mended
@@ -55,12 +59,17 @@ def image_of_volume(node: Any, channels: int | None = None) -> Any:
         raise ImageError(f"{name}: values of type {array.dtype} are not real numbers; convert the volume.")
     array = np.moveaxis(array.reshape(*size[::-1], -1), -1, 0)
     spacing, origin, direction = _geometry(node, data.GetExtent()[::2])
-    file = _picture_file(node)
-    if file is not None and len(array) in (2, 4):
+    suffix = _picture_suffix(node)
+    if suffix and len(array) in (2, 4):
         array = array[:-1]  # transparency, which Slicer reads as a channel
-    if len(array) == 3 and (channels == 1 or (channels is None and file is not None and file.suffix.lower() == ".bmp")):
+    if len(array) == 3 and (channels == 1 or (channels is None and suffix == ".bmp")):
         array = _gray(array)
-    unit = "px" if _has_no_scale(node, file, spacing) else "mm"
+    unit = "px" if has_no_scale(node) else "mm"
+    if unit == "px" and not counts_pixels(node):
+        raise ImageError(
+            f"{name}: its voxel size of {spacing[0]:.4g} mm is what the file claims for printing; enter 1 mm for "
+            "pixels, or their true size, under Image Spacing in Volumes > Volume Information."
+        )
     try:
         grid = Grid(size, spacing, origin, direction, unit)
     except ImageError as error:
@@ -98,31 +107,35 @@ def _gray(array: np.ndarray) -> np.ndarray:
     return array[:1] if same else array
 
 
-def _picture_file(node: Any) -> Path | None:
-    """The file of PNG and its like that the volume was read from."""
+def _picture_suffix(node: Any) -> str:
+    """Of the file of PNG and its like that a volume was read from; empty for any other."""
     storage = node.GetStorageNode()
-    name = None if storage is None else storage.GetFileName()
-    return Path(name) if name and Path(name).suffix.lower() in _PICTURES else None
+    known = node.GetAttribute(PICTURE) if storage is None else storage.GetFileName()
+    suffix = os.path.splitext(known or "")[1].lower()
+    return suffix if suffix in _PICTURES else ""
 
 
-def _has_no_scale(node: Any, file: Path | None, spacing: tuple[float, ...]) -> bool:
-    """Whether the spacing is still the one that came with a picture, which speaks of printing and not of a patient.
+def has_no_scale(node: Any) -> bool:
+    """Whether the voxel size is still the one that came with a picture, which speaks of printing and not of a patient.
 
     Where somebody entered another one in the scene, that is in millimetres.
     """
-    known = node.GetAttribute(UNIT)
-    if known == "mm" or (known is None and file is None):
+    known, storage = node.GetAttribute(UNIT), node.GetStorageNode()
+    if known == "mm" or (known is None and not _picture_suffix(node)):
         return False
-    if np.allclose(spacing[:2], 1.0, rtol=1e-6):
-        return True
-    if known == "px" or file is None:
-        return False
+    if counts_pixels(node) or known == "px" or storage is None:
+        return counts_pixels(node)
     import SimpleITK as sitk
 
     reader = sitk.ImageFileReader()
-    reader.SetFileName(str(file))
+    reader.SetFileName(storage.GetFileName())
     try:
         reader.ReadImageInformation()
     except RuntimeError:
         return False  # the file has gone, so the scene is all there is to be believed
-    return bool(np.allclose(spacing[:2], reader.GetSpacing()[:2], rtol=1e-5))
+    return bool(np.allclose(node.GetSpacing()[:2], reader.GetSpacing()[:2], rtol=1e-5))
+
+
+def counts_pixels(node: Any) -> bool:
+    """Whether a voxel is 1 wide and high, as of a picture in pixels."""
+    return np.allclose(node.GetSpacing()[:2], 1.0, rtol=1e-6)

@@ -6,13 +6,17 @@ import csv
 import json
 import shutil
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import vtk
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
+from LandmarkDetectorLib.core import Landmark, LandmarkSet
+from LandmarkDetectorLib.io import save_landmarks
 from Testing.panel.person import HEAD, PICTURE
 
 
@@ -197,3 +201,29 @@ def test_slicer_is_asked_for_one_numbered_picture_and_not_for_a_volume_of_all_of
     with pytest.raises(ImageError):
         load_for_review(person.desktop.scene, Source(tmp_path / "002.png", "002"), [])
     assert asked == [(str(tmp_path / "002.png"), {"singleFile": True})]
+
+
+def test_a_photograph_of_a_batch_is_shown_in_the_pixels_that_its_landmarks_count(person, monkeypatch, tmp_path):
+    import slicer
+
+    from LandmarkDetector.Panel.batch_open import load_for_review
+    from LandmarkDetectorLib.inference.image_sources import Source
+
+    image = sitk.GetImageFromArray(np.zeros((60, 80), np.uint8))
+    image.SetSpacing((25.4 / 72, 25.4 / 72))
+    sitk.WriteImage(image, str(tmp_path / "eye.jpg"))
+    marks = LandmarkSet((Landmark("fovea", (50.0, 20.0)),), "px", "eye", {"bundle": "fundus"})
+    save_landmarks(marks, tmp_path / "eye.csv")
+    load = slicer.util.loadVolume
+
+    def as_slicer_does(path: str, properties: dict) -> Any:
+        volume = load(path, properties)
+        volume.SetAttribute("LandmarkDetector.unit", None)
+        volume.SetSpacing(*sitk.ReadImage(path).GetSpacing(), 1.0)
+        return volume
+
+    monkeypatch.setattr(slicer.util, "loadVolume", as_slicer_does)
+    source = Source(tmp_path / "eye.jpg", "eye")
+    volume, node = load_for_review(person.desktop.scene, source, [tmp_path / "eye.csv"])
+    assert volume.GetSpacing() == (1.0, 1.0, 1.0)
+    assert node.GetNthControlPointPosition(0) == (-50.0, -20.0, 0.0)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
+from LandmarkDetector.Scene.volume_image import UNIT
 from LandmarkDetectorLib.bundles.store import SHIPPED
 from Testing.panel.person import HEAD, PICTURE, SAMPLE, SKULL
 
@@ -177,6 +181,38 @@ def test_a_colour_volume_for_a_bundle_of_one_channel_is_refused(person):
     person.rest()
     assert "colours has 3 channels and the bundle fetal-head-us wants 1" in person.said
     assert not person.widget("detectButton").isEnabled()
+
+
+def photograph(person, path: Path) -> Any:
+    """A picture of 72 dpi as Slicer loads it: ITK takes the size for printing for the voxel size."""
+    image = sitk.GetImageFromArray(np.full((60, 80, 3), 90, np.uint8), isVector=True)
+    image.SetSpacing((25.4 / 72, 25.4 / 72))
+    sitk.WriteImage(image, str(path))
+    read = sitk.ReadImage(str(path))
+    volume = person.desktop.open(path)
+    volume.SetAttribute(UNIT, None)
+    volume.SetSpacing(*read.GetSpacing(), 1.0)
+    return volume
+
+
+def test_a_picture_that_slicer_shows_in_its_size_for_printing_counts_pixels_and_it_is_said(person, tmp_path):
+    person.panel.input.choose_bundle("fundus")
+    volume = photograph(person, tmp_path / "eye.jpg")
+    person.rest()
+    person.panel.input.look()
+    assert volume.GetSpacing() == (1.0, 1.0, 1.0) and not person.panel.input.obstacle
+    assert "eye: its voxel size of 0.3528 mm was for printing" in person.widget("noticeLabel").text()
+
+
+def test_a_picture_on_which_somebody_has_placed_points_keeps_its_size_and_what_to_do_is_said(person, tmp_path):
+    person.panel.input.choose_bundle("fundus")
+    points = person.desktop.scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode")
+    points.AddControlPoint((-3.0, -4.0, 0.0))
+    volume = photograph(person, tmp_path / "eye.jpg")
+    person.rest()
+    person.panel.input.look()
+    assert volume.GetSpacing()[0] == pytest.approx(25.4 / 72, rel=1e-3)
+    assert "enter 1 mm for pixels" in person.panel.input.obstacle
 
 
 def test_the_devices_are_those_that_the_worker_names(person):
