@@ -43,7 +43,7 @@ class Formula:
         upright: whether it is relative to the image's or the patient's vertical.
         solid: whether it needs three dimensions.
         millimetres: whether it needs a physical scale.
-        uses: the constructions, choices and measurements that it names, and those that these name.
+        uses: the constructions, choices and measurements that it names, those that these name, and ``up``.
     """
 
     kind: Kind
@@ -122,7 +122,7 @@ def _read(node: ast.expr, scope: Scope) -> Formula:
 
 def _read_name(name: str, scope: Scope) -> Formula:
     if name == UP:
-        return Formula(DIRECTION, (), lambda env: Direction(env.up), upright=True)
+        return Formula(DIRECTION, (), lambda env: Direction(env.up), upright=True, uses=frozenset({UP}))
     if name in scope.landmarks:
         return Formula(PLACE, ((name, None),), lambda env: env.place(name, None))
     if name in scope.defined:

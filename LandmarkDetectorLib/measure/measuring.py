@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from LandmarkDetectorLib.core import LandmarkSet, MeasurementError
-from LandmarkDetectorLib.measure.formula import SIDES, Formula, Need
+from LandmarkDetectorLib.measure.formula import SIDES, UP, Formula, Need
 from LandmarkDetectorLib.measure.labels import lacking_of, titles_of
 from LandmarkDetectorLib.measure.remarks import near, pick_norm, remarks, unit_in
 from LandmarkDetectorLib.measure.results import Interval, Result
@@ -225,6 +225,8 @@ def _why_not(request: _Request, formula: Formula, stage: Stage) -> str:
         return "needs landmarks in 3D"
     if formula.millimetres and request.unit != "mm":
         return "needs a scale in mm, which the picture does not have"
+    if UP in formula.uses and stage.scene.lies_flat:
+        return "needs the vertical, across which all landmarks lie; those of a picture need that picture (--image)"
     if not stage.has_plane:
         return "needs landmarks that determine the mid-sagittal plane: a pair, or three of the midline"
     return ""

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from LandmarkDetectorLib.evaluation.regions import Region
 
 
+FLAT = 1e-3
+"""Landmarks whose height is at most this part of their extent lie in one horizontal plane."""
+
+
 @dataclass(frozen=True, eq=False)
 class Scene:
     """The landmarks that a set knows and that have a place, and the copies of them that uncertainty moves.
@@ -47,6 +51,14 @@ class Scene:
     def dimension(self) -> int:
         """2 or 3."""
         return int(self.copies.shape[-1])
+
+    @property
+    def lies_flat(self) -> bool:
+        """Whether the landmarks lie in one plane across the patient's axis, as Slicer keeps those of a picture."""
+        if self.dimension == 2 or not self.column:
+            return False
+        extent = np.ptp(self.copies[0], axis=0)
+        return bool(extent.max() > 0 and extent[2] <= FLAT * extent.max())
 
 
 def build_scene(landmarks: LandmarkSet, found: Mapping[Need, str], regions: Mapping[str, Region] | None) -> Scene:

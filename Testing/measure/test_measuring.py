@@ -201,6 +201,20 @@ def test_what_is_relative_to_the_vertical_says_so_and_turns_with_the_picture():
     assert not any("vertical" in note for note in one["PI"].notes)
 
 
+def test_landmarks_of_a_picture_that_lie_flat_in_space_have_no_vertical():
+    """Slicer keeps them at z = 0: an incidence of 52 degrees was 128, and every tilt 90."""
+    spine = load_set("spine-sagittal")
+    flat = picture(spine, lateral_spine())
+    marks = [Landmark(mark.label, [*mark.position, 0.0]) for mark in flat]
+    told, known = measure(LandmarkSet(tuple(marks)), spine), by_name(measure(flat, spine))
+    for view in ("3D", "mid-sagittal"):
+        found = by_name(told, view)
+        for name in ("PI", "PT", "SS", "PI-LL", "SVA"):
+            assert found[name].value is None
+            assert found[name].not_computed.startswith("needs the vertical")
+        assert found["LL"].value == pytest.approx(known["LL"].value)
+
+
 def test_the_construction_is_given_in_world_coordinates():
     found = by_name(measure(picture(STEINER, HEAD), STEINER))
     (angle,) = found["SNA"].geometry
