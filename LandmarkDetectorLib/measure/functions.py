@@ -131,7 +131,7 @@ def _intersection(trace: Trace, line: Line, other: Line) -> np.ndarray:
 
 @_function("level", LINE, DIRECTION, gives=DIRECTION)
 def _level(trace: Trace, line: Line, up: Direction) -> Direction:
-    return Direction(geometry.unit(geometry.across(line.end - line.start, up.direction)))
+    return Direction(geometry.unit_across(line.end - line.start, up.direction))
 
 
 @_function("distance", PLACE, PLACE, gives=LENGTH)
@@ -165,7 +165,7 @@ def _height(trace: Trace, place: np.ndarray, plane: Plane) -> np.ndarray:
 @_function("signed_distance", PLACE, LINE, LINE, gives=LENGTH, signed=True)
 def _side_of_line(trace: Trace, place: np.ndarray, line: Line, toward: np.ndarray | Line) -> np.ndarray:
     aim = toward.direction if isinstance(toward, Line) else toward - line.start
-    side = geometry.unit(geometry.across(aim, line.direction))
+    side = geometry.unit_across(aim, line.direction)
     trace.draw(line)
     trace.draw_line(place, geometry.project_on_line(place, line.start, line.direction))
     return geometry.dot(place - line.start, side)
@@ -174,7 +174,8 @@ def _side_of_line(trace: Trace, place: np.ndarray, line: Line, toward: np.ndarra
 @_function("signed_distance", PLACE, PLANE, PLACE, gives=LENGTH, signed=True)
 def _side_of_plane(trace: Trace, place: np.ndarray, plane: Plane, toward: np.ndarray) -> np.ndarray:
     side = geometry.distance_to_plane(toward, plane.point, plane.normal)
-    return np.sign(side) * _height(trace, place, plane)
+    told = np.abs(side) > geometry.PARALLEL * geometry.distance(toward, plane.point)
+    return np.where(told, np.sign(side), np.nan) * _height(trace, place, plane)
 
 
 @_function("along", PLACE, PLACE, LINE, gives=LENGTH, signed=True)

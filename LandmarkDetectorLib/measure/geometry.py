@@ -11,6 +11,9 @@ import numpy as np
 
 from LandmarkDetectorLib.core import LandmarkError
 
+PARALLEL = 1e-9
+"""The sine, or the part of a length, below which a direction or a place lies on no side of a line or plane."""
+
 
 def dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Inner products (...) of vectors (..., d)."""
@@ -66,6 +69,13 @@ def across(vectors: np.ndarray, along: np.ndarray) -> np.ndarray:
     return vectors - dot(vectors, along)[..., None] * along
 
 
+def unit_across(vectors: np.ndarray, along: np.ndarray) -> np.ndarray:
+    """:func:`across` made as long as 1; NaN where vectors run along, of which only rounding would tell a side."""
+    part = across(vectors, along)
+    told = length(part) > PARALLEL * length(vectors)
+    return unit(np.where(told[..., None], part, np.nan))
+
+
 def signed_angle(u: np.ndarray, v: np.ndarray, toward: np.ndarray) -> np.ndarray:
     """Angles (...) in [-180, 180] from u to v, positive where v turns to the side that ``toward`` points to.
 
@@ -75,10 +85,11 @@ def signed_angle(u: np.ndarray, v: np.ndarray, toward: np.ndarray) -> np.ndarray
     Args:
         u: directions (..., d) from which is turned.
         v: directions to which.
-        toward: directions to the positive side; their part along u does not count.
+        toward: directions to the positive side; their part along u does not count, and where there is no other, they
+            name no side and the angle is NaN.
     """
     axis = unit(u)
-    side = dot(across(v, axis), unit(across(toward, axis)))
+    side = dot(across(v, axis), unit_across(toward, axis))
     return np.where(side < 0, -1.0, 1.0) * np.where(np.isfinite(side), angle_between(u, v), np.nan)
 
 

@@ -78,6 +78,11 @@ def test_every_function_is_computed_above():
     assert {name for name in FUNCTIONS if any(f"{name}(" in text for text, _ in table)} == set(FUNCTIONS)
 
 
+@pytest.mark.parametrize("of", ["perpendicular(line(B, C), D), D", "plane(A, C, D), C", "line(P, D), D"])
+def test_what_lies_on_a_line_or_plane_names_no_side_of_it_and_the_distance_is_not_0(of):
+    assert np.isnan(value(f"signed_distance(B, {of})"))
+
+
 def test_a_formula_knows_its_kind_and_what_it_needs():
     formula = read_formula("angle(line(A, B), line(left(Go), Go))", SCOPE)
     assert formula.kind == ANGLE

@@ -79,6 +79,12 @@ def test_coincident_landmarks_have_no_angle():
     assert np.isnan(signed_angle(X, Y, 2 * X))
 
 
+@pytest.mark.parametrize("d", [2, 3])
+def test_what_lies_on_a_line_names_no_side_of_it_whatever_rounding_says(d):
+    lines, others = np.random.default_rng(d).normal(size=(2, 200, d))
+    assert np.isnan(signed_angle(lines, others, 3.3 * lines)).all()
+
+
 def test_many_sets_are_measured_at_once():
     a, v, b = np.random.default_rng(0).normal(0, 10, (3, 7, 3))
     assert angle_at(a, v, b).shape == (7,)
