@@ -120,6 +120,24 @@ def test_a_second_measurement_replaces_the_numbers_and_nodes_of_the_first(tmp_pa
     assert sorted(m["name"] for m in one[0]["measurements"]) == sorted(m["name"] for m in other[0]["measurements"])
 
 
+def test_a_landmark_that_was_taken_away_takes_its_numbers_and_nodes_along(tmp_path):
+    save_measurements([head()], tmp_path / "a.mrk.json")
+    marks = load_landmarks(tmp_path / "a.mrk.json")
+    kept = marks.info["markups"]
+    own = {"type": "Line", "name": "S-A", "locked": False, "controlPoints": []}
+    said = {"name": "mine", "value": 7.0, "description": "measured by hand; reviewed"}
+    kept["after"].append(own)
+    kept["markup"]["measurements"].append(said)
+    fewer = replace(marks, landmarks=tuple(mark for mark in marks if mark.label != "Subspinale"))
+    save_measurements([measure_subject(fewer, ["steiner", "wits"])], tmp_path / "b.mrk.json")
+    points, *nodes = json.loads((tmp_path / "b.mrk.json").read_text("utf-8"))["markups"]
+    assert own in nodes and said in points["measurements"]
+    names = [m["name"] for m in points["measurements"]]
+    assert "steiner: SNB" in names and not {"SNA", "SNB", "steiner: SNA"} & set(names)
+    used = {point["label"] for node in nodes for point in node["controlPoints"]}
+    assert "B" in used and "A" not in used and "SNA" not in {node["name"] for node in nodes}
+
+
 def test_slicer_reads_all_nodes_and_computes_the_same_lengths_and_angles(tmp_path, monkeypatch):
     slicer = pytest.importorskip(
         "slicer", reason="slicer-core is not installed (pip install landmark-detector[desktop])"

@@ -9,7 +9,8 @@ the landmarks and do not follow when these are moved; measure again then.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,12 @@ from LandmarkDetectorLib.measure.values import Shape
 UNITS = {"degrees": "deg", "ratio": "", "mm²": "mm2", "px²": "px2"}
 """What Slicer and UCUM call units that we write otherwise."""
 
+KINDS = {"line": "Line", "angle": "Angle", "plane": "Plane"}
+"""The nodes that shapes become; others have none."""
+
+REVIEW = {True: "reviewed", False: "not reviewed"}
+_DESCRIBED = re.compile(r"; measured (2D|3D|mid-sagittal); of .+; (not )?reviewed$", re.DOTALL)
+_COUNTED = re.compile(r" \(\d+\)$")
 _UPRIGHT = [-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0]
 _SAME = 1e-9
 
@@ -31,25 +38,29 @@ _SAME = 1e-9
 def write_measured_markups(measured: Measured, path: Path) -> None:
     """Write the landmarks with their measurements and constructions; whole or not at all.
 
+    Numbers and constructions that an earlier measuring left in the file go, since they are of landmarks as they were.
+
     Raises:
         LandmarkFileError: the file cannot be written.
     """
     kept = dict(measured.landmarks.info.get(KEPT, {}))
-    numbers = [_number(measured, result) for result in measured.computed]
-    ours = {entry["name"] for entry in numbers}
     markup = dict(kept.get("markup", {}))
-    others = [m for m in markup.get("measurements", []) if not (isinstance(m, dict) and m.get("name") in ours)]
-    nodes = construction_nodes(measured)
-    names = {node["name"] for node in nodes}
-    after = [node for node in kept.get("after", []) if node.get("name") not in names]
-    kept |= {"markup": {**markup, "measurements": [*others, *numbers]}, "after": [*after, *nodes]}
+    before = markup.get("measurements", [])
+    others = [entry for entry in before if not _is_number(entry)]
+    left = {entry["name"] for entry in before if _is_number(entry)}
+    after = [node for node in kept.get("after", []) if not _is_construction(node, left)]
+    numbers = [_number(measured, result) for result in measured.computed]
+    kept |= {
+        "markup": {**markup, "measurements": [*others, *numbers]},
+        "after": [*after, *construction_nodes(measured)],
+    }
     write_markups(replace(measured.landmarks, info={**measured.landmarks.info, KEPT: kept}), path)
 
 
 def _number(measured: Measured, result: Result) -> dict[str, Any]:
     """A result as a measurement that Slicer keeps and does not compute again."""
     said = [result.text.removesuffix("°"), result.title, f"measured {result.view}"]
-    said += [f"of {', '.join(result.needs)}", "reviewed" if measured.is_reviewed(result) else "not reviewed"]
+    said += [f"of {', '.join(result.needs)}", REVIEW[measured.is_reviewed(result)]]
     return {
         "name": full_name(measured, result),
         "enabled": True,
@@ -58,6 +69,20 @@ def _number(measured: Measured, result: Result) -> dict[str, Any]:
         "printFormat": "%.2f%s" if result.unit == "ratio" else "%.1f%s",
         "description": "; ".join(said),
     }
+
+
+def _is_number(entry: Any) -> bool:
+    """Whether :func:`_number` wrote this measurement of a file."""
+    said = entry.get("description") if isinstance(entry, dict) and "name" in entry else None
+    return isinstance(said, str) and bool(_DESCRIBED.search(said))
+
+
+def _is_construction(node: dict[str, Any], numbers: Collection[str]) -> bool:
+    """Whether :func:`_node` wrote this markup of a file, for a measuring that gave these numbers."""
+    points = node.get("controlPoints") or ()
+    joined = "-".join(str(point.get("label")) for point in points if isinstance(point, dict))
+    name = _COUNTED.sub("", str(node.get("name")))
+    return node.get("type") in KINDS.values() and node.get("locked") is True and name in {joined, *numbers}
 
 
 def full_name(measured: Measured, result: Result) -> str:
@@ -78,7 +103,7 @@ def construction_nodes(measured: Measured) -> list[dict[str, Any]]:
         for shape in result.geometry:
             key = shape.kind, shape.positions.tobytes()
             own = _is_the_result(shape, result)
-            if shape.kind in ("line", "angle", "plane") and (key not in drawn or own):
+            if shape.kind in KINDS and (key not in drawn or own):
                 drawn[key] = _node(measured, result, shape, own, places, extent)
     return _told_apart(list(drawn.values()))
 
@@ -102,7 +127,7 @@ def _node(
     measured: Measured, result: Result, shape: Shape, own: bool, places: list[tuple[str, np.ndarray]], extent: float
 ) -> dict[str, Any]:
     points, labels = shape.positions, [_label(place, places) for place in shape.positions]
-    kind = {"line": "Line", "angle": "Angle", "plane": "Plane"}[shape.kind]
+    kind = KINDS[shape.kind]
     if shape.kind == "plane":
         kind, points = _plane(shape.positions, extent / 2)
         labels = [""] * len(points)
