@@ -212,7 +212,7 @@ def _about(result: Any, unreviewed: Sequence[str]) -> str:
     else:
         text = number(result.value, result.unit)
         if result.interval is not None:
-            level = f"{result.interval.level:.0%}"
+            level = f"{100 * result.interval.level:g} %"
             text += _(", {level} interval {ends}").format(
                 level=level, ends=interval_words(result.interval, result.unit)
             )

@@ -191,7 +191,7 @@ def from_regions(value: float, reach: float, counting: int, level: float, joint:
         level: that each region, or all of them jointly, promises.
         joint: whether the promise is for all of them at once.
     """
-    how = "all at once" if joint else f"{counting} of {level:.0%} each, whose failures add up"
+    how = "all at once" if joint else f"{counting} of {100 * level:g} % each, whose failures add up"
     return Interval(
         value - reach,
         value + reach,

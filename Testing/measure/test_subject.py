@@ -149,6 +149,12 @@ def test_what_a_page_says_holds_norms_sources_errors_and_limits():
     assert any("uncertainty cannot tell: ANB" in notice for notice in content_of(unsure).notices)
 
 
+def test_the_level_of_intervals_is_said_as_it_is():
+    """Of 99.5 % a report said 100 %."""
+    content = content_of(measure_subject(ceph_marks(sd=2.0), ["steiner"], level=0.995))
+    assert [words.partition(":")[0] for words in content.intervals] == ["99.5 % intervals"]
+
+
 def test_a_model_without_a_card_is_named_by_the_file():
     marks = one_missing(ceph_marks(), "Sella")
     measured = measure_subject(marks, ["steiner"])

@@ -176,7 +176,7 @@ def test_the_bound_of_a_distance_is_that_of_its_regions():
     # Both landmarks at the corner away from each other stretch the line by 4, and by 4²/(2·70) across.
     assert found["S-N"].interval.high == pytest.approx(74, abs=0.13)
     assert found["S-N"].interval.level == pytest.approx(0.9)
-    assert "2 of 95% each" in found["S-N"].interval.method
+    assert "2 of 95 % each" in found["S-N"].interval.method
     assert found["Sum of angles"].interval.level == pytest.approx(1 - 5 * 0.05)
 
 

@@ -318,7 +318,7 @@ def _rounded(value: float, digits: int) -> float:
 
 def _how(result: Result) -> str:
     assert result.interval is not None
-    return f"{result.interval.level:.0%} intervals: {result.interval.method}."
+    return f"{100 * result.interval.level:g} % intervals: {result.interval.method}."
 
 
 def _landmarks(measured: Measured) -> list[dict[str, Any]]:
