@@ -15,6 +15,7 @@ import pytest
 
 from LandmarkDetectorLib.core import Cancelled, LandmarkFileError, MeasurementError
 from LandmarkDetectorLib.io import load_landmarks
+from LandmarkDetectorLib.measure import Result, load_set
 from LandmarkDetectorLib.measure.reports import NEEDS, SUFFIXES, check_can_be_written, norm_bar, save_measurements
 from LandmarkDetectorLib.measure.reports.bars import cut_offs_of
 from LandmarkDetectorLib.measure.reports.tables import compared_rows
@@ -189,6 +190,15 @@ def test_a_bar_places_value_interval_norm_and_cut_offs_on_one_axis():
     assert norm_bar(found["L1-NB angle"]) is None and norm_bar(found["Pog-NB"]) is None
     index = next(result for result in fetus().results if result.name == "CI")
     assert norm_bar(index).usual == (74, 83)
+
+
+def test_the_ends_of_a_bar_are_told_apart_of_a_ratio_as_of_an_angle():
+    """Of an Evans index near its cut-off both said 0.3."""
+    evans = load_set("brain").definition.measurements[1]
+    ratio = norm_bar(Result("Evans", evans.title, 0.287, "ratio", "2D"), evans.cut_offs)
+    assert [f"{end:.{ratio.digits}f}" for end in (ratio.low, ratio.high)] == ["0.286", "0.301"]
+    angle = norm_bar(Result("HKA", "", 181.0, "degrees", "2D"), (evans.cut_offs[0].model_copy(update={"value": 179}),))
+    assert [f"{end:.{angle.digits}f}" for end in (angle.low, angle.high)] == ["178.9", "181.1"]
 
 
 def test_a_file_of_one_subject_refuses_several_and_an_unknown_suffix_is_named(tmp_path):

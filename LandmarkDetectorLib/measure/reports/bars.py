@@ -36,6 +36,11 @@ class NormBar:
     mean: float | None
     cut_offs: tuple[float, ...]
 
+    @property
+    def digits(self) -> int:
+        """Digits behind the point with which the ends of the axis are told apart, of a ratio as of an angle."""
+        return max(1, 1 - math.floor(math.log10(self.high - self.low)))
+
     def at(self, value: float) -> float:
         """Where a value stands along the axis, from 0 to 1; beyond the ends at the ends."""
         return min(max((value - self.low) / (self.high - self.low), 0.0), 1.0)

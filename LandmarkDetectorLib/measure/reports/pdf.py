@@ -330,7 +330,6 @@ def _bar(bar: NormBar, width: float, outside: bool) -> Any:
     corners = [x, middle - 4.5, x + 3.2, middle, x, middle + 4.5, x - 3.2, middle]
     drawing.add(Polygon(corners, fillColor=colour, strokeColor=white, strokeWidth=0.5))
     for place, anchor, value in ((0.0, "start", bar.low), (width, "end", bar.high)):
-        drawing.add(
-            String(place, 1, number(value, 1), fontName=FONT, fontSize=5.5, textAnchor=anchor, fillColor=HexColor(SOFT))
-        )
+        text = number(value, bar.digits)
+        drawing.add(String(place, 1, text, fontName=FONT, fontSize=5.5, textAnchor=anchor, fillColor=HexColor(SOFT)))
     return drawing
