@@ -167,9 +167,7 @@ def agree(
         raise MeasurementError("Some landmarks are in mm and others in px; bring all into one unit.")
     told = progress or (lambda words, fraction: None)
     names, unit = tuple(readings), units.pop()
-    places = {name: _positions(row, labels) for name, row in readings.items()}
-    if len({place.shape for place in places.values()}) > 1:
-        raise MeasurementError("Some readers' landmarks are 2D and others' 3D; give them in one space.")
+    places = _places(readings, labels)
     distances, summaries = {}, {}
     for a, b in combinations(names, 2):
         told(f"{a} and {b}", 0.1)
@@ -197,9 +195,13 @@ def agree(
 
 
 def distances_of(readings: Mapping[str, Sequence[LandmarkSet]], labels: Sequence[str]) -> tuple[np.ndarray, str]:
-    """All finite distances between readers, and their unit, from which fitting radii are chosen."""
-    places = [_positions(row, labels) for row in readings.values()]
-    gaps = np.concatenate([position_errors(a, b).ravel() for a, b in combinations(places, 2)])
+    """All finite distances between readers, and their unit, from which fitting radii are chosen.
+
+    Raises:
+        MeasurementError: some landmarks are 2D and others 3D.
+    """
+    places = _places(readings, labels)
+    gaps = np.concatenate([position_errors(a, b).ravel() for a, b in combinations(places.values(), 2)])
     return gaps[np.isfinite(gaps)], next(iter(readings.values()))[0].unit
 
 
@@ -207,14 +209,17 @@ def _axes(dimension: int) -> tuple[str, ...]:
     return ("L", "P", "S") if dimension == 3 else ("x", "y")
 
 
-def _positions(row: Sequence[LandmarkSet], labels: Sequence[str]) -> np.ndarray:
-    """(N, K, d); NaN where a landmark was not placed."""
-    d = next((marks.dimension for marks in row if marks.dimension), 2)
-    found = []
-    for marks in row:
-        own = marks.reordered(labels)
-        found.append(own.positions if own.dimension == d else np.full((len(labels), d), np.nan))
-    return np.array(found)
+def _places(readings: Mapping[str, Sequence[LandmarkSet]], labels: Sequence[str]) -> dict[str, np.ndarray]:
+    """Positions (N, K, d) by reader; NaN where a landmark was not placed. Who placed nothing says nothing of d."""
+    dimensions = {marks.dimension or 0 for row in readings.values() for marks in row} - {0}
+    if len(dimensions) > 1:
+        raise MeasurementError("Some landmarks are 2D and others 3D; give all of them in one space.")
+    nowhere = np.full((len(labels), dimensions.pop() if dimensions else 2), np.nan)
+    own = {name: [marks.reordered(labels) for marks in row] for name, row in readings.items()}
+    return {
+        name: np.array([nowhere if marks.dimension is None else marks.positions for marks in row])
+        for name, row in own.items()
+    }
 
 
 def _agreed(

@@ -10,7 +10,7 @@ import pytest
 
 from LandmarkDetectorLib.core import Landmark, LandmarkSet, MeasurementError
 from LandmarkDetectorLib.measure import load_set
-from LandmarkDetectorLib.measure.agreement import agree
+from LandmarkDetectorLib.measure.agreement import agree, distances_of
 from LandmarkDetectorLib.measure.reports.agreement_page import agreement_figures, plot_name, render_agreement
 from Testing.measure.made import cephalogram, picture, ray, sagittal
 from Testing.measure.subjects import one_missing
@@ -116,6 +116,14 @@ def test_readers_agree_in_3d_too_in_both_views():
     assert ("Sella", "x") not in found.axes
 
 
+def test_a_reader_who_found_nothing_in_a_volume_has_placed_nothing_there():
+    heads = [sagittal(STEINER, cephalogram()) for _ in range(2)]
+    nothing = [LandmarkSet(tuple(Landmark(label, status="missing") for label in h.labels)) for h in heads]
+    readers, labels = {"a": heads, "b": nothing}, heads[0].labels[:2]
+    assert agree(readers, labels, list("wx")).placed == {"a": 4, "b": 0}
+    assert distances_of(readers, labels)[0].size == 0
+
+
 def test_readings_that_do_not_fit_each_other_are_refused():
     labels = READERS["Ada"][0].labels
     with pytest.raises(MeasurementError, match="two readers or more"):
@@ -126,8 +134,9 @@ def test_readings_that_do_not_fit_each_other_are_refused():
     with pytest.raises(MeasurementError, match="in mm and others in px"):
         agree({"Ada": READERS["Ada"], "Ben": in_pixels}, labels, SUBJECTS)
     solid = [LandmarkSet((Landmark(labels[0], (1, 2, 3)),)) for _ in SUBJECTS]
-    with pytest.raises(MeasurementError, match="2D and others' 3D"):
-        agree({"Ada": READERS["Ada"], "Ben": solid}, labels, SUBJECTS)
+    for odd in (solid, [*READERS["Ben"][:-1], solid[0]]):
+        with pytest.raises(MeasurementError, match="2D and others 3D"):
+            agree({"Ada": READERS["Ada"], "Ben": odd}, labels, SUBJECTS)
 
 
 def test_the_page_has_every_number_and_picture_and_asks_for_nothing(found):
