@@ -34,16 +34,20 @@ def pick_norm(
         return None, f"no norm: {measurement.no_norm}"
     if measurement.unit in LENGTHS and unit != "mm":
         return None, "no norm: the picture has no scale in mm"
-    fitting = [norm for norm in measurement.norms if norm.sex in (sex, None)]
+    norms = [norm for norm in measurement.norms if norm.sex in (sex, None)]
+    if not norms:
+        why = "the published one is for the other sex" if sex else "it differs between the sexes; say which"
+        return None, f"no norm: {why}"
+    seen = [norm for norm in norms if view in norm.views]
+    if not seen:
+        views = dict.fromkeys(view for norm in norms for view in norm.views)
+        return None, f"no norm: the published one is for {' and '.join(views)}"
+    fitting = [norm for norm in seen if norm.choices.items() <= chosen.items()]
     if not fitting:
-        return None, "no norm: it differs between the sexes; say which"
-    norm = max(fitting, key=lambda each: each.sex == sex)  # of the own sex before that of both
-    if view not in norm.views:
-        return None, f"no norm: the published one is for {' and '.join(norm.views)}"
-    other = [name for name, option in norm.choices.items() if chosen[name] != option]
-    if other:
-        return None, f"no norm: the published one is for {norm.choices[other[0]]}"
-    return norm, ""
+        other = next(option for name, option in seen[0].choices.items() if chosen[name] != option)
+        return None, f"no norm: the published one is for {other}"
+    # Of the own sex before that of both, and of what was chosen before that of any.
+    return max(fitting, key=lambda each: (each.sex == sex, len(each.choices))), ""
 
 
 def remarks(stage: Stage, formula: Formula, measurement: Measurement, chosen: Mapping[str, str]) -> list[str]:

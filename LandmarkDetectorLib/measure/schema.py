@@ -7,6 +7,7 @@ a measurement without a norm says why it has none.
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
@@ -145,9 +146,10 @@ class Measurement(_Strict):
     def _norm_or_reason(self) -> Measurement:
         if bool(self.norms) == bool(self.no_norm):
             raise ValueError("give norms, or say in no_norm why there are none")
-        sexes = [norm.sex for norm in self.norms]
-        if len(set(sexes)) != len(sexes):
-            raise ValueError("there are two norms for the same people; keep one")
+        for norm, other in combinations(self.norms, 2):
+            alike = norm.sex == other.sex and norm.choices == other.choices
+            if alike and not set(norm.views).isdisjoint(other.views):
+                raise ValueError("there are two norms for the same people, views and choices; keep one")
         if self.valid is not None and self.valid[0] >= self.valid[1]:
             raise ValueError("in valid, the first number is not below the second")
         return self

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from LandmarkDetectorLib.core import Landmark, LandmarkSet, MeasurementError
-from LandmarkDetectorLib.measure import load_set, measure
+from LandmarkDetectorLib.measure import build_set, load_set, measure
 from Testing.measure.made import bilateral, build, cephalogram, frontal_hips, lateral_spine, moved, picture, sagittal
 
 HEAD = cephalogram()
@@ -171,6 +171,40 @@ def test_a_norm_of_one_sex_counts_for_it_only():
     said = {sex: measure(head, wits, sex=sex)[0] for sex in (None, "female", "male")}
     assert said[None].norm is None and "no norm: it differs between the sexes; say which" in said[None].notes
     assert (said["female"].norm.mean, said["male"].norm.mean) == (0, -1)
+
+
+def test_each_norm_counts_under_its_choice_in_its_view_and_for_its_sex():
+    told = {"population": "adults", "source": "a book"}
+    one = {"name": "MP", "title": "MP", "formula": "angle(line(S, N), plane_of)", "unit": "degrees"}
+    one["norms"] = [
+        {"mean": 32, **told, "choices": {"plane_of": "Go-Gn"}},
+        {"mean": 34, **told, "choices": {"plane_of": "Go-Me"}, "sex": "female"},
+        {"mean": 36, **told, "choices": {"plane_of": "Go-Me"}, "sex": "female", "views": ["3D"]},
+    ]
+    planes = {"title": "plane", "default": "Go-Gn", "options": {"Go-Gn": "line(Go, Gn)", "Go-Me": "line(Go, Me)"}}
+    content = {"title": "t", "description": "d", "citation": "c", "vocabulary": "cephalometry"}
+    own = build_set(content | {"choices": {"plane_of": planes}, "measurements": [one]}, "own")
+    flat, solid = picture(own, HEAD), sagittal(own, HEAD)
+
+    def told_of(marks: LandmarkSet, option: str, sex: str | None, view: str):
+        return by_name(measure(marks, own, choices={"plane_of": option}, sex=sex), view)["MP"]
+
+    for marks, option, sex, view, mean in (
+        (flat, "Go-Gn", None, "2D", 32),
+        (flat, "Go-Gn", "male", "2D", 32),
+        (flat, "Go-Me", "female", "2D", 34),
+        (solid, "Go-Me", "female", "mid-sagittal", 34),
+        (solid, "Go-Me", "female", "3D", 36),
+    ):
+        assert told_of(marks, option, sex, view).norm.mean == mean
+    assert "no norm: the published one is for Go-Gn" in told_of(flat, "Go-Me", "male", "2D").notes
+    assert "no norm: the published one is for 2D and mid-sagittal" in told_of(solid, "Go-Gn", "male", "3D").notes
+    one["norms"] = [{"mean": 34, **told, "sex": "female"}]
+    women = build_set(content | {"choices": {"plane_of": planes}, "measurements": [one]}, "own")
+    assert "no norm: the published one is for the other sex" in measure(flat, women, sex="male")[0].notes
+    one["norms"] *= 2
+    with pytest.raises(MeasurementError, match="two norms for the same people, views and choices"):
+        build_set(content | {"choices": {"plane_of": planes}, "measurements": [one]}, "own")
 
 
 def test_the_deviation_is_in_standard_deviations_of_the_norm():
