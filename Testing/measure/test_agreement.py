@@ -11,7 +11,12 @@ import pytest
 from LandmarkDetectorLib.core import Landmark, LandmarkSet, MeasurementError
 from LandmarkDetectorLib.measure import load_set
 from LandmarkDetectorLib.measure.agreement import agree, distances_of
-from LandmarkDetectorLib.measure.reports.agreement_page import agreement_figures, plot_name, render_agreement
+from LandmarkDetectorLib.measure.reports.agreement_page import (
+    agreement_figures,
+    distances_name,
+    plot_name,
+    render_agreement,
+)
 from Testing.measure.made import cephalogram, picture, ray, sagittal
 from Testing.measure.subjects import one_missing
 
@@ -152,6 +157,8 @@ def test_the_page_has_every_number_and_picture_and_asks_for_nothing(found):
 def test_a_plot_has_a_name_that_a_file_may_have(found):
     item = by_name(found)["U1-NA angle"]
     assert plot_name(item, ("Ada", "Ben")) == "bland-altman-steiner--2D-U1-NA-angle-Ada-Ben"
+    # Of two folders that are called alike the second reader has the name of the folder above before its own.
+    assert distances_name(("points", "ben/points")) == "distances-points-ben-points"
 
 
 def test_everything_is_json_and_what_is_not_known_is_null(found):

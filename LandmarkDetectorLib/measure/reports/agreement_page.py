@@ -47,6 +47,7 @@ def render_agreement(
         subjects=len(set(agreement.subjects)),
         pictures=pictures,
         plot=plot_name,
+        distances=distances_name,
         radii=[float(radius) for radius in next(iter(agreement.landmarks.values())).sdr],
         several=len({item.where for item in agreement.measurements}) > 1,
         digits=lambda item: 3 if item.unit == "ratio" else 2,
@@ -55,7 +56,15 @@ def render_agreement(
 
 def plot_name(item: Agreed, pair: Pair) -> str:
     """How the Bland-Altman plot of a measurement and pair is called, among the pictures and as a file."""
-    words = f"bland-altman {item.where} {item.name} {pair[0]} {pair[1]}"
+    return _file_name(f"bland-altman {item.where} {item.name} {pair[0]} {pair[1]}")
+
+
+def distances_name(pair: Pair) -> str:
+    """How the plot of a pair's distances is called, likewise."""
+    return _file_name(f"distances {pair[0]} {pair[1]}")
+
+
+def _file_name(words: str) -> str:
     return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in words)
 
 
@@ -73,7 +82,7 @@ def agreement_figures(agreement: Agreement) -> dict[str, Figure]:
     for (a, b), gaps in agreement.distances.items():
         if np.isfinite(gaps).any():
             radii = list(agreement.landmarks[a, b].sdr)
-            figures[f"distances-{a}-{b}"] = error_figure(gaps, agreement.labels, agreement.unit, radii=radii)
+            figures[distances_name((a, b))] = error_figure(gaps, agreement.labels, agreement.unit, radii=radii)
     for item in agreement.measurements:
         for pair, figure in item.pairs.items():
             if figure.n:
