@@ -123,14 +123,17 @@ def _tables(found: Any) -> dict[str, Any]:
 
 
 def _measurement(item: Any, pair: tuple[str, str]) -> dict[str, Any]:
+    from LandmarkDetectorLib.evaluation.bland_altman import digits_in
+
     figures, joint = item.pairs[pair], item.correlations[pair]
     low, high = joint.agreement_interval
+    digits = digits_in(item.unit)
     classes = item.classes.get(pair)
     return {
         "unit": item.unit,
         "mean |d|": _finite(item.mean_absolute(pair)),
         "bias": _finite(figures.bias),
-        "limits": f"{figures.lower:.2f} to {figures.upper:.2f}" if figures.n > 1 else None,
+        "limits": f"{figures.lower:.{digits}f} to {figures.upper:.{digits}f}" if figures.n > 1 else None,
         "ICC(2,1)": _finite(joint.agreement),
         "95 %": f"{low:.2f} to {high:.2f}" if low == low else None,
         "ICC(3,1)": _finite(joint.consistency),

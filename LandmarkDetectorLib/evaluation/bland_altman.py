@@ -61,6 +61,11 @@ class BlandAltman:
         return plain([{"figure": key, "value": value, "from": a, "to": b} for key, value, (a, b) in named])
 
 
+def digits_in(unit: str) -> int:
+    """Digits behind the point with which differences in a unit are written: those of ratios are hundredths."""
+    return 3 if unit == "ratio" else 2
+
+
 def bland_altman(measured: np.ndarray, reference: np.ndarray, name: str, unit: str) -> BlandAltman:
     """Compare measurements with their references, one pair a subject.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from LandmarkDetectorLib.core import LandmarkError
-from LandmarkDetectorLib.evaluation.bland_altman import BlandAltman
+from LandmarkDetectorLib.evaluation.bland_altman import BlandAltman, digits_in
 from LandmarkDetectorLib.evaluation.canvas import BLUE, SKY, VERMILION, blank_figure, series_styles
 from LandmarkDetectorLib.evaluation.comparison import Comparison
 
@@ -146,13 +146,13 @@ def bland_altman_figure(
         ("bias + 1.96 sd", figures.upper, figures.upper_interval, VERMILION, "--"),
         ("bias − 1.96 sd", figures.lower, figures.lower_interval, VERMILION, "--"),
     )
-    at_border = axes.get_yaxis_transform()
+    at_border, digits = axes.get_yaxis_transform(), digits_in(figures.unit)
     for name, value, (low, high), colour, style in lines:
         if not np.isfinite(value):
             continue
         axes.axhline(value, color=colour, linestyle=style, linewidth=1.5)
         axes.axhspan(low, high, color=colour, alpha=0.12, linewidth=0)
-        words = f"{name}\n{value:+.2f} {figures.unit}\n[{low:+.2f}, {high:+.2f}]".replace("-", "−")
+        words = f"{name}\n{value:+.{digits}f} {figures.unit}\n[{low:+.{digits}f}, {high:+.{digits}f}]".replace("-", "−")
         axes.text(1.01, value, words, transform=at_border, va="center", color=colour, size=8.5)
     axes.axhline(0, color="black", linewidth=0.6, alpha=0.5)
     lost = f", {figures.not_computed} not computed" if figures.not_computed else ""

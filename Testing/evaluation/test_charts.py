@@ -59,6 +59,11 @@ def test_bias_and_limits_are_drawn_where_they_are():
     assert figure_png(axes.figure, 50)
 
 
+def test_differences_of_ratios_are_written_to_thousandths():
+    axes = bland_altman_figure(bland_altman([0.301, 0.299, 0.305], [0.297, 0.296, 0.3], "Evans", "ratio")).axes[0]
+    assert axes.texts[0].get_text().startswith("bias\n+0.004 ratio")
+
+
 def test_one_pair_has_a_bias_and_no_limits_and_none_has_nothing_to_draw():
     assert figure_png(bland_altman_figure(bland_altman([1.0], [2.0], "x", "mm")))
     with pytest.raises(LandmarkError, match="no pair"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from LandmarkDetectorLib.evaluation.bland_altman import digits_in
 from LandmarkDetectorLib.evaluation.page import chart, report_packages, template
 from LandmarkDetectorLib.measure.agreement import Agreed, Agreement, Pair
 
@@ -50,7 +51,7 @@ def render_agreement(
         distances=distances_name,
         radii=[float(radius) for radius in next(iter(agreement.landmarks.values())).sdr],
         several=len({item.where for item in agreement.measurements}) > 1,
-        digits=lambda item: 3 if item.unit == "ratio" else 2,
+        digits=lambda item: digits_in(item.unit),
     )
 
 
