@@ -9,12 +9,6 @@ from pathlib import Path
 from LandmarkDetectorLib.core.errors import ImageError, LandmarkFileError
 from LandmarkDetectorLib.io.names import stem_of, suffix_of
 
-READ = (".mrk.json", ".fcsv", ".csv", ".xlsx", ".json")
-"""Suffixes of landmarks in a folder; of several files of one name the first kind is taken."""
-
-OURS = "measurements"
-"""How the files that a folder gets are called, which are no landmarks."""
-
 
 @dataclass(frozen=True)
 class Output:
@@ -31,13 +25,17 @@ def find_landmarks(paths: Sequence[Path]) -> list[Path]:
     Raises:
         LandmarkFileError: a path that is not there, a folder without landmarks, or two subjects of one name.
     """
+    from LandmarkDetectorLib.io.landmarks import LANDMARK_SUFFIXES, landmark_files
+
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = _in_folder(path)
+            inside = landmark_files(path)
             if not inside:
-                raise LandmarkFileError(f"{path.name}: the folder holds no files of landmarks ({', '.join(READ)}).")
-            found += inside
+                raise LandmarkFileError(
+                    f"{path.name}: the folder holds no files of landmarks ({', '.join(LANDMARK_SUFFIXES)})."
+                )
+            found += inside.values()
         elif path.is_file():
             found.append(path)
         else:
@@ -49,17 +47,6 @@ def find_landmarks(paths: Sequence[Path]) -> list[Path]:
             raise LandmarkFileError(f"{seen[name].name} and {file.name} are of the same name; rename one of them.")
         seen[name] = file
     return found
-
-
-def _in_folder(folder: Path) -> list[Path]:
-    chosen: dict[str, Path] = {}
-    for suffix in READ:
-        for file in sorted(folder.iterdir()):
-            name = stem_of(file)
-            ours = name.startswith(OURS) or name.endswith(f".{OURS}") or name == "dataset"
-            if file.is_file() and suffix_of(file) == suffix and not ours:
-                chosen.setdefault(name, file)
-    return [chosen[name] for name in sorted(chosen)]
 
 
 def plan(files: Sequence[Path], outputs: Sequence[Path], formats: str, *, overwrite: bool) -> list[Output]:
@@ -107,6 +94,7 @@ def plan(files: Sequence[Path], outputs: Sequence[Path], formats: str, *, overwr
 
 
 def _of_folder(folder: Path, subjects: Sequence[str], formats: str) -> list[Output]:
+    from LandmarkDetectorLib.io.landmarks import MEASURED
     from LandmarkDetectorLib.measure.reports import SUFFIXES
 
     wanted = [f".{word.strip().lstrip('.')}" for word in formats.split(",") if word.strip()]
@@ -117,11 +105,14 @@ def _of_folder(folder: Path, subjects: Sequence[str], formats: str) -> list[Outp
     planned = []
     for suffix in wanted:
         if suffix == ".csv":
-            planned += [Output(folder / f"{OURS}.csv", None, False), Output(folder / f"{OURS}-wide.csv", None, True)]
+            planned += [
+                Output(folder / f"{MEASURED}.csv", None, False),
+                Output(folder / f"{MEASURED}-wide.csv", None, True),
+            ]
         elif suffix == ".xlsx":
-            planned.append(Output(folder / f"{OURS}.xlsx", None))
+            planned.append(Output(folder / f"{MEASURED}.xlsx", None))
         else:
-            planned += [Output(folder / f"{subject}.{OURS}{suffix}", subject) for subject in subjects]
+            planned += [Output(folder / f"{subject}.{MEASURED}{suffix}", subject) for subject in subjects]
     return planned
 
 

@@ -13,14 +13,12 @@ from LandmarkDetectorLib.core.counted import counted
 from LandmarkDetectorLib.datasets.cases import Case, Dataset, read_dataset
 from LandmarkDetectorLib.inference.evaluate import evaluate_bundle, folds_of, notice_of_training
 from LandmarkDetectorLib.io import load_landmarks
-from LandmarkDetectorLib.io.names import stem_of, suffix_of
+from LandmarkDetectorLib.io.landmarks import LANDMARK_SUFFIXES, landmark_files
+from LandmarkDetectorLib.io.names import stem_of
 
 Progress = Callable[[str, float], None]
 MEAN = "mean"
 """Of a data set, what counts as true: with several observers their mean."""
-
-SUFFIXES = (".mrk.json", ".fcsv", ".csv", ".xlsx", ".json")
-_NO_SUBJECTS = ("measurements",)
 
 Key = tuple[str, str]
 """Subject, and the stem of the image's name."""
@@ -161,15 +159,9 @@ def _key(case: Case) -> Key:
 
 def _files(folder: Path, dataset: Dataset | None) -> dict[Key, LandmarkSet]:
     """The landmarks of a folder by image: of a data set by the image's name, or its subject where that is the only."""
-    chosen: dict[str, Path] = {}
-    for suffix in SUFFIXES:
-        for file in sorted(folder.iterdir()):
-            name = stem_of(file)
-            ours = name.startswith(_NO_SUBJECTS) or name.endswith(".measurements") or name == "dataset"
-            if file.is_file() and suffix_of(file) == suffix and not ours:
-                chosen.setdefault(name, file)
+    chosen = landmark_files(folder)
     if not chosen:
-        raise DatasetError(f"{folder.name}: the folder holds no files of landmarks ({', '.join(SUFFIXES)}).")
+        raise DatasetError(f"{folder.name}: the folder holds no files of landmarks ({', '.join(LANDMARK_SUFFIXES)}).")
     if dataset is None:
         return {(name, name): load_landmarks(file) for name, file in chosen.items()}
     said: dict[Key, LandmarkSet] = {}

@@ -12,7 +12,7 @@ from LandmarkDetectorLib.io.fcsv import read_fcsv, write_fcsv
 from LandmarkDetectorLib.io.json_files import parse_json
 from LandmarkDetectorLib.io.labelme import is_labelme, read_labelme
 from LandmarkDetectorLib.io.markups import read_markups, write_markups
-from LandmarkDetectorLib.io.names import shown, suffix_of
+from LandmarkDetectorLib.io.names import shown, stem_of, suffix_of
 from LandmarkDetectorLib.io.spreadsheets import read_spreadsheet, write_spreadsheet
 from LandmarkDetectorLib.io.tables import read_table, write_table
 from LandmarkDetectorLib.io.text_files import read_text
@@ -51,6 +51,31 @@ _WRITERS: dict[str, _Writer] = {
     ".csv": write_table,
     ".xlsx": write_spreadsheet,
 }
+
+
+LANDMARK_SUFFIXES = (".mrk.json", ".fcsv", ".csv", ".xlsx", ".json")
+"""Of landmarks in a folder; of several files of one name the first kind is taken."""
+
+MEASURED = "measurements"
+"""How the tables that ``measure`` writes into a folder are called, which are no landmarks."""
+
+_NO_LANDMARKS = (MEASURED, f"{MEASURED}-wide", "dataset")
+
+
+def landmark_files(folder: Path) -> dict[str, Path]:
+    """The files of landmarks in a folder, by the stems of their names and in the order of these.
+
+    What ``measure`` wrote there and the description of a data set are passed over.
+    """
+    chosen: dict[str, Path] = {}
+    for suffix in LANDMARK_SUFFIXES:
+        for file in sorted(folder.iterdir()):
+            name = stem_of(file)
+            if name in _NO_LANDMARKS or name.endswith(f".{MEASURED}"):
+                continue
+            if file.is_file() and suffix_of(file) == suffix:
+                chosen.setdefault(name, file)
+    return dict(sorted(chosen.items()))
 
 
 def load_landmarks(path: str | os.PathLike[str]) -> LandmarkSet:

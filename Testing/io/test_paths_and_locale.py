@@ -1,4 +1,4 @@
-"""Paths with any letters and of any length, and computers that write decimals with a comma."""
+"""Paths with any letters and of any length, folders of landmarks, and computers that write decimals with a comma."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 
 from LandmarkDetectorLib.core import Grid, Image, ImageError, LandmarkFileError, LandmarkSet
 from LandmarkDetectorLib.io import load_image, load_landmarks, save_image, save_landmarks
+from LandmarkDetectorLib.io.landmarks import landmark_files
 
 NAMES = ["Schädel größer", "頭蓋骨 点", "череп", "a  b (1) [2] #3 %41 & ' ;", "e\u0301-\U0001f480", "dots.in.the.name"]
 VALUES = np.arange(24, dtype=np.int16).reshape(1, 2, 3, 4)
@@ -133,3 +134,14 @@ def test_a_comma_decimal_region_does_not_matter(tmp_path):
     command = [sys.executable, "-W", "ignore", "-c", CHECK, str(tmp_path), name]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment, "LC_ALL": name})
     assert done.returncode == 0, done.stderr
+
+
+def test_of_a_folder_the_landmarks_are_taken_and_what_measure_wrote_is_passed_over(tmp_path):
+    """A subject whose name begins with the word measurements was passed over, too."""
+    for name in ("b.csv", "b.mrk.json", "a.fcsv", "measurements_01.csv", "dataset.json", "notes.txt"):
+        (tmp_path / name).touch()
+    for name in ("measurements.csv", "measurements-wide.csv", "measurements.xlsx", "b.measurements.mrk.json"):
+        (tmp_path / name).touch()
+    found = landmark_files(tmp_path)
+    assert [file.name for file in found.values()] == ["a.fcsv", "b.mrk.json", "measurements_01.csv"]
+    assert list(found) == ["a", "b", "measurements_01"]
