@@ -99,15 +99,15 @@ class MeasureChoices:
 
         combo = self._ui.measureSetCombo
         words = _("{title} ({some} of {all})")
-        items = []
-        for each in suggest_sets(self._labels):
+        items, dimension = [], 3 if self._solid else 2
+        for each in suggest_sets(self._labels, dimension=dimension):
             some = len(each.computable)
             items.append((words.format(title=each.title, some=some, all=some + len(each.missing)), each.name))
-        own = suggest_sets(self._labels, self._own.values())
-        fitting = {each.name: each for each in own}
+        fitting = {each.name: each for each in suggest_sets(self._labels, self._own.values(), dimension)}
         for name, taken in self._own.items():
             some = len(fitting[name].computable) if name in fitting else 0
-            items.append((words.format(title=taken.title, some=some, all=len(taken.names)), f"{OWN}{name}"))
+            count = some + len(fitting[name].missing) if name in fitting else len(taken.names)
+            items.append((words.format(title=taken.title, some=some, all=count), f"{OWN}{name}"))
         fill(combo, items, self._parameters.text("measure set"))
         combo.setEnabled(bool(items))
         self._choose(chosen_key(combo))
