@@ -193,7 +193,7 @@ def _result(
     values, shapes = stage.compute(formula)
     value = float(values[0])
     if not np.isfinite(value):
-        return Result(value=None, not_computed="landmarks coincide, or lines of it are parallel", **shared)
+        return Result(value=None, not_computed=_why_undefined(formula, stage), **shared)
     if measurement.valid and not measurement.valid[0] <= value <= measurement.valid[1]:
         low, high = measurement.valid
         unit = shared["unit"]
@@ -230,6 +230,14 @@ def _why_not(request: _Request, formula: Formula, stage: Stage) -> str:
     if not stage.has_plane:
         return "needs landmarks that determine the mid-sagittal plane: a pair, or three of the midline"
     return ""
+
+
+def _why_undefined(formula: Formula, stage: Stage) -> str:
+    """Why a formula has no value though all its landmarks are there."""
+    both = {name for name, said in formula.needs if said is not None}
+    if stage.side is None and any(said is None and name in both for name, said in formula.needs):
+        return "it is of one side, and the midpoint of both has none; measure left, right or each"
+    return "landmarks coincide, or lines of it are parallel"
 
 
 def _interval(request: _Request, formula: Formula, stage: Stage, values: np.ndarray) -> tuple[Interval | None, str]:

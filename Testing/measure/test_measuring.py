@@ -136,6 +136,12 @@ def test_both_hips_are_measured_each_by_itself():
     assert [(r.name, r.side) for r in results][:3] == [("LCE", "left"), ("LCE", "right"), ("Acetabular index", "left")]
 
 
+def test_the_midpoint_of_both_hips_has_no_side_and_says_so():
+    hip = load_set("hip")
+    told = {r.not_computed for r in measure(picture(hip, bilateral(frontal_hips())), hip, bilateral="midpoint")}
+    assert told == {"it is of one side, and the midpoint of both has none; measure left, right or each"}
+
+
 def test_the_mandibular_plane_is_a_choice_that_is_printed_and_decides_on_the_norm():
     default = by_name(measure(picture(STEINER, HEAD), STEINER))["SN-MP"]
     assert (default.value, default.norm.mean) == (pytest.approx(32), 32)
