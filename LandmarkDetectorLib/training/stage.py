@@ -113,8 +113,9 @@ class _Stage:
     def train(self) -> dict[str, Tensor]:
         if self.run.resume and self.checkpoint.exists():
             self._load()
-        every = self.training.validate_every
-        self.engine.add_event_handler(Events.ITERATION_COMPLETED(every=every), lambda _: self._validate())
+        # By the stage's own steps: the engine counts from 0 again when a run goes on.
+        due = Events.ITERATION_COMPLETED(event_filter=lambda _engine, _event: self._is_due())
+        self.engine.add_event_handler(due, lambda _: self._validate())
         self.engine.add_event_handler(Events.ITERATION_COMPLETED, lambda _: self._listen())
         remaining = self.training.steps - self.step
         if remaining > 0 and not self._exhausted():
@@ -246,6 +247,9 @@ class _Stage:
         """The mean over all processes of what each noted since the last row of the curve."""
         self.losses = mean_rows(self.team.gather(self.losses))
         self.objective.agree(self.team.gather)
+
+    def _is_due(self) -> bool:
+        return self.step % self.training.validate_every == 0
 
     def _exhausted(self) -> bool:
         return self.training.patience is not None and self.worse >= self.training.patience

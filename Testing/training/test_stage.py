@@ -1,0 +1,80 @@
+"""One stage's training by itself, on noise: where a run was interrupted shows in nothing that comes of it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from LandmarkDetectorLib.bundles.pipeline import ImageStage
+from LandmarkDetectorLib.core import Cancelled
+from LandmarkDetectorLib.models.network import HeatmapOutput
+from LandmarkDetectorLib.training.distributed import Team
+from LandmarkDetectorLib.training.objective import Objective
+from LandmarkDetectorLib.training.recipe import StageTraining
+from LandmarkDetectorLib.training.samplers import Batch
+from LandmarkDetectorLib.training.stage import StageRun, train_stage
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+STAGE: Any = {"spacing": 1, "network": {"name": "any"}, "window": 5, "size": [16, 16], "tolerance": 3}
+
+
+class Noise:
+    """A sampler of images and places that have nothing to do with each other."""
+
+    dimension, count, each = 2, 2, 1
+
+    def batch(self, rng: np.random.Generator, rows: Any = None) -> Batch:
+        landmarks, yes = torch.from_numpy(rng.uniform(2, 14, (2, 2, 2))).float(), torch.ones(2, 2, dtype=torch.bool)
+        return Batch(torch.from_numpy(rng.random((2, 1, 16, 16))).float(), landmarks, yes, yes)
+
+
+class Network(nn.Module):
+    def __init__(self, dropout: float) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.Dropout2d(dropout), nn.Conv2d(8, 2, 3, padding=1))
+
+    def forward(self, images: Tensor) -> HeatmapOutput:
+        maps = self.body(images).float()
+        return HeatmapOutput(maps, maps.amax((-1, -2)))
+
+
+def trained(
+    folder: Path, dropout: float = 0.0, cancelled: Callable[[], bool] | None = None, resume: bool = False, **more: Any
+) -> dict[str, Tensor]:
+    folder.mkdir(exist_ok=True)
+    torch.manual_seed(0)
+    training = StageTraining(sigma=1.5, steps=8, batch=2, rate=0.05, average=0.5, validate_every=3, **more)
+    objective, run = (
+        Objective(training, ImageStage(**STAGE)),
+        StageRun("image", 0, Team(), folder, resume, None, cancelled),
+    )
+    judged = [Noise().batch(np.random.default_rng(99))]
+    return train_stage(Network(dropout), Noise(), judged, training, objective, run)
+
+
+def interrupted(folder: Path, step: int, **more: Any) -> dict[str, Tensor]:
+    """Trained in two runs, of which the first ends after so many steps."""
+    asked = iter(range(1, step + 1))
+    with pytest.raises(Cancelled, match=f"at step {step}"):
+        trained(folder, cancelled=lambda: next(asked) == step, **more)
+    return trained(folder, resume=True, **more)
+
+
+def curve(folder: Path) -> list[tuple[str, str]]:
+    with (folder / "image.csv").open(encoding="utf-8") as file:
+        return [(row["step"], row["validation_loss"]) for row in csv.DictReader(file)]
+
+
+def test_a_run_that_goes_on_is_validated_at_the_same_steps(tmp_path: Path) -> None:
+    trained(tmp_path / "whole")
+    interrupted(tmp_path / "parts", 4)
+    assert curve(tmp_path / "parts") == curve(tmp_path / "whole")
+    assert [step for step, _ in curve(tmp_path / "whole")] == ["3", "6", "8"]
