@@ -1,8 +1,8 @@
 """Train one stage: a sampler and a network in, averaged weights and a curve out.
 
-The engine is ignite's. Every step draws its sample from a generator seeded by (seed, stage, step), and the checkpoint
-holds the network, its average, the optimiser and the step: an interrupted run goes on to the same result (bit for bit
-on one machine).
+The engine is ignite's. Every step draws its sample, and what dropout leaves out, by a seed of (seed, stage, step), and
+the checkpoint holds the network, its average, the optimiser and the step: an interrupted run goes on to the same result
+(bit for bit on one machine).
 """
 
 from __future__ import annotations
@@ -144,10 +144,10 @@ class _Stage:
         mine = rows(len(whole.images))
         return whole.rows(mine), self.objective.weights(whole.known, whole.present, mine, self.share.pieces)
 
-    def _draws(self, turn: int) -> np.random.Generator:
+    def _draws(self, turn: int, *of: int) -> np.random.Generator:
         step, part = divmod(turn, len(self.share.batches))
         number = step * self.training.accumulate + self.share.batches[part]
-        return np.random.default_rng([self.run.seed, _number(self.run.name), number])
+        return np.random.default_rng([self.run.seed, _number(self.run.name), number, *of])
 
     @property
     def _turns(self) -> int:
@@ -167,7 +167,10 @@ class _Stage:
         self.optimiser.zero_grad(set_to_none=True)
         sums = np.zeros(3)
         for part in range(count):
-            batch, weights = self._following(self.step * count + part)
+            turn = self.step * count + part
+            batch, weights = self._following(turn)
+            # For dropout, which knows no generator but torch's own.
+            torch.manual_seed(int(self._draws(turn, 1 + self.share.piece).integers(2**62)))
             with self.shared.alone(part < count - 1):
                 loss, parts = self.shared(batch, weights)
                 self.scaler.scale(loss / count).backward()

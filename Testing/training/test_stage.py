@@ -78,3 +78,9 @@ def test_a_run_that_goes_on_is_validated_at_the_same_steps(tmp_path: Path) -> No
     interrupted(tmp_path / "parts", 4)
     assert curve(tmp_path / "parts") == curve(tmp_path / "whole")
     assert [step for step, _ in curve(tmp_path / "whole")] == ["3", "6", "8"]
+
+
+def test_a_run_that_goes_on_leaves_out_by_dropout_what_a_whole_one_does(tmp_path: Path) -> None:
+    whole = trained(tmp_path / "whole", dropout=0.5)
+    parts = interrupted(tmp_path / "parts", 4, dropout=0.5)
+    assert all(torch.equal(value, parts[name]) for name, value in whole.items())
