@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from ignite.engine import Engine, Events
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from LandmarkDetectorLib.core import Cancelled, RecipeError
 from LandmarkDetectorLib.models.network import HeatmapOutput
@@ -87,11 +87,7 @@ class _Stage:
             )
         self.lesson = Lesson(network, objective, device, sampler.dimension)
         self.network = network.to(device, memory_format=self.lesson.memory)
-        decay = training.average
-        # Early on the average must forget its random beginning.
-        self.average = AveragedModel(
-            self.network, avg_fn=lambda mean, new, n: mean + (new - mean) * max(1 - decay, 1 / (int(n) / 4 + 2))
-        )
+        self.average = averaged(self.network, training.average)
         self.judge = Lesson(self.average.module, objective, device, sampler.dimension)
         groups = [{"params": list(self.network.parameters())}, *objective.to(device).learnt()]
         self.optimiser = torch.optim.AdamW(groups, lr=training.rate, weight_decay=training.decay)
@@ -174,7 +170,7 @@ class _Stage:
             with self.shared.alone(part < count - 1):
                 loss, parts = self.shared(batch, weights)
                 self.scaler.scale(loss / count).backward()
-            sums += [float(p) for p in parts]
+            sums += parts.tolist()
         self.scaler.unscale_(self.optimiser)
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.scaler.step(self.optimiser)
@@ -320,6 +316,19 @@ class _Stage:
         self.step, self.worse, self.history = state["step"], state["worse"], state["history"]
         self.best = None if state["best"] is None else (state["best"][0], state["best"][1])
         self.seconds_before, self.losses = state["seconds"], state["losses"]
+
+
+def averaged(network: nn.Module, decay: float) -> AveragedModel:
+    """The moving average of a network's weights, of which a step leaves ``decay``.
+
+    Early on it leaves less: the average must forget its random beginning.
+    """
+
+    def update(means: Any, now: Any, steps: Any) -> None:
+        get_ema_multi_avg_fn(min(decay, 1 - 1 / (int(steps) / 4 + 2)))(means, now, steps)
+
+    # For all weights at once: for each apart, a GPU would be waited for to say how many steps there were.
+    return AveragedModel(network, multi_avg_fn=update)
 
 
 def _weights(network: nn.Module) -> dict[str, Tensor]:

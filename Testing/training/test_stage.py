@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from LandmarkDetectorLib.bundles.pipeline import ImageStage
 from LandmarkDetectorLib.core import Cancelled
@@ -19,7 +20,7 @@ from LandmarkDetectorLib.training.distributed import Team
 from LandmarkDetectorLib.training.objective import Objective
 from LandmarkDetectorLib.training.recipe import StageTraining
 from LandmarkDetectorLib.training.samplers import Batch
-from LandmarkDetectorLib.training.stage import StageRun, train_stage
+from LandmarkDetectorLib.training.stage import StageRun, averaged, train_stage
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -84,3 +85,33 @@ def test_a_run_that_goes_on_leaves_out_by_dropout_what_a_whole_one_does(tmp_path
     whole = trained(tmp_path / "whole", dropout=0.5)
     parts = interrupted(tmp_path / "parts", 4, dropout=0.5)
     assert all(torch.equal(value, parts[name]) for name, value in whole.items())
+
+
+class Asked(TorchDispatchMode):
+    """Counts how often a number is taken out of a tensor, for which a GPU would be waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+def test_averaging_asks_for_no_number_weight_by_weight_and_forgets_the_beginning_first() -> None:
+    asked = []
+    for layers in (1, 9):
+        network = nn.Sequential(*(nn.Linear(1, 1) for _ in range(layers)))
+        average, expected = averaged(network, 0.9), 0.0
+        with torch.no_grad(), Asked() as mode:
+            for step in range(40):
+                for weight in network.parameters():
+                    weight.fill_(step)
+                average.update_parameters(network)
+                # A half of what was there at first, 0.9 of it from the 32nd step on.
+                expected += (step - expected) * max(0.1, 1 / (step / 4 + 2)) if step else 0.0
+        asked.append(mode.count)
+        values = torch.cat([weight.detach().flatten() for weight in average.module.parameters()])
+        torch.testing.assert_close(values, torch.full_like(values, expected))
+    assert asked[0] == asked[1]
