@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from LandmarkDetectorLib.bundles.pipeline import Order
+from LandmarkDetectorLib.bundles.pipeline import ImageStage, Order
 from LandmarkDetectorLib.datasets import read_dataset
 from LandmarkDetectorLib.training.recipe import read_recipe
-from LandmarkDetectorLib.training.samplers import Batch, FrameSampler, PatchSampler, WholeSampler
+from LandmarkDetectorLib.training.samplers import Batch, FrameSampler, ImageSampler, PatchSampler, WholeSampler
 from LandmarkDetectorLib.training.specimens import load_specimens, shape_symmetries
 from LandmarkDetectorLib.training.train import learn_pipeline
 from Testing.phantoms import LABELS, recipe_text, write_dataset
@@ -111,3 +112,30 @@ def test_a_shape_that_a_half_turn_repeats_is_learnt_both_ways_round() -> None:
     rules = [Order(first="l", second="r", axis="x"), Order(first="u", second="d", axis="y")]
     found = [permutation.tolist() for permutation in shape_symmetries(cross, labels, rules)]
     assert found == [[0, 1, 2, 3], [1, 0, 3, 2]]
+
+
+@pytest.mark.parametrize("kind", [WholeSampler, ImageSampler])
+def test_what_is_known_of_a_landmark_goes_with_its_place_where_the_order_names_it_anew(
+    tmp_path: Path, kind: type[WholeSampler] | type[ImageSampler]
+) -> None:
+    given = samplers(tmp_path, 2)[0]
+    left, right = LABELS.index("left"), LABELS.index("right")
+    look = ImageStage(spacing=2, network={"name": "unet"}, window=5, size=[32, 32], tolerance=3)
+    plain = given.pipeline.model_copy(update={"image": look})
+    ordered = plain.model_copy(update={"order": [Order(first="left", second="right", axis="x")]})
+    turned = given.how.model_copy(update={"rotation": "full", "mirror": 0.0, "cut": 0.0})
+    training = given.training.model_copy(update={"augmentation": turned, "batch": 4})
+    seen = np.arange(len(LABELS)) != left  # as of one that lies just beyond the image
+    specimens = [replace(one, seen=seen) for one in given.specimens]
+    swaps = 0
+    for step in range(3):
+        before, after = (
+            kind(specimens, pipeline, training).batch(np.random.default_rng(step)) for pipeline in (plain, ordered)
+        )
+        for old, new, was, now in zip(before.landmarks, after.landmarks, before.present, after.present, strict=True):
+            swapped = not torch.equal(old[left], new[left])
+            swaps += swapped
+            assert torch.equal(new[left], old[right if swapped else left])
+            assert not was[left] and not now[right if swapped else left]
+            assert now[left if swapped else right] == was[right]
+    assert 0 < swaps < 12

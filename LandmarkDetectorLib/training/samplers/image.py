@@ -53,14 +53,15 @@ class ImageSampler(Sampler):
             if nothing and not cloudy:
                 frame = wrong_pose(rng, self.dimension, float(grid.extent.max())) @ frame
             frame[:-1, -1] += grid.centre
-            inside = self.pipeline.ordered(apply(np.linalg.inv(frame), positions))
+            inside = apply(np.linalg.inv(frame), positions)
+            places = self.pipeline.arrangement(inside)
             image = self.look(specimen, frame[None], shape, row, wanted)
             if cloudy:  # within the image's borders: what is seen beyond them must not tell
                 image = clouds(rng, image) * torch.from_numpy(_covered(grid, frame, shape))
             images.append(image)
-            landmarks.append(weighted_sums(self.design, inside))
-            seen.append(extended(scanned, self.design) & (not nothing))
-            missing.append(touched(absent, self.design))
+            landmarks.append(weighted_sums(self.design, inside[places]))
+            seen.append(extended(scanned[places], self.design) & (not nothing))
+            missing.append(touched(absent[places], self.design))
         return self.finish(torch.cat(images), np.array(landmarks), np.array(seen), np.array(missing), rng, vary)
 
 
