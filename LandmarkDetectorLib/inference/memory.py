@@ -83,4 +83,5 @@ def _largest(dimension: int) -> MemoryPlan:
 def _is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)):
         return True
-    return "alloc" in str(error).lower() and "memory" in str(error).lower()
+    said = str(error).lower()  # by CUDA and cuBLAS, which begin when a GPU is nearly full, or by an allocator
+    return "out of memory" in said or "alloc_failed" in said or ("alloc" in said and "memory" in said)

@@ -28,13 +28,15 @@ class Networks:
     def __init__(self, networks: dict[str, HeatmapNetwork]) -> None:
         self._networks = networks
         self.device = torch.device("cpu")
+        self._moved = True
 
     def to(self, device: torch.device) -> None:
-        """Move all of them."""
-        if device != self.device:
+        """Move all of them; where memory runs out on the way, the next call moves all of them again."""
+        if device != self.device or not self._moved:
+            self.device, self._moved = device, False
             for network in self._networks.values():
                 network.to(device)
-            self.device = device
+            self._moved = True
 
     def factor(self, name: str) -> int:
         """Sides of what this network sees are multiples of it."""
