@@ -50,11 +50,17 @@ class Specimen:
 def load_specimens(cases: Sequence[Case], pipeline: Pipeline) -> list[Specimen]:
     """Read the images of cases and keep them; what the stages need of them is averaged at once.
 
+    A case that stands there several times, to be seen more often, is read and kept once.
+
     Raises:
         ImageError: an image cannot be read.
         DatasetError: landmarks do not fit their image.
     """
-    return [_specimen(case, read_pyramid(case, pipeline), pipeline) for case in cases]
+    made: dict[int, Specimen] = {}
+    for case in cases:
+        if id(case) not in made:
+            made[id(case)] = _specimen(case, read_pyramid(case, pipeline), pipeline)
+    return [made[id(case)] for case in cases]
 
 
 def stream_specimens(cases: Sequence[Case], pipeline: Pipeline, keep: int) -> tuple[list[Specimen], Stream]:

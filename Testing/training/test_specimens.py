@@ -124,3 +124,11 @@ def test_a_landmark_a_whole_image_away_from_its_image_is_said(prepared) -> None:
     dataset = read_dataset(data)
     with pytest.warns(LandmarkDetectorWarning, match=r"than it is long \('tail' of case02\); look whether"):
         learn_pipeline(content, dataset, dataset.cases)
+
+
+def test_an_image_that_is_to_be_seen_more_often_is_read_and_kept_once(prepared) -> None:
+    recipe, data = prepared
+    content, dataset = read_recipe(recipe), read_dataset(data)
+    pipeline = learn_pipeline(content, dataset, dataset.cases)
+    new, *known = load_specimens([*dataset.cases[:1] * 3, dataset.cases[1]], pipeline)
+    assert [one is new for one in known] == [True, True, False]
