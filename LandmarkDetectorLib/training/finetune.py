@@ -261,9 +261,11 @@ def seconds_a_step(
             begun = time.perf_counter()
             batch = sampler.batch(np.random.default_rng(number))
             made = time.perf_counter()
-            lesson(batch)[0].backward()
+            loss = lesson(batch)[0]
+            loss.backward()
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
+            loss.item()  # a GPU works on by itself until a number is asked for
             done = time.perf_counter()
             # Batches are made beside the learning, where there is a core for it.
             cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
