@@ -21,12 +21,11 @@ class WindowMoments(NamedTuple):
 
 
 def window_moments(maps: Tensor, centres: Tensor, radius: int, log_sum: Tensor | None = None) -> WindowMoments:
-    """Moments of maps in cubic windows of 2·radius+1 voxels a side.
+    """Moments of maps in cubic windows of 2·radius+1 voxels a side, in single precision or better.
 
     Args:
         maps: (B, K, [Z, ]Y, X) of non-negative values, or of logits when ``log_sum`` is given. Windows may reach
-            beyond the
-            border, where there is nothing.
+            beyond the border, where there is nothing.
         centres: (B, K, P, D) x, y[, z], rounded to the nearest voxel; NaN gives zero mass and NaN moments.
         radius: in voxels.
         log_sum: (B, K) log-sum-exp of each map: the values are then exp(maps - log_sum), computed in the windows alone.
@@ -48,6 +47,7 @@ def window_moments(maps: Tensor, centres: Tensor, radius: int, log_sum: Tensor |
         flat = flat + index.clamp(0, shape[-1 - axis] - 1) * stride
     batch, count, peaks = middle.shape[:3]
     values = maps.flatten(2).gather(2, flat.view(batch, count, -1))
+    values = values.to(torch.promote_types(values.dtype, torch.float32))
     if log_sum is not None:
         values = (values - log_sum[..., None]).exp()
     values = values.view(flat.shape) * inside
@@ -55,8 +55,9 @@ def window_moments(maps: Tensor, centres: Tensor, radius: int, log_sum: Tensor |
     share = values.flatten(3) / mass.clamp_min(torch.finfo(mass.dtype).tiny)[..., None]
     grids = torch.meshgrid(*[steps.to(share.dtype)] * d, indexing="ij")
     offsets = torch.stack([g.flatten() for g in reversed(grids)], -1)
-    mean = share @ offsets
-    second = (share @ (offsets[:, :, None] * offsets[:, None]).flatten(1)).unflatten(-1, (d, d))
+    with torch.autocast(maps.device.type, enabled=False):  # half precision would cost the fraction of the voxel
+        mean = share @ offsets
+        second = (share @ (offsets[:, :, None] * offsets[:, None]).flatten(1)).unflatten(-1, (d, d))
     covariance = second - mean[..., :, None] * mean[..., None, :]
     empty = (mass <= 0)[..., None]
     return WindowMoments(

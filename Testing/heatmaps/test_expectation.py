@@ -65,3 +65,15 @@ def test_the_softmax_is_stable_at_large_logits_and_in_half_precision() -> None:
         found = spatial_expectation(spatial_softmax(logits))
         assert found.mean.dtype == torch.float32
         torch.testing.assert_close(found.mean[0, 0], torch.tensor([3.0, 2.0]))
+
+
+@pytest.mark.parametrize("shape", [(12, 15), (9, 11, 10)])
+def test_a_window_of_half_precision_or_under_autocast_is_read_in_single(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(2)
+    maps = torch.rand(1, 2, *shape).half()
+    centres = torch.full((1, 2, 1, len(shape)), 5.0)
+    exact = window_moments(maps.float(), centres, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = window_moments(maps, centres, 3)
+    for part, expected in zip(found, exact, strict=True):
+        torch.testing.assert_close(part, expected)
