@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import index
 
 import torch
 from torch import Tensor
@@ -52,8 +53,12 @@ def find_peaks(heatmaps: Tensor, count: int, radius: int = 1, threshold: float |
     """
     shape = check_heatmaps(heatmaps)
     heatmaps = heatmaps.as_subclass(Tensor)
-    if not (isinstance(count, int) and isinstance(radius, int)):
-        raise LandmarkDetectorError(f"A count of {count} and a radius of {radius} are not whole numbers; give such.")
+    try:
+        count, radius = index(count), index(radius)
+    except TypeError:
+        raise LandmarkDetectorError(
+            f"A count of {count} and a radius of {radius} are not whole numbers; give such."
+        ) from None
     if count < 1 or radius < 1:
         raise LandmarkDetectorError(
             f"Peaks cannot be found with count {count} and radius {radius}; give 1 or more for both."

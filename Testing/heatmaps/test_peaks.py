@@ -8,7 +8,7 @@ import torch
 from scipy import ndimage
 
 from LandmarkDetectorLib.core import LandmarkDetectorError
-from LandmarkDetectorLib.heatmaps import find_peaks
+from LandmarkDetectorLib.heatmaps import decode_instances, find_peaks
 
 
 def gaussian(shape, centre, sigma=2.0):
@@ -168,3 +168,11 @@ def test_what_cannot_be_searched_is_refused_in_one_sentence(maps, count, radius)
 def test_no_maps_give_no_peaks(lead):
     peaks = find_peaks(torch.zeros(*lead, 8, 9), count=2)
     assert peaks.positions.shape == (*lead, 2, 2) and peaks.values.shape == (*lead, 2)
+
+
+def test_whole_numbers_of_numpy_count_peaks_as_those_of_python_do() -> None:
+    maps = torch.zeros(1, 1, 9, 9)
+    maps[0, 0, 2, 3], maps[0, 0, 6, 7] = 2.0, 1.0
+    found = find_peaks(maps, np.int64(2), np.int32(1))
+    assert found.positions.tolist() == [[[[3.0, 2.0], [7.0, 6.0]]]]
+    assert decode_instances(maps, np.int64(3), radius=np.int64(2)).peak[0, 0, :2].tolist() == [2.0, 1.0]
