@@ -44,7 +44,8 @@ class Objective(nn.Module):
         dimension: 2 or 3; needed where targets adapt.
 
     Raises:
-        RecipeError: the loss is not one on maps, or the distance of a softmax is asked for where there is none.
+        RecipeError: the loss is not one on maps or not one number, or the distance of a softmax is asked for where
+            there is none.
     """
 
     def __init__(
@@ -65,6 +66,8 @@ class Objective(nn.Module):
             raise RecipeError(f"{refused[0].upper()}{refused[1:]}.")
         if not isinstance(loss, HeatmapLoss | SpatialCrossEntropyLoss):
             raise RecipeError(f"The loss {named.name if named else loss!r} is not one on heatmaps; choose another.")
+        if loss.reduction == "none":
+            raise RecipeError("A loss with reduction none is no one number to minimise; let it be mean or sum.")
         if training.distance and self.decoder is not None:
             raise RecipeError("distance needs maps that are densities; leave out the stage's decoder, or the distance.")
         self.adaptive: AdaptiveTargets | None = None

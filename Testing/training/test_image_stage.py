@@ -194,6 +194,7 @@ def test_earlier_heads_are_taught_the_same_places_at_their_own_size(tmp_path: Pa
     ("stage", "training", "sentence"),
     [
         ("", "loss: {name: wing}, ", "not one on heatmaps"),
+        ("decoder: gaussian_fit, ", "loss: {name: heatmap_l2, arguments: {reduction: none}}, ", "no one number"),
         ("", "loss: {name: no_such}, ", "There is no loss 'no_such'"),
         ("decoder: argmax, ", "distance: 1.0, ", "distance needs maps that are densities"),
     ],
