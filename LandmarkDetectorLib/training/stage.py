@@ -2,7 +2,7 @@
 
 The engine is ignite's. Every step draws its sample, and what dropout leaves out, by a seed of (seed, stage, step), and
 the checkpoint holds the network, its average, the optimiser and the step: an interrupted run goes on to the same result
-(bit for bit on one machine).
+(bit for bit on one machine's CPU; CUDA adds up in any order).
 """
 
 from __future__ import annotations
