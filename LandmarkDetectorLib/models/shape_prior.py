@@ -16,6 +16,8 @@ from LandmarkDetectorLib.core.similarity import apply, fit_similarity, scale_of
 
 POSE_SLACK = 0.1
 """How far a pose may be off, as a fraction of the shape's size: about 0.1 radian, 10 % of scale."""
+FEW = 3
+"""As many specimens as this, in which a landmark is annotated, say as much of its scatter as all other landmarks do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,13 +158,18 @@ def learn_shape_prior(
     mean = mean * np.exp(np.log(sizes).mean())
     relative = sizes / np.exp(np.log(sizes).mean())
     residual = (apply(fit_similarity(shapes, mean), shapes) - mean).reshape(count, -1)
-    residual = np.where(np.isfinite(residual), residual, 0.0)
-    degrees = max(count - 1, 1)
+    known = np.isfinite(residual)
+    residual = np.where(known, residual, 0.0)
+    degrees, seen, squares = max(count - 1, 1), known.sum(0), (residual**2).sum(0)
     u, s, vt = np.linalg.svd(residual / np.sqrt(degrees), full_matrices=False)
     keep = min(modes, max(0, count // 3))
     factors = vt[:keep].T * s[:keep]
-    left = (residual**2).sum(0) / degrees - (factors**2).sum(1)
-    floor = 0.05 * np.sqrt((residual**2).mean()) if count > 1 else 0.05 * np.abs(mean).max()
+    # Where nobody annotated a landmark, it does not lie at its mean: it scatters as it does where somebody did, and, of
+    # few such places, as all landmarks do.
+    usual = squares.sum() / max(np.maximum(seen - 1, 0).sum(), 1)
+    unseen = (squares + FEW * usual) / (np.maximum(seen - 1, 0) + FEW)
+    left = (squares + (count - seen) * unseen) / degrees - (factors**2).sum(1)
+    floor = 0.05 * np.sqrt(squares.sum() / known.sum()) if count > 1 else 0.05 * np.abs(mean).max()
     noise = np.sqrt(np.maximum(left, max(floor, 1e-6) ** 2))
     bounds = scales or (float(relative.min()) / 1.25, float(relative.max()) * 1.25)
     return ShapePrior(mean, factors, noise, bounds)

@@ -69,6 +69,20 @@ def test_a_specimen_that_lacks_a_landmark_still_teaches_the_others() -> None:
     assert np.isfinite(prior.mean).all() and np.isfinite(prior.covariance).all()
 
 
+@pytest.mark.parametrize("annotated", [1, 2, 5, 20])
+def test_a_landmark_that_few_specimens_show_is_not_believed_to_stay_at_its_mean(annotated: int) -> None:
+    rng = np.random.default_rng(4)
+    shapes = rng.normal(0, 30, (10, 3)) + rng.normal(0, 2, (60, 10, 3))
+    whole = learn_shape_prior(shapes)
+    shapes[annotated:, 9] = np.nan
+    prior = learn_shape_prior(shapes)
+    deviation, before = (
+        np.sqrt((one.factors**2).sum(1) + one.noise**2).reshape(10, 3).mean(1) for one in (prior, whole)
+    )
+    assert 0.5 < deviation[9] / before[9] < 2
+    np.testing.assert_allclose(deviation[:9], before[:9], rtol=0.25)
+
+
 def test_fusing_equals_the_closed_form_of_two_gaussians() -> None:
     prior = learn_shape_prior(specimens())
     count, d = prior.mean.shape
