@@ -146,8 +146,8 @@ def learn_shape_prior(
         modes: how many modes of variation to keep at most.
         like: (K, d) a mean shape that was learnt before, whose canonical frame is kept: networks know it.
     """
-    shapes = np.asarray(shapes, dtype=np.float64)
-    count, marks, d = shapes.shape
+    shapes = _telling(np.asarray(shapes, dtype=np.float64))
+    count, _, d = shapes.shape
     mean = _canonical(shapes[np.argmax(np.isfinite(shapes).all(-1).sum(-1))]) if like is None else np.asarray(like)
     for _ in range(10):
         poses = fit_similarity(shapes, mean)
@@ -173,6 +173,14 @@ def learn_shape_prior(
     noise = np.sqrt(np.maximum(left, max(floor, 1e-6) ** 2))
     bounds = scales or (float(relative.min()) / 1.25, float(relative.max()) * 1.25)
     return ShapePrior(mean, factors, noise, bounds)
+
+
+def _telling(shapes: np.ndarray) -> np.ndarray:
+    """Shapes (N, K, d) without those of so few landmarks that they fit any mean, unless a landmark is in no others."""
+    placed = np.isfinite(shapes).all(-1)
+    counts = placed.sum(1)
+    telling = counts > min(shapes.shape[-1], counts.max() - 1)
+    return shapes[telling] if (placed[telling].any(0) == placed.any(0)).all() else shapes
 
 
 def mirror_matrix(mean: np.ndarray, partners: list[int | None]) -> np.ndarray:

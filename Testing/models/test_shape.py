@@ -69,18 +69,31 @@ def test_a_specimen_that_lacks_a_landmark_still_teaches_the_others() -> None:
     assert np.isfinite(prior.mean).all() and np.isfinite(prior.covariance).all()
 
 
+@pytest.mark.parametrize("alone", [False, True])
 @pytest.mark.parametrize("annotated", [1, 2, 5, 20])
-def test_a_landmark_that_few_specimens_show_is_not_believed_to_stay_at_its_mean(annotated: int) -> None:
+def test_a_landmark_that_few_specimens_show_is_not_believed_to_stay_at_its_mean(annotated: int, alone: bool) -> None:
     rng = np.random.default_rng(4)
     shapes = rng.normal(0, 30, (10, 3)) + rng.normal(0, 2, (60, 10, 3))
     whole = learn_shape_prior(shapes)
-    shapes[annotated:, 9] = np.nan
+    shapes[annotated : 40 if alone else 60, 9] = np.nan
+    shapes[40 if alone else 60 :, :9] = np.nan  # these show nothing else, and fit any mean
     prior = learn_shape_prior(shapes)
     deviation, before = (
         np.sqrt((one.factors**2).sum(1) + one.noise**2).reshape(10, 3).mean(1) for one in (prior, whole)
     )
     assert 0.5 < deviation[9] / before[9] < 2
     np.testing.assert_allclose(deviation[:9], before[:9], rtol=0.25)
+
+
+def test_specimens_of_one_landmark_do_not_draw_the_mean_shape_to_where_their_images_lie() -> None:
+    rng = np.random.default_rng(0)
+    shape = rng.normal(0, 30, (6, 3))
+    shapes = 100 + shape + rng.normal(0, 1, (40, 6, 3))
+    shapes[:5, 5] = np.nan
+    shapes[5:10, 4] = np.nan
+    shapes[10:, :5] = np.nan
+    mean = learn_shape_prior(shapes).mean
+    assert np.linalg.norm(apply(fit_similarity(mean, shape), mean) - shape, axis=1).max() < 3
 
 
 def test_fusing_equals_the_closed_form_of_two_gaussians() -> None:
