@@ -276,10 +276,14 @@ def _moved(measured: Measurement, change: np.ndarray) -> Measurement:
 
 
 def _mean(measured: list[Measurement]) -> Measurement:
-    """The mean of several looks at the same landmarks."""
+    """The mean of several looks at the same landmarks; one that saw no place for a landmark has no say in it."""
+    positions = np.array([m.positions for m in measured])
+    seen = np.isfinite(positions).all(-1)
+    say = np.where(seen.any(0), seen, 1.0)
+    say = (say / say.sum(0))[..., None]
     return Measurement(
-        np.mean([m.positions for m in measured], axis=0),
-        np.mean([m.covariances for m in measured], axis=0),
+        (say * np.where(say > 0, positions, 0.0)).sum(0),
+        (say[..., None] * np.array([m.covariances for m in measured])).sum(0),
         np.mean([m.presence for m in measured], axis=0),
     )
 
