@@ -128,10 +128,12 @@ def fine_tune(
         cancelled: asked after every step; when it says yes, a checkpoint is written and :class:`Cancelled` raised.
 
     Raises:
-        RecipeError: another run stands in the folder.
+        RecipeError: another run stands in the folder, or ``torchrun`` has started several processes.
         LandmarkDetectorError: images or device are not usable.
     """
     started = time.monotonic()
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # each would settle a number of steps of its own, and wait for ever
+        raise RecipeError("A bundle is retrained by one process; start it without torchrun.")
     folder.mkdir(parents=True, exist_ok=True)
     before = read_plan(folder / PLAN)
     if before is not None and not resume:

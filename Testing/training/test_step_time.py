@@ -1,4 +1,4 @@
-"""How long a step takes: what a time that a person gave is divided by."""
+"""Retraining within a time that a person gave: how long a step takes, by which it is divided."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from LandmarkDetectorLib.core import RecipeError
 from LandmarkDetectorLib.datasets import read_dataset
 from LandmarkDetectorLib.training import finetune, read_recipe
 from LandmarkDetectorLib.training.distributed import Team
@@ -44,3 +45,11 @@ def test_a_step_counts_as_done_when_the_device_has_answered(tmp_path: Path, monk
     looked = [place for place, event in enumerate(events) if event == "clock"]
     ends = [events[place - 1] for place in looked[2::3]]
     assert len(ends) == 2 * (1 + finetune.PROBED) and set(ends) == {torch.ops.aten._local_scalar_dense.default}
+
+
+def test_a_retraining_in_several_processes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    nothing: Any = None
+    with pytest.raises(RecipeError, match="retrained by one process; start it without torchrun"):
+        finetune.fine_tune(nothing, nothing, [], [], tmp_path / "run", material="", minutes=1.0)
+    assert not (tmp_path / "run").exists()
