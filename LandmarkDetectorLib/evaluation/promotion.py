@@ -8,7 +8,8 @@ No landmark may be worse by more than a margin of its own. With many landmarks a
 chance. So each difference is first drawn towards the mean of all by as much as chance explains (empirical Bayes, Efron
 & Morris 1975, doi:10.1080/01621459.1975.10479864, the spread between landmarks as by DerSimonian & Laird 1986), and it
 is this estimate that must stay below the margin. Beside it, whatever a one-sided t test finds worse after Holm's
-correction counts too. A landmark that two labels swapped is far outside of chance and is not drawn back.
+correction counts too. A landmark that two labels swapped is far outside of chance and is not drawn back. Where there
+is one subject only, what chance explains is taken from how its landmarks differ among each other.
 """
 
 from __future__ import annotations
@@ -237,15 +238,16 @@ def _weighed(items: Sequence[LandmarkChange], overall: LandmarkChange, margins: 
     """Every landmark with its estimate, its margin and whether it counts as worse."""
     differences = np.array([item.difference for item in items])
     counts = np.array([item.subjects for item in items])
-    known = np.isfinite(differences) & (counts > 1)
+    known, several = np.isfinite(differences), np.isfinite(differences) & (counts > 1)
     estimates = differences.copy()
     if known.sum() > 1:
         tails = student.ppf(0.975, np.maximum(counts - 1, 1))
         widths = np.array([item.interval[1] - item.difference for item in items])
-        variances = (widths / tails) ** 2 * counts
-        typical = float(np.median(variances[known]))
-        own = np.where(known, counts - 1, 0)
-        spread = (_BORROWED * typical + own * np.where(known, variances, 0)) / (_BORROWED + own) / np.maximum(counts, 1)
+        variances = np.where(several, (widths / tails) ** 2 * counts, 0)
+        # Of one subject, what chance does shows in how its landmarks differ among each other.
+        typical = float(np.median(variances[several])) if several.any() else _scatter(differences[known]) ** 2
+        own = np.where(several, counts - 1, 0)
+        spread = (_BORROWED * typical + own * variances) / (_BORROWED + own) / np.maximum(counts, 1)
         estimates[known] = _shrunk(differences[known], np.maximum(spread[known], 1e-18))
     corrected = holm([item.p for item in items])
     found = []
@@ -271,6 +273,11 @@ def _weighed(items: Sequence[LandmarkChange], overall: LandmarkChange, margins: 
             )
         )
     return found
+
+
+def _scatter(differences: np.ndarray) -> float:
+    """A standard deviation that a few which stand out do not move: from the median absolute deviation."""
+    return 1.4826 * float(np.median(np.abs(differences - np.median(differences))))
 
 
 def _shrunk(differences: np.ndarray, variances: np.ndarray) -> np.ndarray:

@@ -66,6 +66,19 @@ def test_too_few_subjects_show_nothing_and_it_is_said() -> None:
     assert decision.verdict in (UNDECIDED, WORSE)
 
 
+def test_of_one_subject_chance_is_not_called_worse_and_swapped_labels_are() -> None:
+    rng = np.random.default_rng(3)
+    called = 0
+    for _ in range(20):
+        shared = errors(rng, 1)
+        old, new = (0.7 * shared + 0.3 * errors(rng, 1) for _ in range(2))
+        called += decide(old, 0.95 * new, LABELS, "mm").verdict == WORSE
+        new[:, [3, 4]] += 8.0
+        swapped = decide(old, new, LABELS, "mm").landmarks
+        assert swapped["3"].worse and swapped["4"].worse
+    assert called < 8, "by itself every such subject has some landmark that looks worse"
+
+
 def test_landmarks_that_are_not_found_any_more_count() -> None:
     old = errors(np.random.default_rng(5), 10)
     new = 0.7 * old
