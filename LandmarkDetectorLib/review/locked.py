@@ -5,7 +5,7 @@ locked until one in :data:`SHARE` of all is. The choice is recorded in the store
 ever added: what has trained is never locked later, and what is locked never trains. The set grows with the store.
 
 A subject and a family stand on one side with all their cases. Where two groups on different sides turn out to be of one
-family, its cases train nothing and judge nothing.
+family, the cases of both train nothing and judge nothing from then on.
 """
 
 from __future__ import annotations
@@ -66,27 +66,26 @@ def decide_sides(
             "from the bundle as far as that knows them."
         )
     words_of = {case: group_of(store, case) for case in cases}
-    groups = _joined(words_of)
     before, kept = (
         {*given, *(word for case in cases if case in given for word in words_of[case])}
         for given in (set(trained), set(locked))
     )
 
     def news(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        known = _recorded(records)
-        fresh, added = [], []
+        known, recorded = _recorded(records), [words for _, words in _groups_recorded(records)]
+        groups = _joined([*words_of.values(), *recorded])
+        fresh, added, count = [], [], 0
         for words in groups:
             sides = {known[word] for word in words if word in known}
-            if not sides and words & kept and not words & before:
-                added.append((words, LOCKED))
-            elif not sides and not words & before:
+            if not sides and not words & (before | kept):
                 fresh.append(words)
-            elif not words <= known.keys():  # one more name of a group that stands on a side already
-                side = next(iter(sides)) if len(sides) == 1 else NEITHER if sides else TRAINING
-                added.append((words - known.keys(), side))
-        counted = [side for side, _ in _groups_recorded(records)] + [side for _, side in added]
-        total = len(counted) + len(fresh)
-        wanted = (max(1, round(total / SHARE)) if total >= LEAST else 0) - counted.count(LOCKED)
+                continue
+            found = sides or {TRAINING if words & before else LOCKED}
+            side = next(iter(found)) if len(found) == 1 else NEITHER
+            count += side == LOCKED
+            if len(sides) != 1 or not words <= known.keys():  # new, one more name, or two that turn out to be one
+                added.append((words, side))
+        wanted = (max(1, round(len(groups) / SHARE)) if len(groups) >= LEAST else 0) - count
         order = sorted(fresh, key=lambda words: store.pseudonym("locked", min(words)))
         added += [(words, LOCKED if place < wanted else TRAINING) for place, words in enumerate(order)]
         return [{"format": FORMAT, "at": now(), "group": sorted(words), "side": side} for words, side in added]
@@ -120,13 +119,10 @@ def _groups_recorded(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, li
     return [(record["side"], record["group"]) for record in records]
 
 
-def _joined(groups: Mapping[str, Sequence[str]]) -> list[set[str]]:
-    """The groups of cases, those that share a name put together, in the order of the cases."""
-    found: list[set[str]] = []
-    for words in groups.values():
-        whole = set(words)
-        for other in [group for group in found if group & whole]:
-            whole |= other
-            found.remove(other)
-        found.append(whole)
-    return found
+def _joined(groups: Iterable[Sequence[str]]) -> list[set[str]]:
+    """The groups, those that share a name put together, in their order."""
+    found: dict[str, set[str]] = {}
+    for words in groups:
+        whole = set(words).union(*(found[word] for word in words if word in found))
+        found.update(dict.fromkeys(whole, whole))
+    return list({id(whole): whole for whole in found.values()}.values())

@@ -73,8 +73,23 @@ def test_groups_that_turn_out_to_be_one_are_on_neither_side(store: ReviewStore, 
     training = next(n for n, case in enumerate(cases) if sides[case] == TRAINING)
     kin = filled([f"s{locked}", f"s{training}"], ["kin", "kin"], first=40)
     later = decide_sides(store, [*cases, *kin])
-    assert later[kin[0]] == later[kin[1]] == NEITHER
-    assert later[cases[locked]] == LOCKED
+    of_both = [kin[0], kin[1], cases[locked], cases[training]]
+    assert {later[case] for case in of_both} == {NEITHER}
+    assert decide_sides(store, [*cases, *kin]) == later == sides_of(store, [*cases, *kin])
+    others = [case for case in cases if case not in of_both]
+    assert {case: later[case] for case in others} == {case: sides[case] for case in others}
+
+
+def test_one_more_name_of_a_locked_subject_does_not_count_as_one_more_locked_subject(
+    store: ReviewStore, filled
+) -> None:
+    cases = filled([f"s{n}" for n in range(10)])
+    sides = decide_sides(store, cases)
+    locked = [n for n, case in enumerate(cases) if sides[case] == LOCKED]
+    named = filled([f"s{n}" for n in locked], [f"f{n}" for n in locked], first=40)
+    assert {decide_sides(store, [*cases, *named])[case] for case in named} == {LOCKED}
+    later = decide_sides(store, [*cases, *named, *filled([f"t{n}" for n in range(10)], first=60)])
+    assert list(later.values()).count(LOCKED) - len(named) == 4  # of 20 subjects
 
 
 def test_another_store_locks_others(tmp_path: Path) -> None:
