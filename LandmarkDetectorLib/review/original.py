@@ -66,7 +66,8 @@ def trained_on(store: ReviewStore, split: Mapping[str, Any], dataset: Dataset | 
         ImageError: an image of the data cannot be read.
     """
     trained = set(split.get("trained", ()))
-    found = codes_of(store, trained) | set(split.get("reviewed", ()))
+    # A bundle that was trained on an export of this store calls its subjects by the store's own ids and codes.
+    found = trained | codes_of(store, trained) | set(split.get("reviewed", ()))
     if any(word.startswith(code_of("")) for word in trained):
         found |= {row.case for row in store.cases() if code_of(_checksum(store, row.case)) in trained}
     cases = () if dataset is None else dataset.cases

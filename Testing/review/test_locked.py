@@ -12,6 +12,7 @@ from LandmarkDetectorLib.bundles.pipeline import read_pipeline
 from LandmarkDetectorLib.review import Correction, ReviewError, ReviewStore
 from LandmarkDetectorLib.review.locked import LOCKED, NEITHER, TRAINING, decide_sides, sides_of
 from LandmarkDetectorLib.review.material import Material, gather
+from LandmarkDetectorLib.review.original import trained_on
 from Testing.review.toys import make_image, make_proposal
 
 
@@ -145,6 +146,15 @@ def test_a_case_whose_image_trained_the_model_cannot_be_locked_whoever_it_is_cal
     sides = decide_sides(store, cases, trained=cases[:8])
     assert [sides[case] for case in cases[:8]] == [TRAINING] * 8
     assert [sides[case] for case in cases[8:]] == [LOCKED, LOCKED]
+
+
+def test_a_case_that_trained_a_bundle_by_way_of_an_export_is_not_locked(store: ReviewStore, filled) -> None:
+    cases = filled([f"s{n}" for n in range(10)])
+    for words in (cases[:8], [store.pseudonym("subject", f"s{n}") for n in range(8)]):  # of a data set; of MONAI's list
+        trained = trained_on(store, {"trained": words})
+        assert set(words) <= trained
+    sides = decide_sides(store, cases, trained)
+    assert [sides[case] for case in cases] == [TRAINING] * 8 + [LOCKED] * 2
 
 
 def test_a_damaged_record_of_the_choice_is_no_reason_to_choose_anew(store: ReviewStore, filled) -> None:
