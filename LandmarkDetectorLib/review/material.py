@@ -220,20 +220,20 @@ def gather(
     if not found:
         raise ReviewError("No case of this store has a reviewed landmark of this bundle; review some of them first.")
     sides = decide_sides(store, [case for case, _ in found], trained, locked)
-    lessons = tuple(_lesson(store, case, marks, sides[case]) for case, marks in found)
+    lessons = tuple(_lesson(store, case, marks, sides[case], observer) for case, marks in found)
     return Material(tuple(labels), lessons, tuple(left_out))
 
 
-def _lesson(store: ReviewStore, case_id: str, marks: LandmarkSet, side: str) -> Lesson:
+def _lesson(store: ReviewStore, case_id: str, marks: LandmarkSet, side: str, observer: str) -> Lesson:
     proposals = store.case(case_id).proposals()
     newest: dict[str, Landmark] = {}
     for proposal in proposals:
         newest |= proposal.by_label
-    states = store.states(case_id).values()
+    states = store.states(case_id) if observer == CONSENSUS else {observer: store.state(case_id, observer)}
     said: dict[str, list[Any]] = {}
     guide: dict[str, list[float]] = {}
     for mark in marks:
-        entries = [state.entries[mark.label] for state in states if mark.label in state.entries]
+        entries = [state.entries[mark.label] for state in states.values() if mark.label in state.entries]
         spoken = [entry for entry in entries if entry.reviewed]
         proposed = next((entry.proposed for entry in spoken if entry.proposed is not None), newest.get(mark.label))
         before = None if proposed is None or proposed.position is None else proposed.position.tolist()
@@ -244,7 +244,7 @@ def _lesson(store: ReviewStore, case_id: str, marks: LandmarkSet, side: str) -> 
             said[mark.label] = [ABSENT, None, before]
         elif before is not None:
             guide[mark.label] = before
-    observers = tuple(sorted(store.pseudonym("observer", name) for name in store.case(case_id).observers()))
+    observers = tuple(sorted(store.pseudonym("observer", name) for name in states))
     bundles = tuple(dict.fromkeys(proposal.fingerprint for proposal in proposals if proposal.fingerprint))
     return Lesson(case_id, side, store.case(case_id).unit, said, guide, observers, bundles)
 

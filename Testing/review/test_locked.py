@@ -132,6 +132,18 @@ def test_only_what_somebody_vouches_for_is_material(store: ReviewStore, image_fi
         Material.read(tmp_path / "corrections.json")
 
 
+def test_where_one_observer_counts_another_ones_word_changes_nothing(store: ReviewStore, case: str) -> None:
+    store.record(case, "anna", Correction("nasion", "confirmed"), Correction("basion", "corrected", (4.0, 5.0, 8.0)))
+    alone = gather(store, ["nasion", "basion"], observer="anna")
+    store.record(case, "bob", Correction("nasion", "corrected", (2.0, 2.0, 3.0)), Correction("basion", "confirmed"))
+    assert gather(store, ["nasion", "basion"], observer="anna") == alone
+    assert {label: mark[0] for label, mark in alone.lessons[0].marks.items()} == {
+        "nasion": "confirmed",
+        "basion": "corrected",
+    }
+    assert alone.observers == [store.pseudonym("observer", "anna")]
+
+
 def test_an_altered_choice_is_reported(store: ReviewStore, filled) -> None:
     decide_sides(store, filled([f"s{n}" for n in range(10)]))
     assert not [finding for finding in store.verify() if "locked test set" in finding.message]
