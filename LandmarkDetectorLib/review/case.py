@@ -97,8 +97,12 @@ class Case:
             return sorted(os.listdir(self.folder))
 
     def observer_of(self, path: Path) -> str | None:
-        """Whose log a file is, by what stands in it; ``None`` where no line of it can be read."""
-        with open(path, "rb") as stream:
+        """Whose log a file is, by what stands in it; ``None`` where no line of it can be read.
+
+        Raises:
+            ReviewError: the disk refuses to read it.
+        """
+        with disk_errors(f"{self.id}: a log of corrections cannot be read"), open(path, "rb") as stream:
             for line in stream:
                 record = unsealed(line.rstrip(b"\n"))
                 if record is not None and isinstance(record.get("observer"), str):

@@ -84,7 +84,10 @@ def _case(store: ReviewStore, case_id: str, images: bool) -> Iterator[Finding]:
         yield Finding(DAMAGE, case_id, problem)
     for name in sorted(os.listdir(folder)):
         if name.startswith(LOG) and name.endswith(SUFFIX):
-            yield from _log(case, folder / name, known)
+            try:
+                yield from _log(case, folder / name, known)
+            except ReviewError as error:  # the disk refuses this one; the others are looked at all the same
+                yield Finding(DAMAGE, case_id, str(error))
     yield from _image(store, case, images)
 
 

@@ -364,6 +364,21 @@ def test_a_damaged_case_stays_behind_and_the_others_go_out(
     assert done.cases == (case,) and other in dict(done.left_out)
 
 
+def test_a_log_that_the_disk_refuses_is_reported_and_keeps_no_other_case_in(
+    reviewed: ReviewStore, case: str, image_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    broken = reviewed.add_image(image_file(7, "7.nrrd"))
+    reviewed.record(broken, "anna", Correction("nasion", "corrected", (1.0, 2.0, 3.0)))
+    (log,) = (reviewed.folder / "cases" / broken).glob("corrections-*.jsonl")
+    log.unlink()
+    log.mkdir()  # whoever runs the tests, nobody can read it as a file
+    done = reviewed.export_dataset(tmp_path / "out")
+    assert done.cases == (case,) and "cannot be read" in dict(done.left_out)[broken]
+    damaged = [finding for finding in reviewed.verify() if finding.kind == "damage"]
+    assert {finding.case for finding in damaged} == {broken}
+    assert "a log of corrections cannot be read" in damaged[0].message
+
+
 def test_no_message_about_an_image_repeats_its_files_name(
     reviewed: ReviewStore, case: str, image_file: Callable[..., Path], tmp_path: Path
 ) -> None:
