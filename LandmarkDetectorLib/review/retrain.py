@@ -102,7 +102,8 @@ def retrain(
     if not minutes > 0:
         raise ReviewError(f"A training of {minutes:g} minutes teaches nothing; give some.")
     parent = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
-    check_bundle_name(name or candidate_name(parent))
+    # What would refuse the candidate refuses it now, and not when it has been trained.
+    next_version(parent.version, check_bundle_name(name or candidate_name(parent)))
     if name is not None and (SHIPPED / name).exists():
         raise ReviewError(f"A bundle called {name!r} came with the software and is not replaced; give another name.")
     store = store if isinstance(store, ReviewStore) else ReviewStore.open(store)
@@ -186,7 +187,11 @@ def candidate_name(parent: Bundle) -> str:
 
 
 def next_version(version: str, name: str) -> str:
-    """The version of a bundle that was retrained: ``1.3.0`` of ``1.2.5``, and more where that has been in use."""
+    """The version of a bundle that was retrained: ``1.3.0`` of ``1.2.5``, and more where that has been in use.
+
+    Raises:
+        BundleError: the bundle in use under this name is damaged.
+    """
     current = in_use(name)
     known = [version, *(bundle.version for bundle in (*kept_versions(name), *([current] if current else ())))]
     major, minor, _ = max(tuple(int(part) for part in one.split(".")) for one in known)

@@ -22,6 +22,7 @@ import torch
 
 from LandmarkDetectorLib.bundles import Bundle, import_bundle, load_bundle
 from LandmarkDetectorLib.bundles.pipeline import read_pipeline
+from LandmarkDetectorLib.bundles.store import user_folder
 from LandmarkDetectorLib.core import BundleError, Cancelled, DeviceError, RecipeError
 from LandmarkDetectorLib.datasets import read_dataset
 from LandmarkDetectorLib.inference.offsets import with_offsets
@@ -259,6 +260,18 @@ def test_what_cannot_be_retrained_is_refused_with_a_sentence(made, tmp_path: Pat
     )
     with pytest.raises(BundleError, match="holds no recipe"):
         retrain(bare, store, tmp_path / "other", minutes=1, device="cpu")
+
+
+def test_a_name_whose_bundle_is_damaged_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    damaged = user_folder() / "fundus-retrained"
+    damaged.mkdir(parents=True)
+    (damaged / "manifest.json").write_text("{}", encoding="utf-8")
+    try:
+        with pytest.raises(BundleError, match="manifest"):
+            retrain("fundus", ReviewStore.create(tmp_path / "reviews"), tmp_path / "run", device="cpu")
+        assert not (tmp_path / "run").exists()
+    finally:
+        shutil.rmtree(damaged)
 
 
 def test_no_two_versions_that_were_in_use_have_one_number(made) -> None:
