@@ -19,6 +19,7 @@ from LandmarkDetectorLib.bundles import Bundle
 from LandmarkDetectorLib.bundles.pipeline import STAGES
 from LandmarkDetectorLib.bundles.staging import staging_folder
 from LandmarkDetectorLib.core import DatasetError, LandmarkDetectorError, LandmarkSet
+from LandmarkDetectorLib.core.counted import counted
 from LandmarkDetectorLib.datasets.cases import Dataset, read_dataset
 from LandmarkDetectorLib.datasets.importers.registry import run_importer
 from LandmarkDetectorLib.inference.detector import Detector
@@ -37,6 +38,7 @@ from LandmarkDetectorLib.review.set_folder import (
     put_image,
     read_set,
     training_was_interrupted,
+    vouched,
     why_untaught,
 )
 from LandmarkDetectorLib.training.derive import Measured, derive_recipe
@@ -121,7 +123,8 @@ def collect(folder: Path | str, output: Path) -> tuple[Dataset, list[str]]:
     Subjects are codes of their images' voxels, the same in every training; ``dataset.json`` has the files beside them.
 
     Returns:
-        The data set, and why images were left out: nothing is placed on them, or a file is still a detector's proposal.
+        The data set, and what was left out: images on which nothing is placed, files that are still a detector's
+        proposal, and landmarks that the panel saved as unreviewed.
 
     Raises:
         DatasetError: there is nothing, or a file does not fit its image.
@@ -135,11 +138,15 @@ def collect(folder: Path | str, output: Path) -> tuple[Dataset, list[str]]:
     (output / "landmarks").mkdir(parents=True, exist_ok=True)
     entries, left_out = [], []
     for case in found.cases:
-        marks = case.landmarks.reordered(landmarks.labels)
-        reason = why_untaught(marks)
+        saved = case.landmarks.reordered(landmarks.labels)
+        reason = why_untaught(saved)
         if reason:
             left_out.append(f"{case.subject}: {reason}")
             continue
+        marks = vouched(saved)
+        waiting = sum(mark is not taught for mark, taught in zip(saved, marks, strict=True))
+        if waiting:
+            left_out.append(f"{case.subject}: {counted(waiting, 'landmark')} that nobody has confirmed or corrected.")
         image = load_image(case.image, spacing=case.spacing)
         file = f"landmarks/{case.subject}.mrk.json"
         save_landmarks(LandmarkSet(marks.landmarks, marks.unit, case.subject), output / file)

@@ -27,8 +27,10 @@ from LandmarkDetectorLib.io import load_image, load_landmarks, save_landmarks
 from LandmarkDetectorLib.io.atomic import all_or_none, atomic_write
 from LandmarkDetectorLib.io.copies import copy_suffix, write_copy
 from LandmarkDetectorLib.io.markups import KEPT
+from LandmarkDetectorLib.io.markups_review import review_statuses
 from LandmarkDetectorLib.review.errors import ReviewError, disk_errors
 from LandmarkDetectorLib.review.runs import runs_of
+from LandmarkDetectorLib.review.state import UNREVIEWED
 
 ABOUT, TEMPLATE, IMAGES = "landmark-set.json", "template.mrk.json", "images"
 RECIPE = "recipe.yaml"
@@ -131,12 +133,23 @@ def parse_mirror(lines: Iterable[str]) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(word.strip() for word in line.split(",")) for line in lines if line.strip())
 
 
+def vouched(marks: LandmarkSet) -> LandmarkSet:
+    """The landmarks of a file without those that the panel saved as unreviewed, which are ``undefined``."""
+    kept = (
+        Landmark(mark.label, None, "undefined") if status == UNREVIEWED else mark
+        for mark, status in zip(marks, review_statuses(marks) or [""] * len(marks), strict=True)
+    )
+    return LandmarkSet(tuple(kept), marks.unit, marks.name, marks.info)
+
+
 def why_untaught(marks: LandmarkSet) -> str:
     """Why the landmarks of an image teach nothing yet, a sentence; empty where they do."""
-    if "fingerprint" in marks.info:
+    if "fingerprint" in marks.info and review_statuses(marks) is None:
         return "its landmarks are a detector's; correct and save them in Slicer first."
     if all(mark.position is None for mark in marks):
         return "nothing is placed on it yet."
+    if all(mark.position is None for mark in vouched(marks)):
+        return "none of its landmarks was confirmed or corrected in the panel yet."
     return ""
 
 

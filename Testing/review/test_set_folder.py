@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 
 from LandmarkDetectorLib.core import Grid, Image, Landmark, LandmarkSet
 from LandmarkDetectorLib.io import load_image, load_landmarks, save_landmarks
+from LandmarkDetectorLib.io.markups import KEPT
+from LandmarkDetectorLib.io.markups_review import STATUSES
 from LandmarkDetectorLib.review import ReviewError, set_folder
 from LandmarkDetectorLib.review.new_set import collect
 from LandmarkDetectorLib.review.runs import next_run
@@ -123,6 +126,34 @@ def test_only_images_that_teach_are_counted(folder: Path) -> None:
     save_landmarks(replace(truth, info={"fingerprint": "f" * 64}), folder / IMAGES / "proposed.mrk.json")
     save_landmarks(without(truth, **dict.fromkeys(LABELS, "undefined")), folder / IMAGES / "empty.mrk.json")
     assert annotated(folder) == ["placed"]
+
+
+def reviewed(marks: LandmarkSet, *codes: int) -> LandmarkSet:
+    """The landmarks as the panel saves them, with a code of their status each."""
+    ids = [str(number) for number in range(len(marks))]
+    points = list(zip(ids, marks.labels, strict=True))
+    text = json.dumps({"statuses": STATUSES, "points": points, "proposals": {}, "sources": []})
+    measurement = {"name": "review", "enabled": False, "description": text, "controlPointValues": codes}
+    kept = {"controlPoints": [{"id": key, "label": label} for key, label in points]}
+    return replace(marks, info={"fingerprint": "f" * 64, KEPT: {**kept, "markup": {"measurements": [measurement]}}})
+
+
+def test_what_the_panel_saved_as_unreviewed_is_not_taken_for_what_a_person_placed(folder: Path) -> None:
+    image, truth = phantom(np.random.default_rng(0), 2, 20)
+    waiting, corrected = STATUSES.index("unreviewed"), STATUSES.index("corrected")
+    one = [corrected] + [waiting] * (len(LABELS) - 1)
+    for name, codes in (("one", one), ("all", [corrected] * len(LABELS)), ("none", [waiting] * len(LABELS))):
+        file = add_annotated(folder, image, truth, name)
+        save_landmarks(reviewed(load_landmarks(file).reordered(LABELS), *codes), file)
+    assert annotated(folder) == ["all", "one"]
+    dataset, left_out = collect(folder, folder / "data")
+    placed = [[mark.label for mark in case.landmarks if mark.position is not None] for case in dataset.cases]
+    assert sorted(placed, key=len) == [LABELS[:1], LABELS]
+    assert not any(case.absent for case in dataset.cases)
+    assert left_out == [
+        "none: none of its landmarks was confirmed or corrected in the panel yet.",
+        f"one: {len(LABELS) - 1} landmarks that nobody has confirmed or corrected.",
+    ]
 
 
 def test_an_interrupted_training_is_known_until_it_has_its_bundle(folder: Path) -> None:
