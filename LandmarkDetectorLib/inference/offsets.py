@@ -67,7 +67,7 @@ def learn_offsets(
     Args:
         detector: of the bundle.
         cases: annotated images. A landmark that is off by more than the bundle's tolerance was not found, and counts
-            as little as one that nobody annotated.
+            as little as one that nobody annotated; so does an image in which nothing was found, or annotated.
         progress: as for :func:`settle`.
         cancelled: likewise.
     """
@@ -79,8 +79,11 @@ def learn_offsets(
             progress(STAGE, number / len(cases))
         image = case.image()
         unit = pipeline.unit(image.grid)
-        found = detector.detect(image, cancelled=cancelled).landmarks.positions
-        away = case.landmarks.reordered(pipeline.labels).positions - found
+        marks, truth = detector.detect(image, cancelled=cancelled).landmarks, case.landmarks.reordered(pipeline.labels)
+        if None in (marks.dimension, truth.dimension):
+            continue
+        found = marks.positions
+        away = truth.positions - found
         away[np.linalg.norm(away, axis=1) > pipeline.calibration.tolerance * unit] = np.nan
         to_world = fit_similarity(unit * np.asarray(pipeline.prior.mean), found)[:-1, :-1]
         residuals[number] = away @ np.linalg.inv(to_world).T / unit

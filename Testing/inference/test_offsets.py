@@ -6,13 +6,14 @@ import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from LandmarkDetectorLib.bundles import load_bundle, verify_bundle
 from LandmarkDetectorLib.bundles.pipeline import read_pipeline
-from LandmarkDetectorLib.core import BundleError, Cancelled, RecipeError
+from LandmarkDetectorLib.core import BundleError, Cancelled, Landmark, LandmarkSet, RecipeError
 from LandmarkDetectorLib.core.similarity import fit_similarity
 from LandmarkDetectorLib.datasets import read_dataset
 from LandmarkDetectorLib.inference import Detector
@@ -62,6 +63,24 @@ def test_what_the_annotator_does_otherwise_is_learnt_in_the_frame_of_the_shape(m
     far = [replace(mark, position=mark.position + 50.0) for mark in cases[0].landmarks]
     lost = replace(cases[0], landmarks=replace(cases[0].landmarks, landmarks=tuple(far)))
     np.testing.assert_allclose(learn_offsets(detector, [*cases, lost]), caution * AWAY, atol=1e-6)
+
+
+def test_images_in_which_nothing_is_found_or_annotated_teach_nothing_and_stop_nothing() -> None:
+    places = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
+    there = LandmarkSet.from_positions(["a", "b", "c"], places)
+    nothing = LandmarkSet(tuple(Landmark(label) for label in there.labels))
+    beside_it = LandmarkSet.from_positions(there.labels, places + 0.5)
+
+    def case(found: LandmarkSet, truth: LandmarkSet) -> SimpleNamespace:
+        return SimpleNamespace(image=lambda: SimpleNamespace(grid=None, found=found), landmarks=truth)
+
+    pipeline = SimpleNamespace(labels=there.labels, offset_array=np.zeros((3, 2)), unit=lambda grid: 1.0)
+    pipeline.prior, pipeline.calibration = SimpleNamespace(mean=places), SimpleNamespace(tolerance=2.0)
+    detector = SimpleNamespace(
+        pipeline=pipeline, detect=lambda image, cancelled=None: SimpleNamespace(landmarks=image.found)
+    )
+    cases = [case(nothing, beside_it), case(there, nothing), *[case(there, beside_it)] * 5]
+    np.testing.assert_allclose(learn_offsets(detector, cases), np.full((3, 2), 0.5 * 5 / 6))
 
 
 def test_a_detection_takes_them_off_in_any_pose(model, tmp_path: Path) -> None:
