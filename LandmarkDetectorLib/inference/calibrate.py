@@ -242,7 +242,10 @@ def _regions(detected: Detected, level: float) -> tuple[RegionSettings, list[str
 def _measured(
     detected: Detected, tolerance: float, level: float, parts: Sequence[np.ndarray]
 ) -> tuple[Reliability | None, Reliability | None, dict[str, float | None]]:
-    """Each part (N,) judged by a calibration on all other cases; confidences that it leaves alone as they are."""
+    """Each part (N,) judged by a calibration on all other cases; confidences that it leaves alone as they are.
+
+    Where it states no region, none is judged.
+    """
     errors, lengths = detected.errors, (tolerance * detected.units)[:, None]
     stated, held = np.full(errors.shape, np.nan), np.full(errors.shape, np.nan)
     for judged in parts:
@@ -256,8 +259,9 @@ def _measured(
             stated[judged] = model(detected.labels, *told)
         regions, _ = _regions(fitting, level)
         scores = build_region_method("ellipsoidal").scores(judging.predictions, judging.truths)[..., 0]
-        radii = np.array([regions.radii[label] or np.inf for label in detected.labels])
-        held[judged] = np.where(np.isnan(scores), np.nan, scores <= radii)
+        # A region that is not stated, for the others are too few, has held nothing.
+        radii = np.array([regions.radii[label] or np.nan for label in detected.labels])
+        held[judged] = np.where(np.isnan(scores + radii), np.nan, scores <= radii)
     if not np.isfinite(stated).any():
         return None, None, {}
     judged_rows = np.isfinite(stated)

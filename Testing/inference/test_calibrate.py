@@ -81,6 +81,13 @@ def test_few_subjects_are_judged_each_by_a_calibration_on_all_others() -> None:
     assert 0.85 < sheet.measured["regions at 90 %, held"] < 1, "judged by itself it would hold all"
 
 
+def test_regions_that_cannot_be_judged_for_the_others_are_too_few_are_not_said_to_have_held() -> None:
+    sheet = calibrate(made(4, 9), TOLERANCE, "A test.").sheet
+    assert None not in sheet.regions.radii.values() and sheet.measured["landmarks judged"] > 0
+    assert sheet.measured["regions at 90 %, held"] is None, "eight others state none"
+    assert not any("on others they held" in sentence for sentence in worth(sheet))
+
+
 def test_images_of_one_subject_are_not_independent_cases() -> None:
     sheet = calibrate(made(2, 40, each=5), TOLERANCE, "A test.").sheet
     assert sheet.subjects == 8 and set(sheet.regions.radii.values()) == {None}
