@@ -176,7 +176,8 @@ def _problem(onnx: Any, model: Any, part: str) -> str | None:
             return f"uses the operator {shown(node.op_type)}"
         if any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute):
             return "has a graph within an operator"
-    if graph.sparse_initializer:
+    within = (attribute for node in graph.node for attribute in node.attribute)
+    if graph.sparse_initializer or any(each.HasField("sparse_tensor") or each.sparse_tensors for each in within):
         return "holds sparse weights"
     for tensor in _tensors(graph):
         if tensor.external_data or tensor.data_location == onnx.TensorProto.EXTERNAL:

@@ -151,6 +151,13 @@ def with_weights_elsewhere_within_an_operator() -> Any:
     return graph(nodes=[node, helper.make_node("Add", ["features", "c"], ["heatmaps"])])
 
 
+def with_sparse_weights_elsewhere_within_an_operator() -> Any:
+    weight = with_weights_elsewhere().graph.initializer[0]
+    sparse = helper.make_sparse_tensor(weight, helper.make_tensor("places", onnx.TensorProto.INT64, [1], [0]), [3])
+    node = helper.make_node("Constant", [], ["c"], sparse_value=sparse)
+    return graph(nodes=[node, helper.make_node("Add", ["features", "c"], ["heatmaps"])])
+
+
 def with_a_domain() -> Any:
     model = graph()
     model.opset_import.append(helper.make_opsetid("com.stranger", 1))
@@ -173,6 +180,7 @@ def with_a_branch() -> Any:
 HOSTILE: list[tuple[Callable[[], Any], str]] = [
     (with_weights_elsewhere, "keeps weights in another file"),
     (with_weights_elsewhere_within_an_operator, "keeps weights in another file"),
+    (with_sparse_weights_elsewhere_within_an_operator, "holds sparse weights"),
     (with_a_domain, "operators that are not ONNX's own"),
     (with_a_function, "functions or training"),
     (with_a_branch, "a graph within an operator"),
