@@ -6,6 +6,7 @@ A face with an event loop starts :func:`worker_command` itself and feeds a :clas
 
 from __future__ import annotations
 
+import errno
 import os
 import queue
 import signal
@@ -312,5 +313,7 @@ def _send_all(descriptor: int, data: bytes) -> None:
     try:
         while view:
             view = view[os.write(descriptor, view) :]
-    except BrokenPipeError:
-        pass  # the process has ended; the end of its output says so
+    except OSError as error:
+        # The process has ended, and the end of its output says so. Windows calls that an invalid argument.
+        if error.errno not in (errno.EPIPE, errno.EINVAL):
+            raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -20,6 +21,7 @@ from LandmarkDetectorLib.inference.client import (
     Conversation,
     SubprocessWorker,
     WorkerError,
+    _send_all,
     kill_tree,
     worker_environment,
 )
@@ -170,6 +172,20 @@ def test_a_program_that_is_no_worker_is_ended_with_one_clear_error(program: str,
     with pytest.raises(WorkerError, match=words):
         worker.start()
     assert worker.pid is None
+
+
+@pytest.mark.parametrize("number", [errno.EPIPE, errno.EINVAL])
+def test_a_worker_that_has_ended_is_told_by_its_output_whatever_the_system_calls_its_pipe(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(descriptor: int, data: bytes) -> int:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", refuse)
+        _send_all(-1, b"x")  # EINVAL is what Windows says
+    with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
+        _send_all(-1, b"x")
 
 
 def test_slicers_plugins_are_kept_from_the_worker() -> None:
