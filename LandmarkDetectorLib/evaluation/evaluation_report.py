@@ -86,7 +86,7 @@ def render_evaluation(
         digits=digits,
         subjects=len(set(subjects)),
         radii=[float(radius) for radius in radii],
-        notices=[*_cautions(summary), *notices],
+        notices=[*_cautions(summary, len(set(subjects))), *notices],
         curve=curve,
         sheet=sheet,
         ticks=ticks,
@@ -101,17 +101,16 @@ def render_evaluation(
     )
 
 
-def _cautions(summary: Summary) -> list[str]:
-    """What must be known of every evaluation, and of one of few images."""
+def _cautions(summary: Summary, subjects: int) -> list[str]:
+    """What must be known of every evaluation, and of one of few subjects or images."""
     said = [
         "Subjects are named as the data set names them, and pieces of their images are shown. If those names lead to a "
         "person, keep this page as you keep the data."
     ]
+    if subjects < 10:
+        said.append("Fewer than ten subjects: the intervals are too narrow.")
     if summary.cases < 10:
-        said.append(
-            "Fewer than ten images: the intervals are too narrow, and the 95th percentile is hardly more than the "
-            "largest error."
-        )
+        said.append("Fewer than ten images: the 95th percentile is hardly more than the largest error.")
     return said
 
 

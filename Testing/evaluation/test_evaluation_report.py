@@ -12,6 +12,7 @@ from LandmarkDetectorLib.core import Grid, Image, LandmarkError, LandmarkSet
 from LandmarkDetectorLib.evaluation import (
     bland_altman,
     compare_models,
+    evaluation_report,
     observer_agreement,
     position_errors,
     render_evaluation,
@@ -149,6 +150,12 @@ def test_an_evaluation_without_pictures_observers_or_a_second_model_is_a_page_to
     nothing = Page(render_evaluation([[np.inf, NAN]], LABELS, "px", ["a"]))
     assert "1 missed of 1 annotated" in nothing.text
     assert Page(render_evaluation([[NAN, NAN]], LABELS, "px", ["a"])).all("img") == []
+
+
+def test_many_images_of_few_subjects_make_no_trustworthy_intervals_and_the_page_says_so(monkeypatch):
+    monkeypatch.setattr(evaluation_report, "_curve", lambda *_: None)
+    text = Page(render_evaluation(np.ones((12, 2)), LABELS, "mm", ["anna", "dora", "emil"] * 4)).text
+    assert "Fewer than ten subjects: the intervals are too narrow." in text and "Fewer than ten images" not in text
 
 
 def test_pictures_by_halves_are_refused():
