@@ -27,7 +27,7 @@ from LandmarkDetectorLib.core import (
 )
 from LandmarkDetectorLib.inference.client import SubprocessWorker
 from LandmarkDetectorLib.inference.detection import Detection
-from LandmarkDetectorLib.inference.image_sources import Findings, Source, find_images, look_for_images
+from LandmarkDetectorLib.inference.image_sources import SUMMARY, Findings, Source, find_images, look_for_images
 from LandmarkDetectorLib.io import load_landmarks, save_landmarks
 from LandmarkDetectorLib.io.atomic import atomic_write
 from LandmarkDetectorLib.io.landmarks import check_landmark_format
@@ -50,7 +50,7 @@ __all__ = [
 ]
 
 FORMATS = (".mrk.json", ".csv")
-SUMMARY = "summary.csv"
+TABLE = f"{SUMMARY}.csv"
 _COLUMNS = ("image", "status", "seconds", "landmarks found", "landmarks", "notices", "error")
 _EXACTNESS = (".mrk.json", ".json", ".xlsx", ".csv", ".fcsv")
 """Formats, the one that keeps most first."""
@@ -167,7 +167,7 @@ class Batch:
     @property
     def summary(self) -> Path:
         """The table's file."""
-        return self.folder_out / SUMMARY
+        return self.folder_out / TABLE
 
     @property
     def fraction(self) -> float:

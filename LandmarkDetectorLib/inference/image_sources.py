@@ -12,6 +12,8 @@ from LandmarkDetectorLib.core import ImageError
 from LandmarkDetectorLib.io.images import image_suffixes
 from LandmarkDetectorLib.io.names import looks_like, shown, stem_of, suffix_of
 
+SUMMARY = "summary"
+"""What the table of a batch is called, without its suffix: it lies among the files of the images."""
 _DICOM = (".dcm", ".dicom", ".ima")
 
 
@@ -22,7 +24,7 @@ class Source:
     Args:
         path: a file, or the folder of a DICOM series.
         name: its place below the folder that was searched, ``/`` between the parts, without the suffix; no two sources
-            of a search have the same, whatever the case.
+            of a search have the same, whatever the case, and none that of the batch's own table.
         series: the SeriesInstanceUID, where the folder holds more than one series.
     """
 
@@ -215,9 +217,10 @@ def _draft(path: Path, folder: Path) -> _Draft:
 def _name(drafts: list[_Draft], findings: Findings) -> None:
     """Settle the names; on most desktops A and a are one file."""
     wanted = Counter(draft.short.casefold() for draft in drafts)
-    taken: set[str] = set()
+    taken = {SUMMARY}
     for draft in sorted(drafts, key=lambda draft: (draft.long, draft.series or "")):
-        name = draft.short if wanted[draft.short.casefold()] == 1 else draft.long
+        short = draft.short.casefold()
+        name = draft.short if wanted[short] == 1 and short != SUMMARY else draft.long
         unique, number = name, 2
         while unique.casefold() in taken:
             unique, number = f"{name}-{number}", number + 1

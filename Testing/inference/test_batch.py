@@ -118,6 +118,23 @@ def test_no_two_images_have_the_same_name(tmp_path: Path) -> None:
     assert names(tmp_path) == ["a", "a.nii.gz", "a.nrrd", "b/x", "c"]
 
 
+def test_an_image_called_summary_and_the_batch_s_table_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    make_series(tmp_path / "in" / "summary")
+    touch(tmp_path / "in" / "Summary.png")
+    touch(tmp_path / "in" / "b" / "summary.png")
+    assert names(tmp_path / "in") == ["Summary.png", "b/summary", "summary-2"]
+    touch(tmp_path / "alone" / "summary.nii.gz")
+    assert names(tmp_path / "alone") == ["summary.nii.gz"]
+    batch = Batch(find_images(tmp_path / "in"), tmp_path / "out", "solid")
+    while not batch.over:
+        job = batch.step()
+        assert job is not None
+        write_outputs(Detection(MARKS), list(job.outputs), "LPS")
+        batch.done(Detection(MARKS))
+    assert [row.status for row in read_summary(batch.summary)] == ["done"] * 3
+    assert all(is_done(source, tmp_path / "out") for source in batch.sources)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege on Windows")
 def test_loops_of_links_end_and_links_to_images_are_followed(tmp_path: Path) -> None:
     folder = tmp_path / "in"
