@@ -59,7 +59,7 @@ def test_ten_cases_promise_95_percent_by_the_widest_region_and_say_so(name: str,
     predictions, truths = cases(10, 2, dimension, maps=True)
     calibrated = build_region_method(name).calibrate(predictions, truths, 0.95)
     assert np.isposinf(calibrated.bounds).all()
-    assert len(calibrated.notices) == 2 and "10 cases cannot promise 95 %" in calibrated.notices[0]
+    assert len(calibrated.notices) == 2 and "10 subjects cannot promise 95 %" in calibrated.notices[0]
     region = calibrated.region(predictions, 0)
     assert region.unbounded and region.volume() == np.inf
     assert region.contains([[1e6] * dimension, [-3.0] * dimension]).all()

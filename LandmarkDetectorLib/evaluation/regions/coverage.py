@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.special import betaincinv
 
+from LandmarkDetectorLib.evaluation.plain import plain
 from LandmarkDetectorLib.evaluation.regions.method import Calibrated
 from LandmarkDetectorLib.evaluation.regions.predictions import Predictions
 
@@ -78,13 +79,13 @@ class CoverageReport:
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict; what is not a finite number becomes ``None``."""
-        return _plain(asdict(self))
+        return plain(asdict(self))
 
     def table(self) -> list[dict[str, Any]]:
         """One row a landmark and a last one for all; rates in percent, ``None`` where not computed."""
         rows = [*self.per_landmark.items(), ("all", self.landmarks)]
         return [
-            _plain(
+            plain(
                 {
                     "landmark": label,
                     "held (%)": 100 * held.rate,
@@ -165,11 +166,3 @@ def _size(volumes: np.ndarray, errors: np.ndarray) -> RegionSize:
         int(np.isinf(there).sum()),
         float(spearmanr(volumes[both], errors[both]).statistic) if varies else np.nan,
     )
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from LandmarkDetectorLib.core import LandmarkError
+from LandmarkDetectorLib.core.counted import counted
 from LandmarkDetectorLib.evaluation.regions.predictions import Predictions
 from LandmarkDetectorLib.evaluation.regions.quantile import conformal_quantile, subject_count, subjects_needed
 from LandmarkDetectorLib.evaluation.regions.region import Region
@@ -200,5 +201,6 @@ def _notice(name: str, count: int, bounds: np.ndarray, share: float, level: floa
         return ""
     needed = subjects_needed(1 - share)
     if count < needed:
-        return f"{name}: {count} cases cannot promise {100 * level:g} %, {needed} are needed; its region is everywhere."
+        few = counted(count, "subject")
+        return f"{name}: {few} cannot promise {100 * level:g} %, {needed} are needed; its region is everywhere."
     return f"{name}: too many truths lie outside of the maps to promise {100 * level:g} %; its region is everywhere."
