@@ -9,6 +9,7 @@ divided by the number of looks: they see the same image, and mostly err together
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy.special import chdtr
@@ -44,6 +45,13 @@ def _one(said: Sequence[Landmark], tolerance: float) -> Landmark:
         confidence = float(there * _within(covariance, tolerance))
     known = all(mark.covariance is not None for mark in placed)
     return Landmark(said[0].label, mean, "defined", confidence, covariance if known or len(placed) > 1 else None)
+
+
+def restated(mark: Landmark, own: float, tolerance: float) -> Landmark:
+    """A landmark whose confidence speaks of its own tolerance, with that of another."""
+    if mark.position is None or mark.confidence is None or own == tolerance:
+        return mark
+    return replace(mark, confidence=_presence(mark, own) * _within(_covariance(mark), tolerance))
 
 
 def join(positions: Sequence[np.ndarray], covariances: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

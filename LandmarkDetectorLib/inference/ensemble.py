@@ -12,7 +12,7 @@ import numpy as np
 from LandmarkDetectorLib.bundles import Bundle
 from LandmarkDetectorLib.bundles.pipeline import Pipeline
 from LandmarkDetectorLib.core import BundleError, Image, Landmark, LandmarkSet
-from LandmarkDetectorLib.inference.combine import combine
+from LandmarkDetectorLib.inference.combine import combine, restated
 from LandmarkDetectorLib.inference.detection import Detection
 from LandmarkDetectorLib.inference.detector import Detector, Progress, as_dimension
 
@@ -75,8 +75,13 @@ class Ensemble:
             member.detect(flat, share(progress, number, len(self.members)), cancelled)
             for number, member in enumerate(self.members)
         ]
-        looks = [detection.landmarks.reordered(self.pipeline.labels).landmarks for detection in found]
-        marks = in_order(combine(looks, tolerance(self.pipeline, flat)), self.pipeline)
+        length = tolerance(self.pipeline, flat)
+        looks = []
+        for member, detection in zip(self.members, found, strict=True):
+            own = tolerance(member.pipeline, flat)
+            seen = detection.landmarks.reordered(self.pipeline.labels)
+            looks.append([restated(mark, own, length) for mark in seen])
+        marks = in_order(combine(looks, length), self.pipeline)
         infos = [dict(detection.landmarks.info) for detection in found]
         info: dict[str, Any] = {
             key: ", ".join(dict.fromkeys(str(each[key]) for each in infos)) for key in ("bundle", "version")

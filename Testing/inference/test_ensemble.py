@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy.special import chdtr
 
 from LandmarkDetectorLib.bundles import Bundle
 from LandmarkDetectorLib.core import BundleError, Cancelled, Grid, Image, Landmark, LandmarkSet
@@ -178,6 +179,22 @@ def test_looks_that_found_nothing_are_counted_for_the_person(flat_bundle: Bundle
     assert any(mark.status == "defined" for mark in detection.landmarks)
     assert "1 of 2 looks found nothing at all: review every landmark with care." in detection.notices
     assert max(mark.confidence for mark in detection.landmarks if mark.confidence is not None) <= 0.5
+
+
+def test_confidences_that_speak_of_different_tolerances_are_joined_for_that_of_the_first() -> None:
+    def member(tolerance: float) -> SimpleNamespace:
+        said = 0.5 * float(chdtr(2, tolerance**2))  # it is there with a probability of 0.5, with a deviation of 1
+        info = {"bundle": "x", "version": "1.0.0", "fingerprint": "0"}
+        marks = LandmarkSet((Landmark("a", (3.0, 4.0), "defined", said, np.eye(2)),), "mm", "image", info)
+        pipeline = SimpleNamespace(dimension=2, channels=1, labels=["a"], unit=lambda grid: 1.0)
+        pipeline.arrangement, pipeline.calibration = lambda places: [0], SimpleNamespace(tolerance=tolerance)
+        return SimpleNamespace(pipeline=pipeline, detect=lambda *asked: Detection(marks))
+
+    ensemble = Ensemble.__new__(Ensemble)
+    ensemble.members = [member(0.5), member(3.0)]
+    ensemble.bundle, ensemble.pipeline = SimpleNamespace(name="x"), ensemble.members[0].pipeline
+    found = ensemble.detect(Image(np.zeros((1, 8, 8)), Grid.regular((8, 8)), "image")).landmarks["a"]
+    assert found.confidence == pytest.approx(0.5 * chdtr(2, 0.5**2), rel=1e-4)
 
 
 def test_bundles_of_other_landmarks_or_images_make_no_ensemble(flat_bundle: Bundle, solid_bundle: Bundle) -> None:
