@@ -157,6 +157,7 @@ def read_results(path: Path) -> Judged:
         subjects = tuple(str(case["subject"]) for case in cases)
         numbers = np.array(errors, dtype=np.float64)
         found = _positions(cases, labels) if all("found" in case for case in cases) else None
+        on_all = any(fold.get("subjects") == "all" for fold in folds)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise DatasetError(
             f"{path.name} holds no results of evaluate --json or of a cross-validation ({error!r}); choose another."
@@ -164,7 +165,8 @@ def read_results(path: Path) -> Judged:
     first = folds[0]
     words = [str(first[key]) for key in ("bundle", "version") if key in first]
     about = f"results in {path.name}" + (f" of {' '.join(words)}" if words else "")
-    return Judged(path.name.removesuffix(".json"), labels, unit, subjects, images, numbers, found, about)
+    notices = [f"{path.name} judges all subjects: of those that trained, its figures are too good."] if on_all else []
+    return Judged(path.name.removesuffix(".json"), labels, unit, subjects, images, numbers, found, about, notices)
 
 
 def _positions(cases: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> np.ndarray | None:

@@ -62,6 +62,14 @@ def test_a_subject_with_two_images_is_paired_by_their_order_or_by_their_names(tm
     assert compare([one, two]).standing.errors["two"].tolist() == [[3, 3], [1, 1]]
 
 
+def test_a_file_that_judges_those_who_trained_too_does_not_stand_beside_others_in_silence(tmp_path: Path) -> None:
+    one = results(tmp_path / "one.json", [("s", [1, 2])])
+    two = results(tmp_path / "two.json", [("s", [0, 1])])
+    two.write_text(json.dumps(json.loads(two.read_text()) | {"subjects": "all"}))
+    (said,) = compare([one, two]).notices
+    assert said == "two.json judges all subjects: of those that trained, its figures are too good."
+
+
 def test_folds_of_a_cross_validation_are_one_model(tmp_path: Path) -> None:
     one = results(tmp_path / "one.json", [("s1", [1, 2]), ("s2", [3, 4])])
     folds = [json.loads(results(tmp_path / "f.json", [(s, [2, 2])]).read_text()) for s in ("s2", "s1")]
