@@ -326,8 +326,9 @@ def extras_of(arguments: list[str]) -> tuple[str, ...]:
         return TEST
     if arguments[:1] == ["app"]:
         return APP
-    onnx = "onnx" in arguments or arguments[:2] == ["bundles", "export"]
-    asked = (("cluster", "--cluster" in arguments), ("onnx", onnx))
+    words = [part for word in arguments if word != "--debug" for part in word.split("=", 1)]  # --engine=onnx is two
+    onnx = "onnx" in words or words[:2] == ["bundles", "export"]
+    asked = (("cluster", "--cluster" in words), ("onnx", onnx))
     return (*RUNTIME, *(name for name, wanted in asked if wanted))
 
 
