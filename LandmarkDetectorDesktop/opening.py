@@ -7,6 +7,7 @@ import os
 import shutil
 import xml.etree.ElementTree as ElementTree
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from LandmarkDetectorLib.io.private_folder import PrivateFolder
 
 MARKUPS = (".mrk.json", ".fcsv", ".json")
 SCENES = (".mrb", ".mrml")
+# What zipfile raises at an archive whose bytes were changed; RuntimeError where the bit for a password is set.
+_DAMAGED = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 _UTF8 = 0x800  # the bit of a zip archive's entry that says how its name is written
 IMAGES = (
     ".nii",
@@ -160,7 +163,7 @@ def _unpacked(path: Path, folder: Path, name: str) -> Path:
                     with contextlib.suppress(UnicodeError):
                         member.filename = member.filename.encode("cp437").decode("utf-8")
                 bundle.extract(member, folder)  # takes ".." and roots out of names, and checks the checksum
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError) as error:
+    except _DAMAGED as error:
         raise ImageError(
             f"{name}: it is no scene bundle, or damaged ({error}); copy it again from its source."
         ) from None

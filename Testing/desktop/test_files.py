@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from pathlib import Path
@@ -172,6 +173,26 @@ def test_landmarks_open_from_fcsv_and_json(desktop, tmp_path):
         assert again.GetNthControlPointLabel(1) == "P2"
 
 
+def bundle_with(change) -> bytes:
+    """A scene bundle whose bytes somebody changed behind the archive's back."""
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as bundle:
+        bundle.writestr("scene/scene.mrml", "<MRML>" + "some words " * 300 + "</MRML>")
+    content = bytearray(written.getvalue())
+    change(content)
+    return bytes(content)
+
+
+def spoil(content: bytearray) -> None:
+    for place in range(46, 60):  # behind the header and the name: where the compressed bytes begin
+        content[place] ^= 0xFF
+
+
+def ask_for_a_password(content: bytearray) -> None:
+    for place in (6, content.index(b"PK\x01\x02") + 8):  # the flags of the entry, and those in the directory
+        content[place] |= 1
+
+
 WRONG = {
     "missing.nii": None,
     "empty.nrrd": b"",
@@ -181,6 +202,8 @@ WRONG = {
     "points.mrk.json": b'{"markups": 3}',
     "points.fcsv": b"# what is this\n1,2\n",
     "scene.mrb": b"not a zip",
+    "damaged.mrb": bundle_with(spoil),
+    "locked.mrb": bundle_with(ask_for_a_password),
     "scene.mrml": b"<html></html>",
     "notes.docx": b"PK\x03\x04",
 }
