@@ -20,7 +20,7 @@ from LandmarkDetector.Scene.history import History
 from LandmarkDetectorDesktop.volume_node import add_volume
 from LandmarkDetectorLib.core import ImageError, LandmarkFileError
 from LandmarkDetectorLib.io import load_image, load_landmarks
-from LandmarkDetectorLib.io.names import shown
+from LandmarkDetectorLib.io.names import shown, stem_of
 from LandmarkDetectorLib.io.notices import gathered
 from LandmarkDetectorLib.io.private_folder import PrivateFolder
 
@@ -112,7 +112,7 @@ def _open_markups(logics: Any, path: Path) -> Any:
     scene = logics.scene
     before = {scene.GetNthNodeByClass(i, "vtkMRMLMarkupsNode").GetID() for i in range(_count(scene))}
     read = logics.markups.LoadMarkupsFromFcsv if path.suffix.lower() == ".fcsv" else logics.markups.LoadMarkupsFromJson
-    node_id = read(str(path), name.split(".")[0])
+    node_id = read(str(path), stem_of(path))
     node = scene.GetNodeByID(node_id) if node_id else None
     if node is None:
         for i in reversed(range(_count(scene))):

@@ -173,6 +173,14 @@ def test_landmarks_open_from_fcsv_and_json(desktop, tmp_path):
         assert again.GetNthControlPointLabel(1) == "P2"
 
 
+def test_a_file_of_landmarks_keeps_the_dots_of_its_name(desktop, tmp_path):
+    node = hands.points(desktop, (1, 2, 3))
+    for name in ("case.01.mrk.json", "case.02.fcsv"):
+        assert slicer.util.saveNode(node, str(tmp_path / name))
+    names = [desktop.open(tmp_path / name).GetName() for name in ("case.01.mrk.json", "case.02.fcsv")]
+    assert names == ["case.01", "case.02"]
+
+
 def bundle_with(change) -> bytes:
     """A scene bundle whose bytes somebody changed behind the archive's back."""
     written = io.BytesIO()
