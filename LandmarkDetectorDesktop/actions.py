@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import vtk
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QAction, QActionGroup, QKeySequence
-from qtpy.QtWidgets import QFileDialog, QMenu, QToolBar
+from qtpy.QtWidgets import QFileDialog, QMenu, QMessageBox, QToolBar
 
 from LandmarkDetector.Scene.observations import Observations
 from LandmarkDetectorDesktop.help import ABOUT, KEYS
 from LandmarkDetectorDesktop.opening import FILTERS, samples
+from LandmarkDetectorDesktop.saving import scene_file
 from LandmarkDetectorDesktop.volume_node import pixel_size_of, set_pixel_size
 from LandmarkDetectorLib.core import ImageError
 
@@ -154,7 +156,14 @@ class Actions:
         volume = self._desktop.volume
         name = f"{volume.GetName() if volume is not None else 'scene'}.mrb"
         path, _ = QFileDialog.getSaveFileName(self._desktop.window, "Save scene", name, "Scene (*.mrb)")
-        return bool(path) and self._desktop.try_save(path)
+        if not path:
+            return False
+        target = scene_file(path)  # the dialog has asked about the very name that was typed, and not about this one
+        if target != Path(path) and target.exists():
+            buttons = QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.No
+            if not self._desktop.dialogs.confirm(f"{target.name} is there already. Replace it?", buttons):
+                return False
+        return self._desktop.try_save(target)
 
     def close_scene(self) -> None:
         """Begin with an empty scene, after asking."""

@@ -12,12 +12,18 @@ from LandmarkDetectorLib.io.atomic import settle
 from LandmarkDetectorLib.io.names import shown
 
 
+def scene_file(path: str | os.PathLike[str]) -> Path:
+    """The file that a scene is saved in under a name; ``.mrb`` is added where it lacks."""
+    target = Path(path)
+    return target if target.suffix.lower() == ".mrb" else target.with_name(target.name + ".mrb")
+
+
 def save_scene(scene: Any, path: str | os.PathLike[str]) -> Path:
     """Write the scene and all its data into one ``.mrb``, as Slicer does.
 
     Args:
         scene: the ``vtkMRMLScene``.
-        path: the file; ``.mrb`` is added where it lacks.
+        path: the file; see :func:`scene_file`.
 
     Returns:
         The file that was written.
@@ -25,9 +31,7 @@ def save_scene(scene: Any, path: str | os.PathLike[str]) -> Path:
     Raises:
         LandmarkFileError: it cannot be written.
     """
-    target = Path(path)
-    if target.suffix.lower() != ".mrb":
-        target = target.with_name(target.name + ".mrb")
+    target = scene_file(path)
     # Slicer names the folder in the archive after the file, and takes no names that begin with a dot.
     _write(target, (target.stem.strip(".") or "scene") + ".mrb", lambda file: scene.WriteToMRB(str(file)))
     return target

@@ -18,7 +18,7 @@ import slicer  # noqa: E402
 import vtk  # noqa: E402
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl  # noqa: E402
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QImage  # noqa: E402
-from PySide6.QtWidgets import QApplication  # noqa: E402
+from PySide6.QtWidgets import QApplication, QFileDialog  # noqa: E402
 
 from LandmarkDetector.Scene.history import History  # noqa: E402
 from LandmarkDetector.Scene.result import create_result  # noqa: E402
@@ -365,6 +365,18 @@ def test_a_scene_that_cannot_be_written_leaves_the_old_file(desktop, tmp_path):
         desktop.save_scene(tmp_path / "no such folder" / "scene.mrb")
     assert not desktop.try_save(tmp_path / "no such folder" / "scene.mrb")
     assert desktop.dialogs.said[-1][0] == "error"
+
+
+def test_a_name_without_its_suffix_replaces_no_scene_that_nobody_was_asked_about(desktop, tmp_path, monkeypatch):
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "study"), "Scene (*.mrb)"))
+    hands.points(desktop, (1, 2, 3))
+    (tmp_path / "study.mrb").write_bytes(b"the review of last week")
+    desktop.dialogs.answer = lambda kind, text: False
+    assert not desktop.actions.ask_save()
+    assert desktop.dialogs.said[-1] == ("question", "study.mrb is there already. Replace it?")
+    assert (tmp_path / "study.mrb").read_bytes() == b"the review of last week"
+    desktop.dialogs.answer = lambda kind, text: True
+    assert desktop.actions.ask_save() and zipfile.is_zipfile(tmp_path / "study.mrb")
 
 
 def test_a_bundle_with_a_path_out_of_its_folder_writes_nothing_there(desktop, tmp_path):
