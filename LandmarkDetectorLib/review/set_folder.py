@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -91,6 +92,8 @@ class LandmarkList:
                 f"{sorted(named - set(self.labels))[0]!r} is not one of the labels; "
                 "a mirrored pair is two of them with a comma between."
             )
+        if self.spacing is not None and not all(0 < step < math.inf for step in self.spacing):
+            raise ReviewError(f"A pixel is {self.spacing[0]} mm large; give a positive number, such as 0.2.")
         if any(len(group) not in (1, 2) for group in self.mirror):
             raise ReviewError("A mirror group is a pair left,right or one landmark of the midline.")
         paired = [label for group in self.mirror for label in group]

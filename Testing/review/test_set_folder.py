@@ -178,6 +178,12 @@ def test_runs_are_numbered_behind_the_highest_and_the_newest_is_the_last_by_numb
     assert newest_bundle(folder) == runs / "run-1000" / "blobs"
 
 
+@pytest.mark.parametrize("step", [0.0, -0.2, float("nan"), float("inf")])
+def test_a_pixel_that_has_no_size_is_refused_when_its_set_is_made(step: float) -> None:
+    with pytest.raises(ReviewError, match="give a positive number"):
+        LandmarkList("head", ("nose",), spacing=(step, step))
+
+
 def test_labels_and_pairs_are_read_from_lines() -> None:
     labels, definitions = parse_labels(["nose: The largest: blob", "", "# by Anna", "  left  ", "right"])
     assert labels == ("nose", "left", "right") and definitions == {"nose": "The largest: blob"}
