@@ -82,6 +82,8 @@ def detect(
     One image that cannot be read does not stop the others; the exit code is 2 then. Several bundles of the same
     landmarks, each after a --bundle of its own, look one after another and are joined.
     """
+    if workers is not None and cluster != "local":
+        raise DeviceError("--workers counts the processes of a local cluster; give it with --cluster and no address.")
     if cluster is not None:
         if engine != "torch":
             raise DeviceError(f"--engine {engine} does not go with --cluster, which runs the networks by torch.")

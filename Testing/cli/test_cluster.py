@@ -76,6 +76,12 @@ def test_images_of_several_folders_lie_in_folders_of_their_names(run, calls, toy
     assert json.loads(result.stdout)["done"] == 4
 
 
+@pytest.mark.parametrize("cluster", [(), ("--cluster", "tcp://10.0.0.1:8786")])
+def test_workers_without_a_local_cluster_are_refused(run, refused, calls, toy_bundle: Path, images: Path, cluster):
+    words = ("detect", images / "one.nrrd", "--bundle", toy_bundle, "--output", images / "out", "--workers", 4)
+    assert "--workers counts the processes of a local cluster" in refused(run(*words, *cluster))
+
+
 def test_images_that_failed_are_counted_and_the_exit_code_says_so(run, calls, toy_bundle: Path, images: Path) -> None:
     (images / "in" / "bad.nii").write_bytes(b"x")
     result = run("detect", images / "in", "--bundle", toy_bundle, "--output", images / "out", "--cluster", "local")
