@@ -94,7 +94,7 @@ def _with_local_cluster(words: list[str]) -> list[str]:
     return said
 
 
-_ADDRESS = re.compile(r"local|.*\.json|(\w+://)?[^\\/:]+:\d+", re.DOTALL)
+_ADDRESS = re.compile(r"local|.*\.json|\w+://.*|[^\\/:]+:\d+", re.DOTALL)
 
 
 def _empty_place(words: list[str]) -> str | None:

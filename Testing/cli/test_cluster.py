@@ -82,6 +82,12 @@ def test_workers_without_a_local_cluster_are_refused(run, refused, calls, toy_bu
     assert "--workers counts the processes of a local cluster" in refused(run(*words, *cluster))
 
 
+@pytest.mark.parametrize("address", ["tcp://[fe80::1]:8786", "tls://head", "head:8786"])
+def test_every_form_of_an_address_is_taken_for_one(run, calls, toy_bundle: Path, images: Path, address: str) -> None:
+    run("detect", images / "in", "--bundle", toy_bundle, "--output", images / "out", "--cluster", address)
+    assert calls["address"] == address
+
+
 def test_images_that_failed_are_counted_and_the_exit_code_says_so(run, calls, toy_bundle: Path, images: Path) -> None:
     (images / "in" / "bad.nii").write_bytes(b"x")
     result = run("detect", images / "in", "--bundle", toy_bundle, "--output", images / "out", "--cluster", "local")
