@@ -12,7 +12,7 @@ import typer
 
 from LandmarkDetectorLib import __version__
 from LandmarkDetectorLib.cli.console import Steps, print_json, results, say, say_failed
-from LandmarkDetectorLib.cli.endings import REFUSED
+from LandmarkDetectorLib.cli.endings import REFUSED, refusal
 from LandmarkDetectorLib.cli.measure_files import Output, image_path
 from LandmarkDetectorLib.cli.measured_tables import measured_record, measured_table, suggestion_table
 from LandmarkDetectorLib.core.counted import counted
@@ -55,51 +55,66 @@ def measure_all(files: Sequence[Path], wanted: Wanted, outputs: Sequence[Output]
     _check_patient(wanted, outputs)
     done: list[Measured] = []
     records: list[dict[str, Any]] = []
-    with Steps() as steps:
-        for number, file in enumerate(files):
-            steps(f"measuring {number + 1}/{len(files)}", number / len(files))
-            try:
-                measured = measure_one(file, wanted, sets, several=len(files) > 1)
-                own = [each for each in outputs if each.subject == measured.subject]
-                _write_own(measured, own, wanted, image_path(file, wanted.image, len(files) > 1))
-            except (Cancelled, KeyboardInterrupt):
-                what = f"the files of {len(done)} of {len(files)} subjects are" if done and outputs else "nothing was"
-                raise Cancelled(f"Cancelled; {what} written.") from None
-            except (LandmarkDetectorError, OSError) as error:
-                if len(files) == 1:
+    shared: list[str] = []
+    try:
+        with Steps() as steps:
+            for number, file in enumerate(files):
+                steps(f"measuring {number + 1}/{len(files)}", number / len(files))
+                try:
+                    measured = measure_one(file, wanted, sets, several=len(files) > 1)
+                    own = [each for each in outputs if each.subject == measured.subject]
+                    _write_own(measured, own, wanted, image_path(file, wanted.image, len(files) > 1))
+                except Cancelled:
                     raise
-                said = str(error)
-                say_failed(shown(file), said)
-                records.append({"landmarks": str(file), "error": said})
-                continue
-            done.append(measured)
-            _say_what_does_not_fit(measured, file)
-            written = [str(each.file) for each in own]
-            records.append({"landmarks": str(file), **measured_record(measured), "files": written})
-    shared = [each for each in outputs if each.subject is None]
-    if done:
-        for each in shared:
-            _save(done, each, wanted)
+                except Exception as error:  # a defect of ours with one file must not keep the others waiting
+                    if len(files) == 1:
+                        raise
+                    defect = f"a defect of landmark-detector ({type(error).__name__})"
+                    said = refusal(error) or f"{defect}; measure it alone with --debug, and report that."
+                    say_failed(shown(file), said)
+                    records.append({"landmarks": str(file), "error": said})
+                    continue
+                done.append(measured)
+                _say_what_does_not_fit(measured, file)
+                written = [str(each.file) for each in own]
+                records.append({"landmarks": str(file), **measured_record(measured), "files": written})
+        for each in outputs if done else ():
+            if each.subject is None:
+                _save(done, each, wanted)
+                shared.append(str(each.file))
+    except (Cancelled, KeyboardInterrupt):
+        before = _named(_files_of(records) + shared)
+        what = f"written before: {before}" if before else "nothing was written"
+        raise Cancelled(f"Cancelled; {what}.") from None
     _tell(done, records, shared, as_json=as_json)
     failed = len(files) - len(done)
     if failed:
-        say(f"{failed} of {len(files)} files failed, see above; the others are measured.")
+        rest = "the others are measured" if done else "nothing was measured"
+        say(f"{failed} of {len(files)} files failed, see above; {rest}.")
         raise typer.Exit(REFUSED)
 
 
-def _tell(done: Sequence[Measured], records: list[dict[str, Any]], shared: Sequence[Output], *, as_json: bool) -> None:
-    written = [str(each.file) for each in shared] if done else []
+def _tell(done: Sequence[Measured], records: list[dict[str, Any]], shared: list[str], *, as_json: bool) -> None:
     if as_json:
-        print_json({"landmark-detector": __version__, "subjects": records, "files": written})
+        print_json({"landmark-detector": __version__, "subjects": records, "files": shared})
         return
     for measured in done:
         results.print(measured_table(measured))
-    written = [file for record in records for file in record.get("files", [])] + written
-    if len(written) > MANY_FILES:
-        folders = dict.fromkeys(str(Path(file).parent) for file in written)
-        say(f"Written: {counted(len(written), 'file')} in {', '.join(folders)}")
-    elif written:
-        say(f"Written: {', '.join(written)}")
+    written = _named(_files_of(records) + shared)
+    if written:
+        say(f"Written: {written}")
+
+
+def _files_of(records: Sequence[dict[str, Any]]) -> list[str]:
+    return [file for record in records for file in record.get("files", [])]
+
+
+def _named(files: Sequence[str]) -> str:
+    """Files in words: their names, or how many in which folders."""
+    if len(files) <= MANY_FILES:
+        return ", ".join(files)
+    folders = dict.fromkeys(str(Path(file).parent) for file in files)
+    return f"{counted(len(files), 'file')} in {', '.join(folders)}"
 
 
 def _sets(files: Sequence[Path], wanted: Wanted) -> list[MeasurementSet]:

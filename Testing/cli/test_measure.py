@@ -12,6 +12,7 @@ import pydicom
 import pytest
 from pydicom.dataset import FileDataset, FileMetaDataset
 
+from LandmarkDetectorLib.cli import measuring
 from LandmarkDetectorLib.core import Grid, Image, LandmarkSet
 from LandmarkDetectorLib.io import save_image, save_landmarks
 from Testing.measure.subjects import ceph_image, ceph_marks, one_missing
@@ -267,8 +268,47 @@ def test_ctrl_c_says_what_is_written_and_leaves_no_half(run, heads: Path, tmp_pa
     monkeypatch.setattr(html, "render_measurements", stop)
     result = run("measure", heads, "--set", "steiner", "--output", tmp_path / "out", "--formats", "html")
     assert result.exit_code == 130
-    assert "Cancelled; the files of 1 of 2 subjects are written." in result.stderr
+    page = tmp_path / "out" / "ada.measurements.html"
+    assert result.stderr.splitlines()[-1] == f"Cancelled; written before: {page}."
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["ada.measurements.html"]
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_ctrl_c_does_not_say_that_a_table_of_all_is_written_before_it_is(
+    run, heads: Path, tmp_path: Path, monkeypatch, at: int
+) -> None:
+    tables = [tmp_path / "first.csv", tmp_path / "second.csv"]
+    saved, calls = measuring._save, []
+
+    def stop(*args) -> None:
+        calls.append(1)
+        if len(calls) == at:
+            raise KeyboardInterrupt
+        saved(*args)
+
+    monkeypatch.setattr(measuring, "_save", stop)
+    result = run("measure", heads, "--set", "steiner", "--output", tables[0], "--output", tables[1])
+    said = "nothing was written" if at == 1 else f"written before: {tables[0]}"
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (130, f"Cancelled; {said}.")
+    assert [table.exists() for table in tables] == [at == 2, False]
+
+
+def test_what_fails_with_one_file_by_a_defect_of_ours_does_not_stop_the_others(run, heads: Path, monkeypatch) -> None:
+    measured = measuring.measure_one
+
+    def fail(file: Path, *args, **how):
+        if file.name.startswith("ada"):
+            raise IndexError("of ours")
+        return measured(file, *args, **how)
+
+    monkeypatch.setattr(measuring, "measure_one", fail)
+    result = run("measure", heads, "--set", "steiner", "--json")
+    ada, ben = json.loads(result.stdout)["subjects"]
+    assert result.exit_code == 2 and "IndexError" in ada["error"] and ben["subject"] == "ben"
+    monkeypatch.setattr(measuring, "measure_one", lambda *_, **__: fail(heads / "ada.csv"))
+    assert run("measure", heads, "--set", "steiner").stderr.splitlines()[-1] == (
+        "2 of 2 files failed, see above; nothing was measured."
+    )
 
 
 def test_landmarks_in_pixels_are_measured_in_mm_once_the_size_of_a_pixel_is_said(run, tmp_path: Path) -> None:
