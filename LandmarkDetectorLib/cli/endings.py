@@ -48,11 +48,11 @@ class Endings(TyperGroup):
         with _spoken_warnings(everything=self.debug):
             try:
                 return super().invoke(ctx)
-            except (typer.Exit, typer.Abort, BrokenPipeError):  # the last: whoever read our output has seen enough
+            except (typer.Exit, BrokenPipeError):  # the last: whoever read our output has seen enough
                 raise
-            except (KeyboardInterrupt, Cancelled) as error:
+            except (KeyboardInterrupt, typer.Abort, Cancelled) as error:  # Abort: Ctrl-C where a person is asked
                 self._explain(error)
-                say(str(error) or "Cancelled; nothing was written.")
+                say(str(error) or "Cancelled; what was finished before stays.")
                 raise typer.Exit(CANCELLED) from None
             except Exception as error:
                 misuse = _misuse(error)

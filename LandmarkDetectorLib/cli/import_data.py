@@ -10,7 +10,7 @@ import typer
 from LandmarkDetectorLib.cli.console import Steps, print_json, say
 from LandmarkDetectorLib.cli.options import JsonOption
 from LandmarkDetectorLib.core.counted import counted
-from LandmarkDetectorLib.core.errors import DatasetError
+from LandmarkDetectorLib.core.errors import Cancelled, DatasetError
 
 FORMS = "afids, endovis2015, hand-atlas, isbi2015, markups, plant-centroids, spine-ap"
 """The importers' names; they stand here too, so that the help imports none of them."""
@@ -49,8 +49,11 @@ def import_data(
     given: dict[str, Any] = {"truth": truth, "spacing": None if spacing is None else _steps(spacing), "ending": ending}
     given["instances"] = instances or None
     options = {name: value for name, value in given.items() if value is not None}
-    with Steps() as steps:
-        dataset = import_dataset(form, folder, output, copy_images=copy_images, progress=steps, **options)
+    try:
+        with Steps() as steps:
+            dataset = import_dataset(form, folder, output, copy_images=copy_images, progress=steps, **options)
+    except KeyboardInterrupt:
+        raise Cancelled("Cancelled; nothing was written.") from None
     parts: dict[str, int] = {}
     for case in dataset.cases:
         part = str(case.extra.get("part", "all"))

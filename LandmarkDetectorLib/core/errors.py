@@ -44,7 +44,7 @@ class DeviceError(LandmarkDetectorError):
 
 
 class Cancelled(LandmarkDetectorError):
-    """The person asked to stop; nothing was written."""
+    """The person asked to stop; the message says what is left of the work."""
 
 
 class LandmarkDetectorWarning(UserWarning):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+import typer
 
 from LandmarkDetectorLib.bundles import load_bundle, write_bundle
 from LandmarkDetectorLib.bundles.versions import promote_bundle
@@ -67,6 +69,8 @@ def test_a_person_at_a_terminal_is_asked_before_a_bundle_goes(run, imported, mon
     result = run("bundles", "remove", "toy-skull")
     assert (result.exit_code, result.stderr.strip()) == (130, "Cancelled; nothing was removed.")
     assert len(asked) == 1 and "toy-skull" in asked[0]
+    monkeypatch.setattr("typer.confirm", Mock(side_effect=typer.Abort))  # so it answers Ctrl-C
+    assert run("bundles", "remove", "toy-skull").exit_code == 130
     assert run("bundles", "verify", "toy-skull").exit_code == 0
 
 

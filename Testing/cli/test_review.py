@@ -120,6 +120,22 @@ def test_an_import_that_leaves_something_out_takes_the_others_and_ends_with_2(ru
     assert json.loads(done.stdout)["stored"] == 1
 
 
+def test_ctrl_c_does_not_deny_the_images_that_are_cases_already(run, volume, tmp_path: Path, monkeypatch) -> None:
+    store, images = tmp_path / "store", [volume(tmp_path / "a.nrrd"), volume(tmp_path / "b.nrrd", 1)]
+    assert run("review", "create", store).exit_code == 0
+    add = ReviewStore.add_image
+
+    def stop(self: ReviewStore, path: Path, **how) -> str:
+        if path == images[1]:
+            raise KeyboardInterrupt
+        return add(self, path, **how)
+
+    monkeypatch.setattr(ReviewStore, "add_image", stop)
+    result = run("review", "add", store, *images)
+    assert (result.exit_code, result.stderr) == (130, "Cancelled; what was finished before stays.\n")
+    assert len(ReviewStore.open(store).cases()) == 1
+
+
 def test_an_image_that_cannot_be_added_does_not_stop_the_others(run, volume, tmp_path: Path) -> None:
     store, good = tmp_path / "store", volume(tmp_path / "good.nrrd")
     (tmp_path / "bad.nrrd").write_bytes(b"NRRD0004\n")
