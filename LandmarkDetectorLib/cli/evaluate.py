@@ -10,6 +10,7 @@ import typer
 from LandmarkDetectorLib.cli.console import Steps, say
 from LandmarkDetectorLib.cli.figures import FigureFiles, FiguresOption
 from LandmarkDetectorLib.cli.options import BundleOption, DataOption, DeviceOption, OverwriteOption, SubjectsOption
+from LandmarkDetectorLib.core.counted import counted
 
 
 def evaluate(
@@ -45,4 +46,4 @@ def evaluate(
     files.write(title, figures, figures, lambda: evaluation_page(loaded, figures, judged))
     if pictures is not None:
         count = len(write_pictures(loaded, judged, pictures))
-        say(f"Written: {count} {'picture' if count == 1 else 'pictures'} in {pictures}")
+        say(f"Written: {counted(count, 'picture')} in {pictures}")

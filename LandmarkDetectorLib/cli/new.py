@@ -12,6 +12,7 @@ from LandmarkDetectorLib.cli.console import Steps, print_json, results, say, say
 from LandmarkDetectorLib.cli.endings import REFUSED
 from LandmarkDetectorLib.cli.interrupt import first_interrupt_asks
 from LandmarkDetectorLib.cli.options import DeviceOption, JsonOption
+from LandmarkDetectorLib.core.counted import counted
 from LandmarkDetectorLib.core.errors import LandmarkDetectorError
 
 new = typer.Typer(help="Make a landmark set of your own, and train a bundle of it.", no_args_is_help=True)
@@ -51,7 +52,7 @@ def create(
     if as_json:
         print_json({"folder": str(target), "landmarks": list(names)})
         return
-    results.print(f"{len(names)} landmarks: {target}", markup=False, soft_wrap=True)
+    results.print(f"{counted(len(names), 'landmark')}: {target}", markup=False, soft_wrap=True)
     say(f"Next: landmark-detector new add {target} IMAGE...; README.txt there says the rest.")
 
 

@@ -262,8 +262,8 @@ def verify(
             results.print(f"{finding.kind}: {finding.message}", markup=False, soft_wrap=True)
     if counts["damage"]:
         raise LandmarkDetectorError(
-            f"{store.absolute().name}: {counts['damage']} records are damaged or gone, and the others are sound; "
-            "take them from a copy of the store."
+            f"{store.absolute().name}: {counted(counts['damage'], 'record is', 'records are')} damaged or gone, and "
+            "the others are sound; take what is lost from a copy of the store."
         )
     if not as_json:
         say("Every record is there and unaltered.")

@@ -75,7 +75,7 @@ def test_damage_is_one_sentence_and_an_exit_code(run, refused, filled) -> None:
     (log,) = opened.case(case).folder.glob("corrections-*.jsonl")
     log.write_bytes(log.read_bytes().replace(b'"absent"', b'"Absent"', 1))
     result = run("review", "verify", store)
-    assert "1 records are damaged" in refused(result) and "Line 2 does not follow line 0" in result.stdout
+    assert "1 record is damaged" in refused(result) and "Line 2 does not follow line 0" in result.stdout
     assert "verify says what" in run("review", "list", store).stderr
 
 
