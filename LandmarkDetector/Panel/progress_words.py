@@ -24,6 +24,7 @@ def stage_words(stage: str) -> str:
         "reading": _("Reading the image"),
         "coarse": _("Looking for the anatomy"),
         "frame": _("Finding its position and direction"),
+        "image": _("Looking at the whole image"),
         "patches": _("Looking closely at every landmark"),
         "done": _("Finishing"),
     }
