@@ -76,7 +76,12 @@ class _Seer:
 @pytest.mark.parametrize(
     ("change", "looks", "error", "words"),
     [
-        ({"landmarks": None, "points": [[1, 2]] * 5}, 3, LandmarkError, "bring both to one unit"),
+        (
+            {"image": "scan.mha", "landmarks": None, "points": [[1, 2]] * 5},
+            3,
+            LandmarkError,
+            "bring both to one unit",
+        ),
         (
             {"image": "plain.png", "landmarks": None, "points": [[1, 2]] * 5},
             3,
@@ -89,7 +94,9 @@ class _Seer:
 def test_what_cannot_be_judged_is_said_before_all_images_are_through(
     data: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], looks: int, error: type, words: str
 ) -> None:
-    save_image(Image.from_array(np.arange(20, dtype=np.uint8).reshape(4, 5), unit="px"), data / "plain.png")
+    array = np.arange(20, dtype=np.uint8).reshape(4, 5)
+    save_image(Image.from_array(array, unit="px"), data / "plain.png")
+    save_image(Image.from_array(array, (1.0, 1.0)), data / "scan.mha")
     listing = json.loads((data / "dataset.json").read_text())
     listing["training"].append({**listing["training"][0], "subject": "last"})
     listing["training"][1] |= change
