@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from LandmarkDetectorLib.core.counted import counted
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -20,7 +22,7 @@ def provenance() -> dict[str, str]:
 
     words = [Path(word).name if os.path.sep in word else word for word in sys.argv]
     return {
-        "machine": f"{_processor()}, {_cores()} cores",
+        "machine": f"{_processor()}, {counted(_cores(), 'core')}",
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
         "commit": _commit(),
         "command": "python benchmarks/" + " ".join(words),

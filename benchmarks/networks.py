@@ -71,7 +71,7 @@ def page(files: list[Path], standing: Standing, notices: list[str]) -> list[str]
         "",
         f"- {len(set(standing.subjects))} subjects, {len(standing.labels)} landmarks; "
         f"folds {', '.join(sorted(shared))} of the cross-validation",
-        f"- trained on {'; '.join(sorted({one['machine'] for one in cost.values()}))}",
+        f"- trained on {'; '.join(sorted({each for one in cost.values() for each in one['machine'].split('; ')}))}",
         f"- tables made by: {here['command']}, commit {here['commit']}",
         *(f"- {notice}" for notice in notices),
         "",
